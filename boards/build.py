@@ -1,0 +1,283 @@
+"""From a core to a bitstream: synthesis, place and route, packing; each step cached by content."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+from pulsefold.boards.board import Board
+from pulsefold.boards.cache import BuildCache, content_key
+from pulsefold.boards.flow import Flow, flow_for
+from pulsefold.boards.implementation import Implementation, Seconds
+from pulsefold.boards.process import run_tool
+from pulsefold.boards.timing import RouteReport, read_report
+from pulsefold.boards.toolchain import find_tool
+from pulsefold.boards.top import COMPUTE_CLOCK, TOP, BoardTop
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
+
+__all__ = ["Progress", "build"]
+
+_LOG = logging.getLogger(__name__)
+
+#: Is given one line when a step begins or ends.
+Progress = Callable[[str], None]
+
+#: Part of every key; raised when the meaning of a cached file changes.
+_CACHE_VERSION = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One step's cached folder, and whether it had to be made."""
+
+    folder: Path
+    seconds: float
+    cached: bool
+
+
+def build(  # noqa: PLR0913
+    design: str | Callable[[], wiring.Component],
+    board: Board,
+    clock_mhz: float,
+    out_dir: Path,
+    *,
+    seed: int = 1,
+    cache: BuildCache | None = None,
+    progress: Progress | None = None,
+    synthesis_commands: Sequence[str] = (),
+    route_options: Sequence[str] = (),
+) -> Implementation:
+    """Build a bitstream into ``out_dir/bitstream``, with the tools' logs in ``out_dir/logs``.
+
+    The result of an earlier build in `out_dir` is removed first; after a failure only logs are there.
+
+    Parameters
+    ----------
+    design
+        Makes the core, a component with stream ports `i` and `o`; or RTLIL text of a whole top level
+        named ``top`` with the ports of :meth:`Board.ports` and a net ``compute_clk``.
+    board
+        Where it runs.
+    clock_mhz
+        Compute clock; the PLL's nearest frequency is what counts. RTLIL text brings its own PLL, and
+        this is then its exact output.
+    out_dir
+        Build folder, made if needed.
+    seed
+        Of place and route.
+    cache
+        Where finished steps are kept; by default the user's cache folder.
+    progress
+        Called with one line a step.
+    synthesis_commands
+        Yosys commands between synthesis and writing the netlist.
+    route_options
+        Further options of the place-and-route tool, after and thus above our own.
+
+    Raises
+    ------
+    TimingError
+        If the compute clock is not reached.
+    DoesNotFitError
+        If the board is too small.
+    ToolMissingError, ToolFailedError
+        If a tool is absent or gives up.
+    OutputError
+        If `out_dir` or the cache cannot be written.
+    """
+    if isinstance(design, str):
+        text, clock = design, clock_mhz
+    else:
+        top = BoardTop(board, clock_mhz, design())
+        text, clock = top.rtlil(), top.clock_mhz
+    run = _Run(
+        board=board,
+        flow=flow_for(board.family),
+        cache=cache or BuildCache(),
+        logs=out_dir / "logs",
+        progress=progress or _LOG.info,
+    )
+    try:
+        shutil.rmtree(out_dir / "bitstream", ignore_errors=True)
+        run.logs.mkdir(parents=True, exist_ok=True)
+        netlist = run.synthesise(text, synthesis_commands)
+        routed = run.route(netlist, clock, seed, route_options)
+        report = read_report(routed.folder / "timing.json", COMPUTE_CLOCK)
+        _check_timing(report, clock, board, run.logs / "route.log")
+        packed = run.pack(routed)
+        return run.publish(out_dir / "bitstream", (netlist, routed, packed), report, clock, seed)
+    except OSError as error:
+        raise OutputError(f"cannot write the build: {error.strerror}", where=str(out_dir)) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What the steps of one build share."""
+
+    board: Board
+    flow: Flow
+    cache: BuildCache
+    logs: Path
+    progress: Progress
+
+    def synthesise(self, text: str, commands: Sequence[str]) -> _Step:
+        """RTLIL to ``netlist.json`` and ``cells.json``."""
+        script = "; ".join(
+            [
+                f"read_rtlil {TOP}.il",
+                self.flow.synthesis(TOP),
+                *commands,
+                "write_json netlist.json",
+                "tee -q -o cells.json stat -json",
+            ]
+        )
+
+        def prepare(folder: Path) -> list[str]:
+            (folder / f"{TOP}.il").write_text(text)
+            return ["-p", script]
+
+        return self._step("synth", "synthesis", "yosys", [text, script], prepare)
+
+    def route(self, netlist: _Step, clock_mhz: float, seed: int, options: Sequence[str]) -> _Step:
+        """``netlist.json`` to the routed design and ``timing.json``."""
+        need = self._needed(netlist)
+        self._check_fit(need)
+        constraints = self.flow.constraints(self.board)
+        arguments = [
+            *self.flow.route_arguments(self.board, need.luts),
+            *("--json", "netlist.json"),
+            *("--report", "timing.json"),
+            *("--freq", f"{clock_mhz:.6f}"),
+            *("--seed", str(seed)),
+            # A miss is ours to judge: only the compute clock counts, and the report must be written.
+            "--timing-allow-fail",
+            *options,
+        ]
+
+        def prepare(folder: Path) -> list[str]:
+            (folder / self.flow.constraints_name).write_text(constraints)
+            shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
+            return arguments
+
+        title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
+        key = [netlist.folder.name, constraints, *arguments]
+        return self._step("route", title, self.flow.router, key, prepare, drop=("netlist.json",))
+
+    def pack(self, routed: _Step) -> _Step:
+        """The routed design to the bitstream."""
+        arguments = self.flow.pack_arguments(self.board)
+
+        def prepare(folder: Path) -> list[str]:
+            shutil.copyfile(routed.folder / self.flow.routed_name, folder / self.flow.routed_name)
+            return arguments
+
+        key = [routed.folder.name, *arguments]
+        drop = (self.flow.routed_name,)
+        return self._step("pack", "bitstream", self.flow.packer, key, prepare, drop=drop)
+
+    def publish(
+        self, folder: Path, steps: tuple[_Step, _Step, _Step], report: RouteReport, clock_mhz: float, seed: int
+    ) -> Implementation:
+        """Copy what a user wants into the build folder, all of it or nothing."""
+        netlist, routed, packed = steps
+        work = Path(tempfile.mkdtemp(prefix=".bitstream-", dir=folder.parent))
+        try:
+            bitstream = folder / f"{self.board.name}{Path(self.flow.bitstream_name).suffix}"
+            shutil.copyfile(packed.folder / self.flow.bitstream_name, work / bitstream.name)
+            for name in ("netlist.json", "cells.json"):
+                shutil.copyfile(netlist.folder / name, work / name)
+            for name in ("timing.json", self.flow.routed_name):
+                shutil.copyfile(routed.folder / name, work / name)
+            # mkdtemp's folder is the owner's alone; a build folder is not.
+            work.chmod(0o755)
+            work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        taken, need = self.flow.routed(report.used), self._needed(netlist)
+        return Implementation(
+            board=self.board.name,
+            clock_mhz=clock_mhz,
+            fmax_mhz=round(report.fmax_mhz, 3),
+            luts=int(taken.luts),
+            ffs=int(taken.ffs or need.ffs),
+            brams=int(taken.brams),
+            dsps=taken.dsps,
+            seed=seed,
+            seconds=Seconds(synth=netlist.seconds, route=routed.seconds, pack=packed.seconds),
+            bitstream=bitstream,
+            netlist=folder / "netlist.json",
+            critical_path=report.critical_path,
+            cached=all(step.cached for step in steps),
+        )
+
+    def _step(  # noqa: PLR0913
+        self,
+        name: str,
+        title: str,
+        tool_name: str,
+        inputs: Sequence[str],
+        prepare: Callable[[Path], list[str]],
+        *,
+        drop: Sequence[str] = (),
+    ) -> _Step:
+        """Run one tool in a cache entry, or take the entry; `drop` names files that are inputs alone."""
+        tool = find_tool(tool_name)
+        key = content_key([_CACHE_VERSION, name, tool.identity, *inputs])
+        log = self.logs / f"{name}.log"
+        made = False
+
+        def fill(folder: Path) -> None:
+            nonlocal made
+            self.progress(f"{title}: running {tool.name}")
+            seconds = run_tool(tool, prepare(folder), cwd=folder, log=log)
+            for file in drop:
+                (folder / file).unlink()
+            shutil.copyfile(log, folder / "log")
+            (folder / "seconds").write_text(f"{seconds:.3f}\n")
+            made = True
+
+        folder = self.cache.make(key, fill)
+        if not made:
+            shutil.copyfile(folder / "log", log)
+        seconds = float((folder / "seconds").read_text())
+        self.progress(f"{title}: {'cached' if not made else f'done in {seconds:.1f} s'}")
+        return _Step(folder=folder, seconds=seconds, cached=not made)
+
+    def _needed(self, netlist: _Step) -> Resources:
+        path = netlist.folder / "cells.json"
+        try:
+            cells = json.loads(path.read_text())["design"]["num_cells_by_type"]
+        except (ValueError, KeyError) as error:
+            raise ToolFailedError("the cell count of synthesis is not readable", where=str(path)) from error
+        return self.flow.synthesised(cells)
+
+    def _check_fit(self, need: Resources) -> None:
+        have = self.board.resources
+        for entry in fields(Resources):
+            wanted, limit = getattr(need, entry.name), getattr(have, entry.name)
+            if wanted > limit:
+                raise DoesNotFitError(
+                    f"the design needs {wanted:g} {entry.name}, {self.board.title} has {limit:g}",
+                    where=self.board.name,
+                    todo="fold it further (a lower --fps), or take a larger board",
+                )
+
+
+def _check_timing(report: RouteReport, clock_mhz: float, board: Board, log: Path) -> None:
+    if report.fmax_mhz >= clock_mhz:
+        return
+    slowest = "\n".join(report.critical_path)
+    raise TimingError(
+        f"the design reaches {report.fmax_mhz:.1f} MHz on {board.title}, not {clock_mhz:.6g} MHz",
+        where=str(log),
+        why=f"its longest path:\n{slowest}" if slowest else "",
+        todo=f"lower --clock-mhz to {int(report.fmax_mhz)}, or try other seeds (--seeds)",
+    )

@@ -1,0 +1,68 @@
+"""What every family's flow answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from pulsefold.boards.board import Board
+from pulsefold.compiler.plan.resources import Resources
+
+__all__ = ["Flow"]
+
+
+class Flow(Protocol):
+    """Synthesis, place and route, and packing for one family, as data.
+
+    All file names are relative to the folder that the tools run in: ``netlist.json``, `constraints_name`,
+    `routed_name`, ``timing.json`` and `bitstream_name`.
+    """
+
+    @property
+    def router(self) -> str:
+        """Place-and-route tool, a name in :data:`pulsefold.boards.toolchain.TOOLS`."""
+        ...
+
+    @property
+    def packer(self) -> str:
+        """Bitstream tool, likewise."""
+        ...
+
+    @property
+    def constraints_name(self) -> str:
+        """File of pin constraints."""
+        ...
+
+    @property
+    def routed_name(self) -> str:
+        """File between router and packer."""
+        ...
+
+    @property
+    def bitstream_name(self) -> str:
+        """File for the board."""
+        ...
+
+    def synthesis(self, top: str) -> str:
+        """The Yosys command that turns the design into the family's cells."""
+        ...
+
+    def constraints(self, board: Board) -> str:
+        """Text of the constraints file."""
+        ...
+
+    def route_arguments(self, board: Board, luts: float) -> list[str]:
+        """Family's own arguments; `luts` as synthesis counts them."""
+        ...
+
+    def pack_arguments(self, board: Board) -> list[str]:
+        """All arguments of the packer."""
+        ...
+
+    def synthesised(self, cells: Mapping[str, int]) -> Resources:
+        """What a netlist needs at least, from its cells by type."""
+        ...
+
+    def routed(self, used: Mapping[str, int]) -> Resources:
+        """What a placed design takes, from the sites used by type."""
+        ...

@@ -1,0 +1,31 @@
+"""1BitSquared iCEBreaker, Lattice iCE40UP5K; pins as in amaranth-boards' icebreaker."""
+
+from pulsefold.boards.board import Board, Pin
+from pulsefold.compiler.plan.resources import Resources
+
+__all__ = ["BOARDS"]
+
+BOARDS = (
+    Board(
+        name="icebreaker",
+        title="1BitSquared iCEBreaker",
+        family="ice40",
+        device="up5k",
+        package="sg48",
+        # The family has one speed grade a device.
+        speed="",
+        clock_mhz=12.0,
+        compute_mhz=24.0,
+        baud=1_000_000,
+        clock=Pin(site="35"),
+        uart_rx=Pin(site="6", attributes={"-pullup": "yes"}),
+        uart_tx=Pin(site="9"),
+        reset=Pin(site="10", inverted=True),
+        leds=(Pin(site="37", inverted=True), Pin(site="11", inverted=True)),
+        resources=Resources(luts=5280, ffs=5280, brams=30, dsps=8),
+        bram_bits=4 * 1024,
+        usable=0.85,
+        programmer="ice40_generic",
+        notes="a small, slow device: expect 20 to 30 MHz; green light ready, red light overflow",
+    ),
+)

@@ -1,0 +1,97 @@
+"""Runs one tool: argument list in, log file out, and no child left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from pulsefold.boards.toolchain import Tool
+from pulsefold.errors import OutputError, ToolFailedError
+
+__all__ = ["run_tool"]
+
+_LOG = logging.getLogger(__name__)
+
+#: Lines of the log that an error shows.
+_TAIL = 12
+
+
+def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> float:
+    """Run `tool` to its end.
+
+    Parameters
+    ----------
+    tool
+        From :func:`pulsefold.boards.toolchain.find_tool`.
+    arguments
+        After the executable; never passed through a shell.
+    cwd
+        Folder it runs in.
+    log
+        File that takes its output and error streams, replaced if there.
+
+    Returns
+    -------
+    float
+        Wall-clock seconds.
+
+    Raises
+    ------
+    ToolFailedError
+        If it ended with another code than 0; `why` holds the last lines of the log.
+    OutputError
+        If the log cannot be written, or the tool found the disk full.
+    """
+    command = [str(tool.path), *arguments]
+    _LOG.debug("running %s in %s", command, cwd)
+    start = time.monotonic()
+    try:
+        stream = log.open("wb")
+    except OSError as error:
+        raise OutputError(f"cannot write the log: {error.strerror}", where=str(log)) from error
+    with stream:
+        try:
+            # A session of its own: Ctrl-C reaches only us, and we end the whole group.
+            process = subprocess.Popen(  # noqa: S603
+                command,
+                cwd=cwd,
+                env=tool.full_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise ToolFailedError(f"{tool.name} does not start: {error.strerror}", where=str(tool.path)) from error
+        try:
+            code = process.wait()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+    seconds = time.monotonic() - start
+    if code:
+        _raise_failure(tool, code, log)
+    return seconds
+
+
+def _raise_failure(tool: Tool, code: int, log: Path) -> None:
+    lines = log.read_text(errors="replace").splitlines()
+    if any("No space left on device" in line for line in lines[-_TAIL:]):
+        raise OutputError("the disk is full", where=str(log.parent), todo="free some space and run it again")
+    # Tools print much after the line that matters; bring the errors to the front.
+    errors = [line for line in lines if "ERROR" in line]
+    shown = errors[-3:] if errors else lines[-_TAIL:]
+    raise ToolFailedError(
+        f"{tool.name} ended with code {code}",
+        where=str(log),
+        why="\n".join(shown) or "it printed nothing",
+        todo="read the log; if the message does not point at your design, report it with the log",
+    )

@@ -1,0 +1,149 @@
+"""UART, 8N1: eight data bits, least significant first, no parity, one stop bit."""
+
+from dataclasses import dataclass
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["UartParameters", "UartReceiver", "UartTransmitter"]
+
+#: Slack between the two ends' rates that a frame of 9.5 bits survives with half a bit to spare for the
+#: sampling step; each end may use half of it.
+_TOLERANCE = 0.02
+
+#: Fewest clock cycles a bit: the receiver samples within 1/8 bit of the middle.
+_SLOWEST_DIVISOR = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UartParameters:
+    """Rate of a serial line.
+
+    Parameters
+    ----------
+    clock_hz
+        Frequency of the ``sync`` domain.
+    baud
+        Bits a second.
+    """
+
+    clock_hz: float
+    baud: int
+
+    def __post_init__(self) -> None:
+        if self.baud < 1 or self.divisor < _SLOWEST_DIVISOR:
+            msg = f"baud must be between 1 and clock_hz / {_SLOWEST_DIVISOR}, not {self.baud!r}"
+            raise ValueError(msg)
+        if self.error > _TOLERANCE:
+            msg = f"baud must be within {_TOLERANCE:.0%} of clock_hz / integer, not {self.baud!r}"
+            raise ValueError(msg)
+
+    @property
+    def divisor(self) -> int:
+        """Clock cycles a bit."""
+        return round(self.clock_hz / self.baud)
+
+    @property
+    def error(self) -> float:
+        """Relative error of the rate made."""
+        return abs(self.clock_hz / self.divisor / self.baud - 1)
+
+
+class UartReceiver(wiring.Component):
+    """Line to bytes.
+
+    A frame whose stop bit is low is dropped. A byte that arrives while the last one waits is
+    dropped too, and `overflow` is high for that cycle: the line has no way to stall its sender.
+
+    Timing: a byte is valid 9.5 bit times and 3 cycles after the start edge.
+
+    Parameters
+    ----------
+    parameters
+        Rate.
+    """
+
+    #: The line, asynchronous.
+    i: In(1, init=1)
+    o: Out(stream.Signature(8))
+    #: High for one cycle for each byte lost.
+    overflow: Out(1)
+    #: High while a frame is arriving.
+    busy: Out(1)
+
+    def __init__(self, parameters: UartParameters) -> None:
+        self.parameters = parameters
+        super().__init__()
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        divisor = self.parameters.divisor
+        line = Signal(init=1)
+        m.submodules.synchronizer = FFSynchronizer(self.i, line, init=1)
+
+        timer = Signal(range(divisor))
+        index = Signal(range(10))
+        shift = Signal(8)
+
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(~self.busy):
+            # The first sample falls into the middle of the start bit.
+            m.d.sync += [timer.eq(divisor // 2 - 1), index.eq(0), self.busy.eq(~line)]
+        with m.Elif(timer != 0):
+            m.d.sync += timer.eq(timer - 1)
+        with m.Else():
+            m.d.sync += [timer.eq(divisor - 1), index.eq(index + 1)]
+            with m.If(index == 0):
+                # A start bit that does not last is a glitch.
+                m.d.sync += self.busy.eq(~line)
+            with m.Elif(index != 9):
+                m.d.sync += shift.eq(Cat(shift[1:], line))
+            with m.Else():
+                m.d.sync += self.busy.eq(0)
+                with m.If(line & self.o.valid & ~self.o.ready):
+                    m.d.comb += self.overflow.eq(1)
+                with m.Elif(line):
+                    m.d.sync += [self.o.payload.eq(shift), self.o.valid.eq(1)]
+        return m
+
+
+class UartTransmitter(wiring.Component):
+    """Bytes to line.
+
+    Timing: 10 bit times a byte; the start bit begins one cycle after the transfer.
+
+    Parameters
+    ----------
+    parameters
+        Rate.
+    """
+
+    i: In(stream.Signature(8))
+    #: The line, high when idle.
+    o: Out(1, init=1)
+    #: High while a frame is leaving.
+    busy: Out(1)
+
+    def __init__(self, parameters: UartParameters) -> None:
+        self.parameters = parameters
+        super().__init__()
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        divisor = self.parameters.divisor
+        timer = Signal(range(divisor))
+        left = Signal(range(11))
+        # Ones behind the data are the stop bit and the idle line.
+        shift = Signal(9, init=0x1FF)
+
+        m.d.comb += [self.busy.eq(left != 0), self.i.ready.eq(~self.busy), self.o.eq(shift[0])]
+        with m.If(self.busy):
+            m.d.sync += timer.eq(Mux(timer == 0, divisor - 1, timer - 1))
+            with m.If(timer == 0):
+                m.d.sync += [left.eq(left - 1), shift.eq(Cat(shift[1:], Const(1)))]
+        with m.Elif(self.i.valid):
+            m.d.sync += [left.eq(10), timer.eq(divisor - 1), shift.eq(Cat(Const(0), self.i.payload))]
+        return m
