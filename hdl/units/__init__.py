@@ -1,1 +1,27 @@
-""""""
+"""Stream units: one circuit a file, each built from one parameter object of the same stem."""
+
+from __future__ import annotations
+
+from pulsefold.compiler.plan.units import Unit
+from pulsefold.hdl.units.convert import ConvertCircuit
+from pulsefold.hdl.units.matvec import MatVecCircuit
+from pulsefold.hdl.units.maxpool import MaxPoolCircuit
+from pulsefold.hdl.units.streams import UnitComponent, payload
+from pulsefold.hdl.units.threshold import ThresholdCircuit
+from pulsefold.hdl.units.window import WindowCircuit
+
+__all__ = ["CIRCUITS", "UnitComponent", "circuit_for", "payload"]
+
+#: Circuit of every kind of unit.
+CIRCUITS: dict[str, type[UnitComponent]] = {
+    "convert": ConvertCircuit,
+    "matvec": MatVecCircuit,
+    "maxpool": MaxPoolCircuit,
+    "threshold": ThresholdCircuit,
+    "window": WindowCircuit,
+}
+
+
+def circuit_for(unit: Unit) -> UnitComponent:
+    """The circuit of a parameter object."""
+    return CIRCUITS[unit.kind](unit)

@@ -1,0 +1,98 @@
+"""Width converter: the same elements, another number of lanes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, accept_times
+from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.errors import FoldingError
+
+__all__ = ["Convert"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Convert:
+    """Changes the lanes of a stream by a whole factor, up or down.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    type
+        Element type.
+    elements
+        Elements a frame, a multiple of both lane counts.
+    input_lanes, output_lanes
+        One a multiple of the other.
+    buffer_depth
+        Entries of the output buffer.
+    """
+
+    name: str
+    type: ElementType
+    elements: int
+    input_lanes: int
+    output_lanes: int
+    buffer_depth: int = 2
+
+    def __post_init__(self) -> None:
+        a, b = self.input_lanes, self.output_lanes
+        if max(a, b) % min(a, b) or self.elements % max(a, b):
+            msg = f"cannot turn {a} lanes into {b} lanes for a frame of {self.elements} elements"
+            raise FoldingError(msg, where=self.name, todo="choose PE and SIMD of which one divides the other")
+
+    @property
+    def kind(self) -> str:
+        """Stem of the circuit."""
+        return "convert"
+
+    @property
+    def ratio(self) -> int:
+        """Narrow beats a wide beat."""
+        return max(self.input_lanes, self.output_lanes) // min(self.input_lanes, self.output_lanes)
+
+    @property
+    def up(self) -> bool:
+        """Whether beats get wider."""
+        return self.output_lanes >= self.input_lanes
+
+    @property
+    def input(self) -> Stream:
+        """Beats in."""
+        return Stream(type=self.type, lanes=self.input_lanes, beats=self.elements // self.input_lanes)
+
+    @property
+    def output(self) -> Stream:
+        """Beats out."""
+        return Stream(type=self.type, lanes=self.output_lanes, beats=self.elements // self.output_lanes)
+
+    @property
+    def cycles(self) -> int:
+        """One narrow beat a cycle."""
+        return max(self.input.beats, self.output.beats)
+
+    @property
+    def latency_cycles(self) -> int:
+        """`ratio` - 1 beats to collect when widening, one register when narrowing, and the buffer."""
+        return (self.ratio - 1 if self.up else 1) + BUFFER_LATENCY
+
+    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        if self.up:
+            return accept_times(arrivals)[self.ratio - 1 :: self.ratio] + BUFFER_LATENCY
+        # A word is taken in the cycle that sends the last slice of the one before.
+        step = np.arange(len(arrivals)) * self.ratio
+        taken = np.maximum.accumulate(arrivals - step) + step
+        return (taken[:, None] + 1 + np.arange(self.ratio)).ravel() + BUFFER_LATENCY
+
+    def cost(self, family: str) -> Resources:
+        """A register of the wide beat, a multiplexer when narrowing, and the buffer."""
+        wide = max(self.input.width, self.output.width)
+        return Resources(luts=wide * (0.15 if self.up else 0.6) + 6, ffs=wide + 6) + buffer_cost(
+            family, self.buffer_depth, self.output.width
+        )

@@ -1,0 +1,287 @@
+"""Matrix-vector unit: dot products of a vector with weight rows, folded by PE and SIMD."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsefold.compiler.ir import ElementType, type_for_range
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, ceil_div
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.threshold import Steps
+from pulsefold.errors import FoldingError
+
+__all__ = ["MatVec", "default_hop"]
+
+
+def default_hop(pe: int) -> int:
+    """PEs that share one activation register: the largest divisor of `pe` up to 4."""
+    return next(n for n in (4, 3, 2, 1) if pe % n == 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MatVec:
+    """A folded matrix-vector product, and the step functions of its rows.
+
+    acc[o] = sum over i of weights[o, i] * x[i]; y = steps(acc) where there are steps, else acc.
+
+    Each cycle, PE rows take SIMD columns. A vector's beats are read once, kept, and replayed for every group of
+    rows (fold order: row group outer, columns inner). Activations travel from one group of `hop` PEs to the
+    next through registers, a cycle later each, and every group reads its own weight memory with an address
+    that travels alongside. The pipeline never stalls: a fold starts only when its result has a place in the
+    output buffer. Source: FINN (Umuroglu et al., 2017), section 4.2, with a systolic row.
+
+    The circuit computes raw[o] = (acc[o] - offset[o]) / gain, see :attr:`gain` and :attr:`offset`.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    vectors
+        Vectors a frame.
+    weights
+        int64 [rows, columns].
+    weight_type, type
+        Element types of weights and of the vector.
+    pe, simd
+        Rows and columns a cycle; divide rows and columns.
+    steps
+        Step function of each row, or None to send accumulators.
+    memory
+        Weight memory: ``"block"`` or ``"lut"``.
+    multiplier
+        ``"lut"`` or ``"dsp"``.
+    hop
+        PEs a group; divides `pe`. 0 takes :func:`default_hop`.
+    buffer_depth
+        Entries of the output buffer; 0 takes enough for one fold after the other.
+    """
+
+    name: str
+    vectors: int
+    weights: np.ndarray
+    weight_type: ElementType
+    type: ElementType
+    pe: int
+    simd: int
+    steps: Steps | None = None
+    memory: str = "lut"
+    multiplier: str = "lut"
+    hop: int = 0
+    buffer_depth: int = 0
+
+    def __post_init__(self) -> None:
+        for what, n, fold in (("PE", self.rows, self.pe), ("SIMD", self.columns, self.simd)):
+            if fold < 1 or n % fold:
+                near = min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: (abs(d - fold), d))
+                msg = f"{what} {fold} does not divide {n}"
+                raise FoldingError(msg, where=self.name, todo=f"the nearest {what} that does is {near}")
+        if self.hop == 0:
+            object.__setattr__(self, "hop", default_hop(self.pe))
+        if self.pe % self.hop:
+            todo = f"choose a hop that divides PE {self.pe}"
+            raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)
+        if self.buffer_depth == 0:
+            # A credit comes back this many cycles after the fold that spent it began.
+            loop = self.column_folds + self.fold_latency
+            object.__setattr__(self, "buffer_depth", max(2, ceil_div(loop, self.column_folds)))
+
+    @property
+    def kind(self) -> str:
+        """Stem of the circuit."""
+        return "matvec"
+
+    @property
+    def rows(self) -> int:
+        """Rows of the matrix."""
+        return self.weights.shape[0]
+
+    @property
+    def columns(self) -> int:
+        """Columns of the matrix."""
+        return self.weights.shape[1]
+
+    @property
+    def row_folds(self) -> int:
+        """Groups of PE rows."""
+        return self.rows // self.pe
+
+    @property
+    def column_folds(self) -> int:
+        """Beats a vector."""
+        return self.columns // self.simd
+
+    @property
+    def hops(self) -> int:
+        """Groups of PEs one after the other."""
+        return self.pe // self.hop
+
+    @property
+    def weight_depth(self) -> int:
+        """Words of each group's weight memory."""
+        return self.row_folds * self.column_folds
+
+    @property
+    def narrow(self) -> str:
+        """Which operand is taken apart into bits: ``"weight"`` or ``"x"``."""
+        w, x = self.weight_type, self.type
+        return "weight" if (w.bits, not w.is_bipolar) <= (x.bits, not x.is_bipolar) else "x"
+
+    @property
+    def narrow_type(self) -> ElementType:
+        """Type of the operand that is taken apart."""
+        return self.weight_type if self.narrow == "weight" else self.type
+
+    @property
+    def wide_type(self) -> ElementType:
+        """Type of the other."""
+        return self.type if self.narrow == "weight" else self.weight_type
+
+    @property
+    def form(self) -> str:
+        """How a product is made.
+
+        ``"xnor"``: both bipolar, count of equal bits. ``"negate"``: the narrow operand passes, clears or
+        inverts the other. ``"planes"``: a sum of the wide operand for each bit of the narrow one. ``"dsp"``:
+        a multiplier.
+        """
+        if self.weight_type.is_bipolar and self.type.is_bipolar:
+            return "xnor"
+        if self.multiplier == "dsp":
+            return "dsp"
+        return "negate" if self.narrow_type.kind != "int" else "planes"
+
+    @property
+    def gain(self) -> int:
+        """Factor from raw to accumulator: 2 when counting equal bits, else 1."""
+        return 2 if self.form == "xnor" else 1
+
+    @property
+    def offset(self) -> np.ndarray:
+        """int64 [rows]: accumulator = gain * raw + offset.
+
+        Counting equal bits: -columns. Inverting instead of negating (-v = ~v + 1): the number of negative
+        weights of the row.
+        """
+        if self.form == "xnor":
+            return np.full(self.rows, -self.columns, np.int64)
+        if self.form == "negate" and self.narrow == "weight":
+            return (self.weights < 0).sum(axis=1)
+        return np.zeros(self.rows, np.int64)
+
+    @property
+    def accumulator_type(self) -> ElementType:
+        """Type of the dot products, from the actual weights and any vector of the type (0 included)."""
+        a, b = self.weights * self.type.minimum, self.weights * self.type.maximum
+        low = np.minimum(np.minimum(a, b), 0).sum(axis=1).min()
+        high = np.maximum(np.maximum(a, b), 0).sum(axis=1).max()
+        return type_for_range(min(int(low), 0), max(int(high), 0))
+
+    @property
+    def raw_range(self) -> tuple[int, int]:
+        """Least and greatest final raw accumulator."""
+        if self.form == "xnor":
+            return 0, self.columns
+        a, b = self.weights * self.type.minimum, self.weights * self.type.maximum
+        low = np.minimum(np.minimum(a, b), 0).sum(axis=1) - self.offset
+        high = np.maximum(np.maximum(a, b), 0).sum(axis=1) - self.offset
+        return min(0, int(low.min())), max(0, int(high.max()))
+
+    @property
+    def levels(self) -> int:
+        """Registered levels of the adder tree."""
+        n = (self.simd - 1).bit_length()
+        if self.form == "planes":
+            return n + (self.narrow_type.bits - 1).bit_length()
+        if self.form == "dsp":
+            return n + 1
+        if self.form == "negate" and self.narrow == "x":
+            return n + 1
+        return n
+
+    @property
+    def weight_latency(self) -> int:
+        """Cycles of the weight memory; a block RAM's output is registered once more."""
+        return 2 if self.memory == "block" else 1
+
+    @property
+    def fold_latency(self) -> int:
+        """Cycles from taking a fold's last beat to offering its result.
+
+        Input register and replay 1, weights, tree, accumulator 1, result 1, the hops, steps (or 1), buffer.
+        """
+        tail = self.steps.latency if self.steps else 1
+        return 1 + self.weight_latency + self.levels + 2 + (self.hops - 1) + tail + BUFFER_LATENCY
+
+    @property
+    def input(self) -> Stream:
+        """Vectors, SIMD elements a beat."""
+        return Stream(type=self.type, lanes=self.simd, beats=self.vectors * self.column_folds)
+
+    @property
+    def output(self) -> Stream:
+        """Rows, PE a beat."""
+        kind = self.steps.type if self.steps else self.accumulator_type
+        return Stream(type=kind, lanes=self.pe, beats=self.vectors * self.row_folds)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a frame."""
+        return self.vectors * self.rows * self.columns
+
+    @property
+    def cycles(self) -> int:
+        """vectors * (rows / PE) * (columns / SIMD)."""
+        return self.vectors * self.row_folds * self.column_folds
+
+    @property
+    def latency_cycles(self) -> int:
+        """Beats of the first fold and its way through the pipeline."""
+        return self.column_folds - 1 + self.fold_latency
+
+    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        n, replay = self.column_folds, (self.row_folds - 1) * self.column_folds
+        # Position of every beat if nothing waited; the rest is a running maximum.
+        ideal = (np.arange(self.vectors)[:, None] * (n + replay) + np.arange(n)).ravel()
+        taken = np.maximum.accumulate(arrivals - ideal) + ideal
+        last = taken.reshape(self.vectors, n)[:, -1]
+        folds = np.arange(self.row_folds) * n
+        return (last[:, None] + folds).ravel() + self.fold_latency
+
+    def cost(self, family: str) -> Resources:
+        """Weight memories, arithmetic, replay memory, step functions, buffer."""
+        lanes = self.pe * self.simd
+        word = self.hop * self.simd * self.weight_type.bits
+        memory = memory_cost(family, self.weight_depth, word, self.memory)
+        total = Resources(luts=memory.luts * self.hops, brams=memory.brams * self.hops)
+        total += self.arithmetic_cost(family)
+        if self.row_folds > 1:
+            style = "block" if self.column_folds > 64 else "ram"
+            total += memory_cost(family, self.column_folds, self.input.width, style)
+        low, high = self.raw_range
+        raw = type_for_range(low, high).bits
+        total += Resources(
+            luts=self.pe * (raw * 1.5 + 2) + 40,
+            ffs=self.pe * 2 * raw
+            + self.hops * (self.input.width * (1 + (self.weight_latency > 1)) + 20)
+            + lanes * self.weight_type.bits * self.weight_latency
+            + 40,
+        )
+        if self.steps:
+            total += self.steps.cost(family, self.pe, self.row_folds, raw)
+        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+
+    def arithmetic_cost(self, family: str) -> Resources:
+        """Of the products and the adder tree, without the accumulators."""
+        lanes = self.pe * self.simd
+        bits = self.wide_type.bits
+        if self.form == "xnor":
+            return Resources(luts=lanes * 2.9, ffs=lanes * 2.5)
+        if self.form == "dsp":
+            product = self.weight_type.bits + self.type.bits
+            return Resources(luts=lanes * (product + 1), ffs=lanes * (product + 3), dsps=lanes)
+        planes = 1 if self.form == "negate" else self.narrow_type.bits
+        return Resources(luts=lanes * planes * (bits * 1.6 + 1.5), ffs=lanes * planes * (bits + 2))

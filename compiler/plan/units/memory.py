@@ -1,0 +1,47 @@
+"""What memories cost on each family: block RAM geometries, LUT memories, stream buffers."""
+
+from __future__ import annotations
+
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.base import ceil_div
+
+__all__ = ["BRAM_SHAPES", "brams_for", "buffer_cost", "buffer_style", "memory_cost"]
+
+#: (depth, width) of one block RAM as the synthesis tool maps it, by family.
+BRAM_SHAPES = {
+    "ecp5": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
+    "gowin": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
+    "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
+}
+
+
+def brams_for(family: str, depth: int, width: int) -> int:
+    """Fewest block RAMs of one geometry that hold `depth` words of `width` bits."""
+    return min(ceil_div(depth, d) * ceil_div(width, w) for d, w in BRAM_SHAPES[family])
+
+
+def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
+    """Cost of a memory of a style.
+
+    ``"block"``: block RAM. ``"lut"``: a ROM in LUTs, one LUT4 holding 16 words of one bit, and the
+    selection among them. ``"ram"``: a small RAM, in LUT RAM where the family has it, else block RAM.
+    """
+    if style == "block" or (style == "ram" and family == "ice40" and depth * width > 64):
+        return Resources(brams=brams_for(family, depth, width))
+    if style == "ram" and family == "ice40":
+        return Resources(luts=depth * width * 1.2, ffs=depth * width)
+    if style == "ram":
+        return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
+    return Resources(luts=width * max(0.5, depth / 16 * 1.25))
+
+
+def buffer_style(family: str, depth: int, width: int) -> str:
+    """Style of the memory inside a stream buffer: LUT RAM unless it is deep."""
+    return "block" if depth > 64 and depth * width > 2048 else "ram"
+
+
+def buffer_cost(family: str, depth: int, width: int) -> Resources:
+    """Cost of a stream buffer: its memory, an output register and two counters."""
+    memory = memory_cost(family, depth, width, buffer_style(family, depth, width))
+    pointer = depth.bit_length()
+    return memory + Resources(luts=4 * pointer + 4, ffs=width + 3 * pointer + 1)

@@ -1,0 +1,194 @@
+"""Sliding window: a frame in, the taps of each output pixel out (im2col as a stream)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, accept_times, bits_for
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.errors import FoldingError
+
+__all__ = ["Window"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Line buffer of whole rows that is read window by window.
+
+    Beat order out: output row, output column, then (kernel row, kernel column, channel fold), or with
+    `channels_outer` (channel fold, kernel row, kernel column), as a pool wants it.
+
+    The buffer keeps `rows` rows. Rows are released when no later window of the frame needs them, and the
+    next frame is written while the last windows of this one are read, so that a frame costs
+    max(beats in, beats out) cycles.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    shape
+        (H, W, C) in.
+    type
+        Element type in.
+    lanes
+        Channels a beat; divides C.
+    kernel, stride, dilation
+        (y, x).
+    pads
+        (top, left, bottom, right).
+    output_shape
+        (OH, OW).
+    pad_value
+        Integer that taps outside the frame carry. 0 in a bipolar stream makes the output ternary.
+    channels_outer
+        Order of the taps, see above.
+    rows
+        Rows of the buffer; 0 takes enough for frames to overlap without a pause.
+    memory
+        ``"block"`` or ``"ram"`` (LUT RAM).
+    buffer_depth
+        Entries of the output buffer, at least 8 for one beat a cycle.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    type: ElementType
+    lanes: int
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    pads: tuple[int, int, int, int]
+    output_shape: tuple[int, int]
+    pad_value: int = 0
+    channels_outer: bool = False
+    rows: int = 0
+    memory: str = "block"
+    buffer_depth: int = 8
+
+    #: Cycles from a tap's address being counted to its beat entering the output buffer:
+    #: offset, address, memory, padding.
+    PIPELINE = 4
+
+    #: Cycles from the count after a row's last use to its place being writable: its reads must be over.
+    RELEASE = 2
+
+    def __post_init__(self) -> None:
+        if self.shape[2] % self.lanes:
+            todo = f"choose lanes that divide {self.shape[2]} channels"
+            raise FoldingError(f"{self.lanes} lanes do not divide the channels", where=self.name, todo=todo)
+        if self.rows == 0:
+            object.__setattr__(self, "rows", self.enough_rows)
+        if self.rows < self.least_rows:
+            todo = f"give it at least {self.least_rows} rows"
+            raise FoldingError(f"{self.rows} rows cannot hold a window", where=self.name, todo=todo)
+
+    @property
+    def kind(self) -> str:
+        """Stem of the circuit."""
+        return "window"
+
+    @property
+    def folds(self) -> int:
+        """Beats a pixel."""
+        return self.shape[2] // self.lanes
+
+    @property
+    def taps(self) -> int:
+        """Kernel positions."""
+        return self.kernel[0] * self.kernel[1]
+
+    @property
+    def row_beats(self) -> int:
+        """Beats of an input row."""
+        return self.shape[1] * self.folds
+
+    @property
+    def output_type(self) -> ElementType:
+        """The input's type, widened to ternary where a bipolar stream is padded with 0."""
+        if self.type.is_bipolar and self.pad_value == 0 and any(self.pads):
+            return ElementType.ternary()
+        return self.type
+
+    @property
+    def input(self) -> Stream:
+        """The frame, raster order."""
+        return Stream(type=self.type, lanes=self.lanes, beats=self.shape[0] * self.row_beats)
+
+    @property
+    def output(self) -> Stream:
+        """The taps."""
+        beats = self.output_shape[0] * self.output_shape[1] * self.taps * self.folds
+        return Stream(type=self.output_type, lanes=self.lanes, beats=beats)
+
+    @property
+    def row_program(self) -> tuple[tuple[int, int], ...]:
+        """For each output row: rows that must lie complete from the oldest kept one, rows released after it."""
+        height, (oh, _) = self.shape[0], self.output_shape
+        reach = self.dilation[0] * (self.kernel[0] - 1) + 1
+        first = [min(height, max(0, y * self.stride[0] - self.pads[0])) for y in range(oh)] + [height]
+        program = []
+        for y in range(oh):
+            last = min(height, max(0, y * self.stride[0] - self.pads[0] + reach))
+            release = first[y + 1] - first[y]
+            program.append((max(last, first[y + 1]) - first[y], release))
+        return tuple(program)
+
+    @property
+    def least_rows(self) -> int:
+        """Rows without which some window never becomes complete."""
+        return max(need for need, _ in self.row_program)
+
+    @property
+    def enough_rows(self) -> int:
+        """Rows with which the next frame's first rows can arrive while this frame's last are read."""
+        return self.least_rows + max(release for _, release in self.row_program)
+
+    @property
+    def cycles(self) -> int:
+        """One beat in and one beat out a cycle."""
+        return max(self.input.beats, self.output.beats)
+
+    @property
+    def latency_cycles(self) -> int:
+        """Rows of the first window, then counting, pipeline and buffer."""
+        return self.row_program[0][0] * self.row_beats + self.PIPELINE + BUFFER_LATENCY
+
+    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        taken = np.empty(len(arrivals), np.int64)
+        per_row = self.output_shape[1] * self.taps * self.folds
+        starts: list[int] = []
+        program = self.row_program
+        freed = [0] * self.rows  # cycle from which each of the next rows may be written
+        written, base, clock = 0, 0, 0
+        row_end: list[int] = []
+        for need, release in program:
+            while written < base + need:
+                begin, end = written * self.row_beats, (written + 1) * self.row_beats
+                ready = np.maximum(arrivals[begin:end], freed[written])
+                if begin:
+                    ready[0] = max(int(ready[0]), int(taken[begin - 1]) + 1)
+                taken[begin:end] = accept_times(ready)
+                row_end.append(int(taken[end - 1]))
+                written += 1
+            start = max(clock, row_end[base + need - 1] + 1 if need else clock)
+            starts.append(start)
+            clock = start + per_row
+            base += release
+            freed += [clock + self.RELEASE] * release
+        first = np.asarray(starts)[:, None] + np.arange(per_row)
+        return first.ravel() + self.PIPELINE + BUFFER_LATENCY
+
+    def cost(self, family: str) -> Resources:
+        """Row memory, counters, buffer."""
+        depth = self.rows * self.row_beats
+        logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 40 + len(self.row_program) // 4
+        return (
+            memory_cost(family, depth, self.input.width, self.memory)
+            + Resources(luts=logic + self.output.width * bool(any(self.pads)), ffs=logic * 0.7 + 2 * self.output.width)
+            + buffer_cost(family, self.buffer_depth, self.output.width)
+        )

@@ -1,0 +1,88 @@
+"""One row's dot product with SIMD columns a cycle, in each of the forms of the matrix unit."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Value, Signal
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.units.matvec import MatVec
+from pulsefold.hdl.units.reduction import Term, popcount, tree_sum
+from pulsefold.hdl.units.streams import lane_shape
+
+__all__ = ["dot_product"]
+
+
+def lane_value(bits: Value, kind: ElementType) -> Value:
+    """A lane's number, for types whose pattern is one."""
+    return bits.as_signed() if lane_shape(kind).signed else bits
+
+
+def dot_product(m: Module, unit: MatVec, x: list[Value], w: list[Value], name: str) -> Term:
+    """Raw sum of products of the lanes `x` and `w`, after `unit.levels` registers.
+
+    xnor: number of lanes with equal bits. negate: sum of v, 0 or ~v. planes: sum over bits k of 2**k (the sign
+    bit negative) times the sum of the wide operands whose narrow one has bit k. dsp: sum of products.
+    """
+    if unit.form == "xnor":
+        return popcount(m, [~(a ^ b) for a, b in zip(x, w, strict=True)], name)
+    if unit.form == "dsp":
+        return multiplied(m, unit, x, w, name)
+    narrow, wide = (w, x) if unit.narrow == "weight" else (x, w)
+    if unit.form == "negate":
+        return negated(m, unit, narrow, wide, name)
+    return planes(m, unit, narrow, wide, name)
+
+
+def multiplied(m, unit, x, w, name) -> Term:
+    """Products in multipliers, one register behind them."""
+    a, b = unit.type, unit.weight_type
+    corners = [p * q for p in (a.minimum, a.maximum) for q in (b.minimum, b.maximum)]
+    low, high = min(corners), max(corners)
+    terms = []
+    for lane, (p, q) in enumerate(zip(x, w, strict=True)):
+        product = Signal(range(low, high + 1), name=f"{name}_product_{lane}", reset_less=True)
+        m.d.sync += product.eq(lane_value(p, a) * lane_value(q, b))
+        terms.append(Term(product, low, high))
+    return tree_sum(m, terms, name)
+
+
+def negated(m, unit, narrow, wide, name) -> Term:
+    """v where the narrow lane is +1, ~v where it is -1, 0 where it is 0.
+
+    ~v is -v - 1: weights' missing ones are a constant of the row (`unit.offset`); those of the vector are counted.
+    """
+    kind = unit.wide_type
+    high = max(kind.maximum, -kind.minimum - 1)
+    low = min(kind.minimum, -kind.maximum - 1)
+    terms, ones = [], []
+    for n, v in zip(narrow, wide, strict=True):
+        value = lane_value(v, kind)
+        extended = Cat(value, value[-1]) if kind.signed else Cat(value, Const(0, 1))
+        if unit.narrow_type.is_bipolar:
+            minus, product = ~n, extended ^ (~n).replicate(len(extended))
+        else:
+            minus = n[1]
+            product = (extended & n[0].replicate(len(extended))) ^ n[1].replicate(len(extended))
+        terms.append(Term(product.as_signed(), low, high))
+        ones.append(minus)
+    total = tree_sum(m, terms, name)
+    if unit.narrow == "weight":
+        return total
+    return tree_sum(m, [total, popcount(m, ones, f"{name}_ones")], f"{name}_all")
+
+
+def planes(m, unit, narrow, wide, name) -> Term:
+    """One tree a bit of the narrow operand, then their weighted sum."""
+    kind, bits = unit.wide_type, unit.narrow_type.bits
+    low, high = min(0, kind.minimum), max(0, kind.maximum)
+    sums = []
+    for k in range(bits):
+        terms = [
+            Term(Mux(n[k], lane_value(v, kind), 0), low, high) for n, v in zip(narrow, wide, strict=True)
+        ]
+        part = tree_sum(m, terms, f"{name}_plane{k}")
+        if unit.narrow_type.signed and k == bits - 1:
+            sums.append(Term(-(part.value << k), -(part.high << k), -(part.low << k)))
+        else:
+            sums.append(Term(part.value << k, part.low << k, part.high << k))
+    return tree_sum(m, sums, f"{name}_planes")

@@ -1,0 +1,50 @@
+"""Circuit of :class:`pulsefold.compiler.plan.units.maxpool.MaxPoolUnit`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+
+from pulsefold.hdl.memory.buffer import StreamBuffer
+from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.streams import UnitComponent, lane_shape, payload
+
+__all__ = ["MaxPoolCircuit"]
+
+
+class MaxPoolCircuit(UnitComponent):
+    """A running maximum a lane; bipolar lanes need only an OR. Timing as the parameter object states."""
+
+    def elaborate(self, platform):
+        p = self.unit
+        m = Module()
+        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
+        tap = Signal(range(p.taps + 1))
+        first, last = tap == 0, tap == p.taps - 1
+        taken, done, earn = Signal(), Signal(), Signal()
+        some = credit_gate(m, p.buffer_depth, spend=taken & last, earn=earn)
+        m.d.comb += [
+            self.i.ready.eq(some),
+            taken.eq(self.i.valid & self.i.ready),
+            earn.eq(self.o.valid & self.o.ready),
+            self.o.p.eq(buffer.o.p),
+            self.o.valid.eq(buffer.o.valid),
+            buffer.o.ready.eq(self.o.ready),
+            buffer.i.valid.eq(done),
+        ]
+        m.d.sync += done.eq(taken & last)
+        with m.If(taken):
+            m.d.sync += tap.eq(Mux(last, 0, tap + 1))
+        for lane in range(p.lanes):
+            best = Signal(p.type.bits, name=f"best{lane}")
+            x = self.i.p[lane]
+            if p.type.is_bipolar:
+                greater = best | x
+            else:
+                shape = lane_shape(p.type)
+                a, b = Signal(shape, name=f"a{lane}"), Signal(shape, name=f"b{lane}")
+                m.d.comb += [a.eq(best), b.eq(x)]
+                greater = Mux(b > a, x, best)
+            with m.If(taken):
+                m.d.sync += best.eq(Mux(first, x, greater))
+            m.d.comb += buffer.i.p[lane].eq(best)
+        return m

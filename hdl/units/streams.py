@@ -1,0 +1,35 @@
+"""Stream signatures of the units, and element types as circuit shapes."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Shape, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.units import Stream, Unit
+
+__all__ = ["UnitComponent", "lane_shape", "payload"]
+
+
+def lane_shape(kind: ElementType) -> Shape:
+    """Amaranth shape in which a lane's bit pattern has its value; not for bipolar lanes."""
+    return signed(kind.bits) if kind.signed else unsigned(kind.bits)
+
+
+def payload(s: Stream) -> data.ArrayLayout:
+    """Payload of a stream: bit patterns, lane 0 in the lowest bits."""
+    return data.ArrayLayout(unsigned(s.type.bits), s.lanes)
+
+
+class UnitComponent(wiring.Component):
+    """A stream unit built from its parameter object, with ports `i` and `o`."""
+
+    def __init__(self, unit: Unit) -> None:
+        self.unit = unit
+        super().__init__(
+            {
+                "i": In(stream.Signature(payload(unit.input))),
+                "o": Out(stream.Signature(payload(unit.output))),
+            }
+        )

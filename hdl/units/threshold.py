@@ -1,0 +1,145 @@
+"""Circuit of :class:`pulsefold.compiler.plan.units.threshold.ThresholdUnit`, and its pipeline."""
+
+from __future__ import annotations
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
+from pulsefold.hdl.memory.buffer import StreamBuffer
+from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.streams import UnitComponent, lane_shape, payload
+
+__all__ = ["ThresholdCircuit", "ThresholdPipeline"]
+
+
+class ThresholdPipeline(wiring.Component):
+    """Binary search over the thresholds of `lanes` channels a cycle; never stalls.
+
+    Stage s compares with threshold number (found so far, 1, 0 ... 0) in binary and appends the outcome, so that
+    after all stages the found bits are the count of thresholds reached. `done` and `y` follow `valid` and
+    `x` by ``steps.latency`` cycles.
+
+    Parameters
+    ----------
+    steps
+        Rows in channel order; beat number f of a pixel carries channels f * lanes onwards.
+    lanes
+        Channels a beat.
+    shape
+        Amaranth shape of an input lane.
+    """
+
+    def __init__(self, steps: Steps, lanes: int, shape: Shape) -> None:
+        self.steps, self.lanes, self.x_shape = steps, lanes, shape
+        self.folds = len(steps.thresholds) // lanes
+        super().__init__(
+            {
+                "x": In(data.ArrayLayout(shape, lanes)),
+                "valid": In(1),
+                "y": Out(data.ArrayLayout(unsigned(steps.type.bits), lanes)),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform):
+        m = Module()
+        fold = Signal(range(max(2, self.folds)))
+        if self.folds > 1:
+            with m.If(self.valid):
+                m.d.sync += fold.eq(Mux(fold == self.folds - 1, 0, fold + 1))
+        valid, x = self.valid, [self.x[lane] for lane in range(self.lanes)]
+        found = [Signal(0, name=f"found_{lane}") for lane in range(self.lanes)]
+        for stage in range(self.steps.stages):
+            valid, fold, x, found = self.stage(m, stage, valid, fold, x, found)
+        m.d.comb += self.done.eq(valid)
+        if self.steps.adjusts:
+            adjusted = Signal()
+            m.d.sync += adjusted.eq(valid)
+            m.d.comb += self.done.eq(adjusted)
+        for lane in range(self.lanes):
+            m.d.comb += self.y[lane].eq(self.adjust(m, lane, fold, found[lane]))
+        return m
+
+    def stage(self, m, stage: int, valid, fold, x, found):
+        """One comparison: a cycle to read the thresholds, a cycle to compare."""
+        steps = self.steps
+        delay = {name: Signal(name=f"{name}_{stage}") for name in ("read", "compared")}
+        fold1, fold2 = (Signal.like(fold, name=f"fold_{stage}_{k}") for k in range(2))
+        m.d.sync += [
+            delay["read"].eq(valid),
+            delay["compared"].eq(delay["read"]),
+            fold1.eq(fold),
+            fold2.eq(fold1),
+        ]
+        kind = steps.threshold_type
+        table = steps.padded
+        each = 1 << (steps.stages - stage)
+        columns = np.arange(1 << stage) * each + each // 2 - 1
+        next_x, next_found = [], []
+        for lane in range(self.lanes):
+            rows = table[lane :: self.lanes][:, columns]  # [folds, 2**stage]
+            words = kind.encode(rows).ravel()
+            rom = Rom(kind.bits, [int(w) for w in words], threshold_style(len(words)))
+            m.submodules[f"thresholds_{stage}_{lane}"] = rom
+            address = Cat(found[lane], fold) if self.folds > 1 else found[lane]
+            m.d.comb += rom.address.eq(address)
+            x1 = Signal(self.x_shape, name=f"x_{stage}_{lane}_read")
+            x2 = Signal(self.x_shape, name=f"x_{stage}_{lane}")
+            f1 = Signal(max(stage, 1) if stage else 0, name=f"found_{stage}_{lane}_read")
+            f2 = Signal(stage + 1, name=f"found_{stage}_{lane}")
+            threshold = Signal(lane_shape(kind), name=f"t_{stage}_{lane}")
+            m.d.comb += threshold.eq(rom.data)
+            m.d.sync += [x1.eq(x[lane]), x2.eq(x1), f1.eq(found[lane]), f2.eq(Cat(x1 >= threshold, f1))]
+            next_x.append(x2)
+            next_found.append(f2)
+        return delay["compared"], fold2, next_x, next_found
+
+    def adjust(self, m, lane: int, fold, found):
+        """Counts to output patterns."""
+        steps = self.steps
+        if not steps.adjusts:
+            return found
+        y = Signal(steps.type.bits, name=f"y_{lane}")
+        flags = [bool(b) for b in steps.descending[lane :: self.lanes]]
+        count = found
+        if all(flags):
+            count = steps.count - found
+        elif any(flags):
+            mask = Const(sum(flag << k for k, flag in enumerate(flags)), len(flags))
+            flag = mask.bit_select(fold, 1)
+            count = Mux(flag, steps.count - found, found)
+        m.d.sync += y.eq(count if steps.type.is_bipolar else count + steps.first)
+        return y
+
+
+class ThresholdCircuit(UnitComponent):
+    """A stream through the pipeline, with credits for its output buffer. Timing as the parameter object states."""
+
+    def elaborate(self, platform):
+        p = self.unit
+        m = Module()
+        # A bipolar lane's pattern is (x + 1) / 2.
+        steps = p.steps.shifted(np.full(p.channels, -1), 2) if p.type.is_bipolar else p.steps
+        shape = unsigned(1) if p.type.is_bipolar else lane_shape(p.type)
+        m.submodules.search = search = ThresholdPipeline(steps, p.lanes, shape)
+        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
+        taken, earn = Signal(), Signal()
+        some = credit_gate(m, p.buffer_depth, spend=taken, earn=earn)
+        m.d.comb += [
+            self.i.ready.eq(some),
+            taken.eq(self.i.valid & self.i.ready),
+            earn.eq(self.o.valid & self.o.ready),
+            self.o.p.eq(buffer.o.p),
+            self.o.valid.eq(buffer.o.valid),
+            buffer.o.ready.eq(self.o.ready),
+            buffer.i.valid.eq(search.done),
+        ]
+        m.d.sync += search.valid.eq(taken)
+        for lane in range(p.lanes):
+            m.d.sync += search.x[lane].eq(self.i.p[lane])
+            m.d.comb += buffer.i.p[lane].eq(search.y[lane])
+        return m

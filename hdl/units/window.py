@@ -1,0 +1,187 @@
+"""Circuit of :class:`pulsefold.compiler.plan.units.window.Window`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib.memory import Memory
+
+from pulsefold.hdl.memory.buffer import StreamBuffer, memory_attributes
+from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.streams import UnitComponent, payload
+
+__all__ = ["WindowCircuit"]
+
+
+class WindowCircuit(UnitComponent):
+    """A ring of rows, written in raster order and read window by window.
+
+    Rows are addressed by their place in the ring, so that a row above the frame (padding) has an address too
+    and only a range check tells it apart. Each step of the reading side is one beat; it is taken when the rows
+    of the output row lie complete and the output buffer has promised a place. Timing as the parameter object
+    states.
+    """
+
+    def elaborate(self, platform):
+        m = Module()
+        p = self.unit
+        size = p.rows * p.row_beats
+        m.submodules.rows = memory = Memory(
+            shape=p.input.width, depth=size, init=[], attrs=memory_attributes(p.memory)
+        )
+        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
+        m.d.comb += [
+            self.o.p.eq(buffer.o.p),
+            self.o.valid.eq(buffer.o.valid),
+            buffer.o.ready.eq(self.o.ready),
+        ]
+        row_done, release = Signal(), Signal(range(p.rows + 1))
+        self.write(m, memory, row_done, release)
+        self.read(m, memory, buffer, row_done, release)
+        return m
+
+    def write(self, m, memory, row_done, release) -> None:
+        """Rows into the ring while one is free."""
+        p = self.unit
+        size = p.rows * p.row_beats
+        port = memory.write_port()
+        column = Signal(range(max(2, p.row_beats)))
+        free, after = (Signal(range(p.rows + 1), init=p.rows, name=n) for n in ("free", "after"))
+        writable = Signal(init=1)
+        taken, last = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(writable),
+            taken.eq(self.i.valid & writable),
+            last.eq(column == p.row_beats - 1),
+            row_done.eq(taken & last),
+            port.en.eq(taken),
+            port.data.eq(self.i.p),
+            after.eq(free - row_done + release),
+        ]
+        m.d.sync += [free.eq(after), writable.eq(after != 0)]
+        with m.If(taken):
+            m.d.sync += [
+                column.eq(Mux(last, 0, column + 1)),
+                port.addr.eq(Mux(port.addr == size - 1, 0, port.addr + 1)),
+            ]
+
+    def read(self, m, memory, buffer, row_done, release_out) -> None:
+        """Steps through the windows, and releases rows no later window of the frame needs."""
+        p = self.unit
+        go, earn = Signal(), Signal()
+        some = credit_gate(m, p.buffer_depth, spend=go, earn=earn)
+        m.d.comb += earn.eq(self.o.valid & self.o.ready)
+
+        (kh, kw), (oh, ow), folds = p.kernel, p.output_shape, p.folds
+        sizes = {"fold": folds, "kx": kw, "ky": kh, "ox": ow, "oy": oh}
+        order = ["kx", "ky", "fold", "ox", "oy"] if p.channels_outer else ["fold", "kx", "ky", "ox", "oy"]
+        count, step, wrap = {}, {}, {}
+        carry = go
+        for name in order:
+            count[name] = Signal(range(max(2, sizes[name])), name=name)
+            step[name] = Signal(name=f"step_{name}")
+            wrap[name] = Signal(name=f"wrap_{name}")
+            m.d.comb += [
+                step[name].eq(carry),
+                wrap[name].eq(carry & (count[name] == sizes[name] - 1)),
+            ]
+            with m.If(carry):
+                m.d.sync += count[name].eq(Mux(count[name] == sizes[name] - 1, 0, count[name] + 1))
+            carry = wrap[name]
+
+        row_address, row = self.rows_walk(m, step, wrap)
+        column = self.columns_walk(m, step, wrap)
+
+        # Rows that lie complete, against those that this output row needs.
+        program = p.row_program
+        ready = Signal(range(p.rows + 1))
+        need = Signal(range(p.rows + 1), init=program[0][0])
+        release = Signal(range(p.rows + 1), init=program[0][1])
+        row_over = step["oy"]
+        following = Array(program[1:] + program[:1])
+        if oh > 1:
+            with m.If(row_over):
+                m.d.sync += [
+                    need.eq(Array(n for n, _ in following)[count["oy"]]),
+                    release.eq(Array(r for _, r in following)[count["oy"]]),
+                ]
+        m.d.sync += ready.eq(ready + row_done - Mux(row_over, release, 0))
+        released = Signal(range(p.rows + 1))
+        m.d.sync += [released.eq(Mux(row_over, release, 0)), release_out.eq(released)]
+        m.d.comb += go.eq(some & (ready >= need))
+
+        self.fetch(m, memory, buffer, go, row_address, row, column, count["fold"])
+
+    def rows_walk(self, m, step, wrap):
+        """Ring address and frame index of the tap's row."""
+        p = self.unit
+        size, beats = p.rows * p.row_beats, p.row_beats
+        height, top_pad = p.shape[0], p.pads[0]
+
+        def ring(value, rows: int):
+            delta = rows * beats % size
+            total = Signal(range(2 * size), name=f"ring_{rows}".replace("-", "m"))
+            m.d.comb += total.eq(value + delta)
+            return Mux(total >= size, total - size, total)
+
+        span = height + sum(p.pads[::2]) + 1
+        start = -top_pad * beats % size
+        top, address = (Signal(range(size), init=start, name=n) for n in ("top", "row_address"))
+        top_row, row = (Signal(range(-top_pad - 1, span), init=-top_pad, name=n) for n in ("top_row", "row"))
+        down = (ring(address, p.dilation[0]), row + p.dilation[0])
+        next_row = (ring(top, p.stride[0]), top_row + p.stride[0])
+        frame = (ring(top, height - (p.output_shape[0] - 1) * p.stride[0]), -top_pad)
+        with m.If(step["ky"]):
+            m.d.sync += [address.eq(down[0]), row.eq(down[1])]
+        with m.If(wrap["ky"]):
+            m.d.sync += [address.eq(top), row.eq(top_row)]
+        for event, (a, r) in ((step["oy"], next_row), (wrap["oy"], frame)):
+            with m.If(event):
+                m.d.sync += [top.eq(a), address.eq(a), top_row.eq(r), row.eq(r)]
+        return address, row
+
+    def columns_walk(self, m, step, wrap):
+        """Beat offset of the tap's column in its row; negative or past the row where padded."""
+        p = self.unit
+        left_pad = p.pads[1] * p.folds
+        span = (p.shape[1] + p.pads[1] + p.pads[3] + 1) * p.folds
+        left, column = (Signal(range(-left_pad - 1, span), init=-left_pad, name=n) for n in ("left", "column"))
+        right = left + p.stride[1] * p.folds
+        with m.If(step["kx"]):
+            m.d.sync += column.eq(column + p.dilation[1] * p.folds)
+        with m.If(wrap["kx"]):
+            m.d.sync += column.eq(left)
+        for event, value in ((step["ox"], right), (wrap["ox"], -left_pad)):
+            with m.If(event):
+                m.d.sync += [left.eq(value), column.eq(value)]
+        return column
+
+    def fetch(self, m, memory, buffer, go, row_address, row, column, fold) -> None:
+        """Four registers: offset, address, memory, padding."""
+        p = self.unit
+        port = memory.read_port(domain="comb")
+        valid = [Signal(name=f"valid_{k}") for k in range(p.PIPELINE)]
+        previous = go
+        for v in valid:
+            m.d.sync += v.eq(previous)
+            previous = v
+        offset = Signal(signed(len(column) + 1))
+        base = Signal.like(row_address, name="base")
+        word = Signal(p.input.width)
+        m.d.sync += [
+            offset.eq(column + fold),
+            base.eq(row_address),
+            port.addr.eq(base + offset),
+            word.eq(port.data),
+        ]
+        outside = [Signal(name=f"outside_{k}") for k in range(3)]
+        inside = (row >= 0) & (row < p.shape[0]) & (column >= 0) & (column < p.row_beats)
+        m.d.sync += [outside[0].eq(~inside), outside[1].eq(outside[0]), outside[2].eq(outside[1])]
+        out = Signal(payload(p.output))
+        bits = p.type.bits
+        pad = int(p.output_type.encode(p.pad_value)) if not p.output_type.is_bipolar else int(p.pad_value > 0)
+        for lane in range(p.lanes):
+            x = word[lane * bits : (lane + 1) * bits]
+            if p.output_type != p.type:
+                x = Mux(x, 1, 3)  # bipolar to ternary
+            m.d.sync += out[lane].eq(Mux(outside[2], pad, x) if any(p.pads) else x)
+        m.d.comb += [buffer.i.p.eq(out), buffer.i.valid.eq(valid[-1])]
