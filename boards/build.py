@@ -43,7 +43,7 @@ class _Step:
     cached: bool
 
 
-def build(  # noqa: PLR0913
+def build(
     design: str | Callable[[], wiring.Component],
     board: Board,
     clock_mhz: float,
@@ -184,7 +184,12 @@ class _Run:
         return self._step("pack", "bitstream", self.flow.packer, key, prepare, drop=drop)
 
     def publish(
-        self, folder: Path, steps: tuple[_Step, _Step, _Step], report: RouteReport, clock_mhz: float, seed: int
+        self,
+        folder: Path,
+        steps: tuple[_Step, _Step, _Step],
+        report: RouteReport,
+        clock_mhz: float,
+        seed: int,
     ) -> Implementation:
         """Copy what a user wants into the build folder, all of it or nothing."""
         netlist, routed, packed = steps
@@ -218,7 +223,7 @@ class _Run:
             cached=all(step.cached for step in steps),
         )
 
-    def _step(  # noqa: PLR0913
+    def _step(
         self,
         name: str,
         title: str,

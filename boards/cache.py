@@ -82,5 +82,7 @@ class BuildCache:
         finally:
             shutil.rmtree(work, ignore_errors=True)
         if not entry.is_dir():
-            raise OutputError("cannot write the build cache", where=str(self.root), todo="check its permissions")
+            raise OutputError(
+                "cannot write the build cache", where=str(self.root), todo="check its permissions"
+            )
         return entry

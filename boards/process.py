@@ -58,7 +58,7 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
     with stream:
         try:
             # A session of its own: Ctrl-C reaches only us, and we end the whole group.
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(
                 command,
                 cwd=cwd,
                 env=tool.full_environment(),
@@ -68,7 +68,9 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
                 start_new_session=True,
             )
         except OSError as error:
-            raise ToolFailedError(f"{tool.name} does not start: {error.strerror}", where=str(tool.path)) from error
+            raise ToolFailedError(
+                f"{tool.name} does not start: {error.strerror}", where=str(tool.path)
+            ) from error
         try:
             code = process.wait()
         except BaseException:

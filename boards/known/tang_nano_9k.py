@@ -23,7 +23,7 @@ BOARDS = (
         uart_rx=Pin(site="18", attributes=_IO | {"PULL_MODE": "UP"}),
         uart_tx=Pin(site="17", attributes=_IO | {"PULL_MODE": "UP"}),
         reset=Pin(site="4", inverted=True, attributes=_IO | {"PULL_MODE": "UP"}),
-        leds=tuple(Pin(site=s, inverted=True, attributes=_IO) for s in "10 11 13 14 15 16".split()),
+        leds=tuple(Pin(site=s, inverted=True, attributes=_IO) for s in ("10", "11", "13", "14", "15", "16")),
         resources=Resources(luts=8640, ffs=6480, brams=26, dsps=20),
         bram_bits=18 * 1024,
         programmer="tangnano9k",

@@ -24,7 +24,8 @@ def _variant(size: str, resources: Resources, notes: str = "") -> Board:
         uart_tx=Pin(site="L4", attributes=_IO),
         reset=Pin(site="R1", attributes=_IO | {"PULLMODE": "DOWN"}),
         leds=tuple(
-            Pin(site=site, attributes=_IO | {"DRIVE": "4"}) for site in "B2 C2 C1 D2 D1 E2 E1 H3".split()
+            Pin(site=site, attributes=_IO | {"DRIVE": "4"})
+            for site in ("B2", "C2", "C1", "D2", "D1", "E2", "E1", "H3")
         ),
         resources=resources,
         bram_bits=18 * 1024,

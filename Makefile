@@ -1,0 +1,51 @@
+# Targets for people and for CI. Needs python3 >= 3.11, g++, make and perl; everything else comes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Names the lock file it was made from, so that it is made once and again when the lock changes.
+STAMP := $(VENV)/stamp
+
+.PHONY: demo test lint regress bench lock clean
+.DEFAULT_GOAL := test
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("pulsefold needs Python 3.11 or later; name one with make PYTHON=...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.lock
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+## demo: a trained network to a simulated, verified and routed design
+demo: $(STAMP)
+	$(BIN)/python demo/run.py
+
+## test: everything but what takes minutes
+test: lint
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+## lint: style, format and types
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+## regress: the tests that take minutes
+regress: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m slow
+
+## bench: the figures of the documentation
+bench: $(STAMP)
+	$(BIN)/python bench/run.py
+
+## lock: newest versions that the bounds allow, on the oldest Python supported
+lock: $(STAMP)
+	$(PYTHON) -m venv --clear build/lock
+	build/lock/bin/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
+	(echo "# Exact versions of everything the kit and its tests use. Written by 'make lock'." && \
+	 build/lock/bin/python -m pip freeze --exclude-editable --exclude pulsefold) > build/requirements.lock
+	mv build/requirements.lock requirements.lock
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
