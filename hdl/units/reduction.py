@@ -52,7 +52,7 @@ def tree_sum(m: Module, terms: list[Term], name: str) -> Term:
             register = Signal(range(low, high + 1), name=f"{name}_{level}_{k // 2}", reset_less=True)
             if len(pair) == 1:
                 total = pair[0].value
-            elif low >= 0 and high < 16:
+            elif low >= 0 and high < 32:
                 total = add_small(pair[0].value, pair[1].value, len(register))
             else:
                 total = pair[0].value + pair[1].value

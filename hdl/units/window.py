@@ -118,10 +118,9 @@ class WindowCircuit(UnitComponent):
         height, top_pad = p.shape[0], p.pads[0]
 
         def ring(value, rows: int):
-            delta = rows * beats % size
-            total = Signal(range(2 * size), name=f"ring_{rows}".replace("-", "m"))
-            m.d.comb += total.eq(value + delta)
-            return Mux(total >= size, total - size, total)
+            # Sum, wrapped sum and test side by side: a chain of the three would set the clock.
+            rest = size - rows * beats % size
+            return Mux(value >= rest, value - rest, value + (size - rest))
 
         span = height + sum(p.pads[::2]) + 1
         start = -top_pad * beats % size

@@ -1,0 +1,182 @@
+"""The plan: every unit of a design, in stream order, with its promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pulsefold.compiler.ir import Graph
+from pulsefold.compiler.plan.folding import choices_of, fastest_that_fits, fold_for_cycles, total
+from pulsefold.compiler.plan.layers import Fold, Layer, converters, layers_of
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window
+from pulsefold.errors import DoesNotFitError, FoldingError
+
+__all__ = ["Plan", "make_plan"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plan:
+    """A network as a pipeline of units.
+
+    Parameters
+    ----------
+    graph
+        What it computes.
+    target
+        Where.
+    layers
+        In stream order.
+    folds
+        Folding of every layer, by name.
+    units
+        In stream order; each one's output stream is the next one's input stream.
+    owners
+        Layer name of each unit.
+    """
+
+    graph: Graph
+    target: Target
+    layers: tuple[Layer, ...]
+    folds: Mapping[str, Fold]
+    units: tuple[Unit, ...]
+    owners: tuple[str, ...]
+
+    @property
+    def input(self) -> Stream:
+        """The design's input stream."""
+        return self.units[0].input
+
+    @property
+    def output(self) -> Stream:
+        """The design's output stream."""
+        return self.units[-1].output
+
+    @property
+    def bottleneck(self) -> Unit:
+        """The slowest unit."""
+        return max(self.units, key=lambda u: u.cycles)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles a frame in the steady state: the slowest unit's."""
+        return self.bottleneck.cycles
+
+    @property
+    def fps(self) -> float:
+        """Frames a second at the target's clock."""
+        return self.target.clock_mhz * 1e6 / self.cycles
+
+    @property
+    def latency_cycles(self) -> int:
+        """Cycles from the first beat of a lone frame to its last result, input coming every cycle."""
+        times = np.arange(self.input.beats)
+        for unit in self.units:
+            times = unit.schedule(times)
+        return int(times[-1]) + 1
+
+    @property
+    def cost(self) -> Resources:
+        """Estimated resources."""
+        return sum((u.cost(self.target.family) for u in self.units), self.target.reserved)
+
+    def tensor_of(self, unit: int) -> str | None:
+        """Name of the graph tensor that unit number `unit` puts out in stream order, if it is one."""
+        if unit < len(self.units) - 1 and self.owners[unit + 1] == self.owners[unit]:
+            return None
+        return next(layer.y.name for layer in self.layers if layer.name == self.owners[unit])
+
+
+def make_plan(
+    graph: Graph,
+    target: Target,
+    *,
+    fps: float | None = None,
+    folds: Mapping[str, Fold] | None = None,
+) -> Plan:
+    """Plan a network for a target.
+
+    Parameters
+    ----------
+    graph
+        A straight-line graph.
+    target
+        Board and clock.
+    fps
+        Wanted frames a second; the smallest folding that reaches it is taken. None takes the fastest that fits.
+    folds
+        A folding to use as it is.
+
+    Raises
+    ------
+    FoldingError
+        If a folding does not divide its layer or names no layer.
+    DoesNotFitError
+        If the design is too large or the rate out of reach; the message names the nearest that fits.
+    """
+    layers = layers_of(graph)
+    if folds is not None:
+        known = {layer.name for layer in layers}
+        for name in folds:
+            if name not in known:
+                todo = f"the layers are: {', '.join(known)}"
+                raise FoldingError(f"the folding names a layer {name!r} that is not there", todo=todo)
+        missing = [layer.name for layer in layers if layer.name not in folds]
+        if missing:
+            todo = "add it, or leave the folding file out"
+            raise FoldingError(f"the folding has no entry for layer {missing[0]!r}", todo=todo)
+        return assemble(graph, target, layers, folds)
+    table = {layer.name: choices_of(layer, target) for layer in layers}
+    if fps is None:
+        _, best = fastest_that_fits(table, target)
+        return assemble(graph, target, layers, best)
+    cycles = int(target.clock_mhz * 1e6 / fps) if fps > 0 else 0
+    picks = {name: fold_for_cycles(choices, cycles) for name, choices in table.items()}
+    short = next((name for name, pick in picks.items() if pick is None), None)
+    need = total([p for p in picks.values() if p])
+    shortage = target.shortage(need)
+    if short or shortage:
+        reach, _ = fastest_that_fits(table, target)
+        nearest = f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
+        if short:
+            least = table[short][-1].cycles
+            raise DoesNotFitError(
+                f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {short} needs at least {least}",
+                todo=f"ask for fewer, or a faster clock; {nearest}",
+            )
+        name, n, have = shortage or ("", 0, 0)
+        raise DoesNotFitError(
+            f"{fps:.0f} frames a second need {n:.0f} {name}, {target.board} has {have:.0f} to use",
+            todo=f"ask for fewer or take a larger board; {nearest}",
+        )
+    return assemble(graph, target, layers, {name: p.fold for name, p in picks.items() if p})
+
+
+def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Mapping[str, Fold]) -> Plan:
+    """Units of all layers with converters between them and buffers deep enough that none waits."""
+    units: list[Unit] = []
+    owners: list[str] = []
+    for layer in layers:
+        mine = layer.units(folds[layer.name])
+        if units:
+            before = units[-1].output
+            elements = before.beats * before.lanes
+            between = list(
+                converters(f"{layer.name}.input", before.type, elements, before.lanes, mine[0].input.lanes)
+            )
+            units += between
+            # Converters between layers carry the tensor of the layer before.
+            owners += [owners[-1]] * len(between)
+        units += mine
+        owners += [layer.name] * len(mine)
+    for k, unit in enumerate(units[1:]):
+        # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
+        if isinstance(unit, MatVec) and unit.row_folds > 1 and not isinstance(units[k], Window):
+            depth = max(getattr(units[k], "buffer_depth", 2), unit.column_folds)
+            units[k] = replace(units[k], buffer_depth=depth)  # type: ignore[type-var]
+    return Plan(
+        graph=graph, target=target, layers=layers, folds=dict(folds), units=tuple(units), owners=tuple(owners)
+    )

@@ -1,0 +1,65 @@
+"""What a plan is made for: a device and a clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pulsefold.compiler.plan.resources import Resources
+
+__all__ = ["Target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A board as the planner sees it.
+
+    Parameters
+    ----------
+    board
+        Its name.
+    family
+        ``ecp5``, ``ice40`` or ``gowin``.
+    resources
+        All that the device has.
+    usable
+        Fraction of the LUTs that place and route fills before it stalls.
+    clock_mhz
+        Compute clock.
+    reserved
+        What board support takes: link, reset, counters.
+    """
+
+    board: str
+    family: str
+    resources: Resources
+    usable: float
+    clock_mhz: float
+    reserved: Resources = Resources(luts=250, ffs=250)
+
+    @property
+    def available(self) -> Resources:
+        """What a design may use."""
+        r, q = self.resources, self.reserved
+        return Resources(
+            luts=r.luts * self.usable - q.luts,
+            ffs=r.ffs * 0.9 - q.ffs,
+            brams=r.brams - q.brams,
+            dsps=r.dsps - q.dsps,
+        )
+
+    def shortage(self, need: Resources) -> tuple[str, float, float] | None:
+        """The resource that is exceeded most, with need and have; None if all fit."""
+        have = self.available
+        worst = None
+        for name in ("luts", "ffs", "brams", "dsps"):
+            n, h = getattr(need, name), getattr(have, name)
+            if n > h and (worst is None or n * max(worst[2], 1) > worst[1] * max(h, 1)):
+                worst = (name, n, h)
+        return worst
+
+    def load(self, need: Resources) -> float:
+        """Sum of the fractions used: what the planner keeps small."""
+        have = self.available
+        return sum(
+            getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")
+        ) + 0.1 * need.ffs / max(have.ffs, 1)
