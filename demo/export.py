@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,7 +30,7 @@ class _Writer:
         self.initializers.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def node(self, kind: str, name: str, inputs: list[str], domain: str = "", **attributes: object) -> str:
+    def node(self, kind: str, name: str, inputs: list[str], domain: str = "", **attributes: Any) -> str:
         """A node with one output, named after it."""
         output = f"{name}_out"
         self.nodes.append(helper.make_node(kind, inputs, [output], name=name, domain=domain, **attributes))

@@ -69,7 +69,7 @@ class BatchNormalization(OpRun):
 
 
 def predict(path: Path, x: np.ndarray) -> np.ndarray:
-    """Output of the model for a batch of inputs."""
+    """Scores of the model for a batch of images."""
     evaluator = ReferenceEvaluator(onnx.load(path), new_ops=[BatchNormalization, BipolarQuant, Quant])
-    (y,) = evaluator.run(None, {evaluator.input_names[0]: x})
-    return y
+    (scores,) = evaluator.run(["scores"], {"image": x})
+    return np.asarray(scores)

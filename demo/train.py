@@ -11,6 +11,7 @@ It writes ``digits.onnx``, ``digits.json`` (how it was trained, and the accuracy
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import logging
 import platform
@@ -133,6 +134,8 @@ def main() -> None:
         raise SystemExit(f"{changed} of {len(trained)} answers changed in the export")
 
     record = {
+        "model": "digits.onnx",
+        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
         "dataset": "scikit-learn digits, 1437 training and 360 test images",
         "seed": args.seed,
         "epochs": args.epochs,
