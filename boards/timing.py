@@ -32,7 +32,9 @@ class RouteReport:
 
 
 def read_report(path: Path, clock: str) -> RouteReport:
-    """Read the JSON report at `path` for the clock net whose name holds `clock`.
+    """Read the JSON report at `path` for the clock net whose name holds `clock`, or the only clock.
+
+    Without a PLL the net goes by the name of the pin it comes from.
 
     Raises
     ------
@@ -45,7 +47,7 @@ def read_report(path: Path, clock: str) -> RouteReport:
         used = {name: int(count["used"]) for name, count in data["utilization"].items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ToolFailedError("the report of place and route is not readable", where=str(path)) from error
-    name = next((name for name in clocks if clock in name), None)
+    name = next((name for name in clocks if clock in name), next(iter(clocks)) if len(clocks) == 1 else None)
     if name is None:
         raise ToolFailedError(
             f"the report of place and route has no clock {clock!r}",

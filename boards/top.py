@@ -116,9 +116,11 @@ class BoardTop(Elaboratable):
         m.submodules.boot_reset = ResetSynchronizer(~locked | pressed, domain="boot")
         # The top bit ends the count: one net, no comparison, so it is never the longest path.
         count = Signal(_BOOT_BITS + 1)
+        done = Signal()
         held = Signal(init=1)
-        m.d.boot += held.eq(~count[-1])
-        with m.If(~count[-1]):
+        m.d.comb += done.eq(count[-1])
+        m.d.boot += held.eq(~done)
+        with m.If(~done):
             m.d.boot += count.eq(count + 1)
         # A register drives the reset net, whose fan-out is the whole core.
         m.d.comb += sync.rst.eq(held)

@@ -113,7 +113,8 @@ class UartReceiver(wiring.Component):
 class UartTransmitter(wiring.Component):
     """Bytes to line.
 
-    Timing: 10 bit times a byte; the start bit begins one cycle after the transfer.
+    Timing: the start bit begins one cycle after the transfer; initiation interval 10 bit times and one
+    cycle.
 
     Parameters
     ----------

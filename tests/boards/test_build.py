@@ -1,0 +1,88 @@
+"""Bitstreams of a tiny core, and everything that can go wrong on the way."""
+
+from dataclasses import replace
+
+import pytest
+
+from pulsefold.boards import get_board
+from pulsefold.boards.build import build
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
+
+pytestmark = pytest.mark.synth
+
+
+def files(folder):
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.parametrize(
+    ("name", "clock_mhz", "magic"),
+    [
+        ("ulx3s-85f", 100.0, b"LFE5U-85F"),
+        ("icebreaker", 24.0, b"\x7e\xaa\x99\x7e"),
+        ("tang-nano-9k", 54.0, b"1010010111000011"),
+        # The oscillator's own clock takes no PLL.
+        ("icebreaker", 12.0, b"\x7e\xaa\x99\x7e"),
+    ],
+)
+def test_bitstream(name, clock_mhz, magic, core, cache, tmp_path):
+    steps = []
+    made = build(core, get_board(name), clock_mhz, tmp_path / "out", cache=cache, progress=steps.append)
+    assert magic in made.bitstream.read_bytes()
+    assert made.timing_met
+    assert made.clock_mhz == clock_mhz
+    assert 50 < made.luts < 400
+    assert 50 < made.ffs < 200
+    assert (made.brams, made.dsps) == (0, 0)
+    assert made.critical_path
+    assert not made.cached
+    assert len(steps) == 6
+    assert {"logs/synth.log", "logs/route.log", "logs/pack.log"} <= set(files(tmp_path / "out"))
+
+    again = build(core, get_board(name), clock_mhz, tmp_path / "again", cache=cache)
+    assert again.cached
+    assert again.seconds == made.seconds
+    assert files(tmp_path / "again") == files(tmp_path / "out")
+    assert again.bitstream.read_bytes() == made.bitstream.read_bytes()
+
+
+def test_another_seed_reuses_synthesis(core, cache, tmp_path):
+    board = get_board("icebreaker")
+    build(core, board, 24.0, tmp_path / "out", cache=cache)
+    steps = []
+    build(core, board, 24.0, tmp_path / "out", seed=2, cache=cache, progress=steps.append)
+    assert [step for step in steps if "cached" in step] == ["synthesis: cached"]
+
+
+def test_missed_timing_leaves_only_logs(core, cache, tmp_path):
+    board = get_board("icebreaker")
+    build(core, board, 24.0, tmp_path, cache=cache)
+    with pytest.raises(TimingError, match=r"reaches \d+\.\d MHz .* not 204 MHz") as caught:
+        build(core, board, 204.0, tmp_path, cache=cache)
+    assert caught.value.exit_code == 3
+    assert "--clock-mhz" in caught.value.todo
+    assert not (tmp_path / "bitstream").exists()
+    assert (tmp_path / "logs" / "route.log").stat().st_size > 0
+
+
+def test_too_large_names_the_resource(core, cache, tmp_path):
+    board = replace(get_board("icebreaker"), resources=Resources(luts=5280, ffs=30, brams=30, dsps=8))
+    with pytest.raises(DoesNotFitError, match=r"needs \d+ ffs, .* has 30"):
+        build(core, board, 24.0, tmp_path / "out", cache=cache)
+    assert files(tmp_path / "out") == ["logs/synth.log"]
+
+
+def test_failing_tool_shows_its_log(cache, tmp_path):
+    with pytest.raises(ToolFailedError, match="yosys ended with code") as caught:
+        build("no such language\n", get_board("icebreaker"), 24.0, tmp_path / "out", cache=cache)
+    assert caught.value.where == str(tmp_path / "out" / "logs" / "synth.log")
+    assert "ERROR" in caught.value.why
+    assert files(tmp_path / "out") == ["logs/synth.log"]
+    assert not files(cache.root)
+
+
+def test_folder_that_cannot_be_made(core, cache, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write the build"):
+        build(core, get_board("icebreaker"), 24.0, tmp_path / "file" / "out", cache=cache)

@@ -1,0 +1,79 @@
+"""PLL settings: within every limit, and the nearest there are."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pulsefold.boards.pll import Ecp5Pll, GowinPll, Ice40Pll, find_pll
+from pulsefold.errors import PulsefoldError
+
+MHZ = st.integers(1, 4000).map(lambda n: Fraction(n, 8))
+
+
+@settings(deadline=None, max_examples=60)
+@given(source=st.sampled_from([12, 25, 27, 48, 100]), wanted=MHZ.filter(lambda f: 4 <= f <= 400))
+def test_ecp5_limits(source, wanted):
+    pll = Ecp5Pll.nearest(Fraction(source), wanted)
+    assert pll is not None
+    pfd = Fraction(source, pll.input_divider)
+    vco = pfd * pll.feedback_divider * pll.feedback_output_divider
+    assert 10 <= pfd <= 400
+    assert 400 <= vco <= 800
+    assert Fraction(25, 8) <= vco / pll.feedback_output_divider <= 400
+    assert pll.output_mhz == vco / pll.output_divider <= 400
+    assert all(
+        1 <= d <= 128
+        for d in (pll.input_divider, pll.feedback_divider, pll.feedback_output_divider, pll.output_divider)
+    )
+
+
+@settings(deadline=None, max_examples=30)
+@given(source=st.sampled_from([12, 16, 50]), wanted=MHZ.filter(lambda f: 16 <= f <= 275))
+def test_ice40_is_the_nearest_of_all(source, wanted):
+    pll = Ice40Pll.nearest(Fraction(source), wanted)
+    assert pll is not None
+    every = [
+        Ice40Pll(input_mhz=Fraction(source), divr=divr, divf=divf, divq=divq)
+        for divr in range(16)
+        for divf in range(128)
+        for divq in range(1, 7)
+    ]
+    distances = [abs(p.output_mhz - wanted) for p in every if p.legal]
+    assert pll.legal
+    assert abs(pll.output_mhz - wanted) == min(distances)
+    assert 533 <= Fraction(source, pll.divr + 1) * (pll.divf + 1) <= 1066
+
+
+@settings(deadline=None, max_examples=20)
+@given(source=st.sampled_from([24, 27, 50]), wanted=MHZ.filter(lambda f: 4 <= f <= 600))
+def test_gowin_is_the_nearest_of_all(source, wanted):
+    pll = GowinPll.nearest(Fraction(source), wanted)
+    assert pll is not None
+    every = [
+        GowinPll(input_mhz=Fraction(source), input_divider=i, feedback=f, output_divider=o)
+        for i in range(1, 65)
+        for f in range(1, 65)
+        for o in (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
+    ]
+    distances = [abs(p.output_mhz - wanted) for p in every if p.legal]
+    assert pll.legal
+    assert abs(pll.output_mhz - wanted) == min(distances)
+    assert 400 <= pll.output_mhz * pll.output_divider <= 1200
+
+
+@pytest.mark.parametrize("wanted", [50, 100, 125, 130, 133, 150, 200])
+def test_ecp5_usual_clocks(wanted):
+    found = find_pll("ecp5", 25.0, wanted).output_mhz
+    assert abs(found - wanted) <= Fraction(wanted, 200)
+
+
+@pytest.mark.parametrize(
+    ("family", "source", "wanted"),
+    [("ecp5", 25.0, 1.0), ("ecp5", 25.0, 500.0), ("ice40", 12.0, 8.0), ("gowin", 27.0, 700.0)],
+)
+def test_impossible_clock_is_the_users_error(family, source, wanted):
+    with pytest.raises(PulsefoldError, match="PLL cannot make") as caught:
+        find_pll(family, source, wanted)
+    assert caught.value.exit_code == 2

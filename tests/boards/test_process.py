@@ -1,0 +1,83 @@
+"""Running one tool: its log, its failures, and no child left behind."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pulsefold.boards.process import run_tool
+from pulsefold.boards.toolchain import Tool
+from pulsefold.errors import OutputError, ToolFailedError
+
+SHELL = Tool(name="shell", path=Path("/bin/sh"), version="1", packaged=False)
+
+
+def test_log_takes_both_streams(tmp_path):
+    seconds = run_tool(SHELL, ["-c", "echo out; echo err >&2; pwd"], cwd=tmp_path, log=tmp_path / "log")
+    assert (tmp_path / "log").read_text() == f"out\nerr\n{tmp_path}\n"
+    assert 0 < seconds < 10
+
+
+def test_failure_shows_the_errors_first(tmp_path):
+    script = "echo ERROR: the cause; for n in 1 2 3 4 5 6 7 8 9 10 11 12 13; do echo noise; done; exit 3"
+    with pytest.raises(ToolFailedError, match="shell ended with code 3") as caught:
+        run_tool(SHELL, ["-c", script], cwd=tmp_path, log=tmp_path / "log")
+    assert caught.value.why == "ERROR: the cause"
+    assert caught.value.where == str(tmp_path / "log")
+
+
+def test_silent_failure(tmp_path):
+    with pytest.raises(ToolFailedError, match="it printed nothing"):
+        run_tool(SHELL, ["-c", "exit 1"], cwd=tmp_path, log=tmp_path / "log")
+
+
+def test_full_disk_is_said(tmp_path):
+    with pytest.raises(OutputError, match="the disk is full"):
+        run_tool(
+            SHELL, ["-c", "echo 'x: No space left on device'; exit 1"], cwd=tmp_path, log=tmp_path / "log"
+        )
+
+
+def test_log_that_cannot_be_written(tmp_path):
+    with pytest.raises(OutputError, match="cannot write the log"):
+        run_tool(SHELL, ["-c", "true"], cwd=tmp_path, log=tmp_path / "none" / "log")
+
+
+def test_tool_that_does_not_start(tmp_path):
+    tool = Tool(name="ghost", path=tmp_path / "ghost", version="1", packaged=False)
+    with pytest.raises(ToolFailedError, match="ghost does not start"):
+        run_tool(tool, [], cwd=tmp_path, log=tmp_path / "log")
+
+
+def test_interrupt_ends_the_whole_group(tmp_path):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            # The child has a child of its own, as the tools' launchers do.
+            run_tool(
+                SHELL, ["-c", "sleep 60 & echo $! > pid; wait; true"], cwd=tmp_path, log=tmp_path / "log"
+            )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    pid = int((tmp_path / "pid").read_text())
+    deadline = time.monotonic() + 5
+    while _runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not _runs(pid)
+
+
+def _runs(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # Where nobody reaps orphans, the ended process stays listed as a zombie.
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")

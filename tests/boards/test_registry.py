@@ -1,0 +1,65 @@
+"""Boards by name, and the facts that every board must have."""
+
+import pytest
+
+from pulsefold.boards import all_boards, get_board
+from pulsefold.boards.board import FAMILIES, Board, Pin
+from pulsefold.boards.pll import find_pll
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.errors import UnknownBoardError
+
+
+def test_names_are_unique_and_plain():
+    names = [board.name for board in all_boards()]
+    assert len(set(names)) == len(names)
+    assert {"ulx3s-85f", "icebreaker", "tang-nano-9k"} <= set(names)
+    assert all(name == name.lower() and " " not in name for name in names)
+
+
+def test_every_family_has_a_board():
+    assert {board.family for board in all_boards()} == set(FAMILIES)
+
+
+@pytest.mark.parametrize("board", all_boards(), ids=lambda board: board.name)
+def test_board_is_complete(board):
+    sites = [pin.site for pin in board.ports().values()]
+    assert len(set(sites)) == len(sites), "two ports on one pin"
+    assert board.resources.luts > 0
+    pll = find_pll(board.family, board.clock_mhz, board.compute_mhz)
+    assert float(pll.output_mhz) == board.compute_mhz
+
+
+def test_case_does_not_matter():
+    assert get_board("ULX3S-85F").title == "Radiona ULX3S 85F"
+
+
+def test_unknown_board_lists_names_and_the_nearest():
+    with pytest.raises(UnknownBoardError) as caught:
+        get_board("ulx3s85f")
+    assert "did you mean ulx3s-85f?" in caught.value.todo
+    assert all(board.name in caught.value.todo for board in all_boards())
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "message"), [({"family": "xilinx"}, "family"), ({"usable": 0.0}, "usable")]
+)
+def test_board_checks_itself(change, message):
+    fields = {
+        "name": "x",
+        "title": "X",
+        "family": "ecp5",
+        "device": "",
+        "package": "",
+        "speed": "",
+        "clock_mhz": 1.0,
+        "compute_mhz": 1.0,
+        "baud": 1,
+        "clock": Pin(site="1"),
+        "uart_rx": Pin(site="2"),
+        "uart_tx": Pin(site="3"),
+        "resources": Resources(),
+        "bram_bits": 1,
+    }
+    with pytest.raises(ValueError, match=message):
+        Board(**(fields | change))
