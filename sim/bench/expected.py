@@ -1,0 +1,57 @@
+"""What a unit must put out, computed from its parameter object alone: the golden model of one unit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pulsefold.compiler.plan.units import Convert, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Unit, Window
+
+__all__ = ["expected_beats", "expected_values", "stepped"]
+
+
+def stepped(steps: Steps, x: np.ndarray) -> np.ndarray:
+    """Step functions of the channels on the last axis of `x`."""
+    n = np.zeros(x.shape, np.int64)
+    for t in range(steps.count):
+        n += x >= steps.thresholds[:, t]
+    n = np.where(steps.descending, steps.count - n, n)
+    return steps.first + (2 if steps.type.is_bipolar else 1) * n
+
+
+def windows(unit: Window, x: np.ndarray) -> np.ndarray:
+    """Frames [F, H, W, C] to taps [F, beats, lanes]."""
+    top, left, bottom, right = unit.pads
+    (oh, ow), (kh, kw), (sy, sx), (dy, dx) = unit.output_shape, unit.kernel, unit.stride, unit.dilation
+    frames = np.pad(
+        x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=unit.pad_value
+    )
+    rows = np.arange(oh)[:, None] * sy + np.arange(kh) * dy
+    columns = np.arange(ow)[:, None] * sx + np.arange(kw) * dx
+    # [F, oh, kh, ow, kw, C] to [F, oh, ow, kh, kw, folds, lanes]
+    taken = frames[:, rows][:, :, :, columns].transpose(0, 1, 3, 2, 4, 5)
+    taken = taken.reshape(len(x), oh, ow, unit.taps, unit.folds, unit.lanes)
+    if unit.channels_outer:
+        taken = taken.swapaxes(3, 4)
+    return taken.reshape(len(x), -1, unit.lanes)
+
+
+def expected_values(unit: Unit, x: np.ndarray) -> np.ndarray:
+    """Integers [beats, lanes] out for integers [frames * beats, lanes] in."""
+    if isinstance(unit, Convert):
+        return x.reshape(-1, unit.output_lanes)
+    if isinstance(unit, Window):
+        return windows(unit, x.reshape(-1, *unit.shape)).reshape(-1, unit.lanes)
+    if isinstance(unit, MaxPoolUnit):
+        return x.reshape(-1, unit.taps, unit.lanes).max(axis=1)
+    if isinstance(unit, ThresholdUnit):
+        return stepped(unit.steps, x.reshape(-1, unit.channels)).reshape(-1, unit.lanes)
+    if isinstance(unit, MatVec):
+        y = x.reshape(-1, unit.columns) @ unit.weights.T
+        return (stepped(unit.steps, y) if unit.steps else y).reshape(-1, unit.pe)
+    msg = f"no golden function for a {type(unit).__name__}"
+    raise TypeError(msg)
+
+
+def expected_beats(unit: Unit, beats: np.ndarray) -> np.ndarray:
+    """The same on bit patterns."""
+    return unit.output.type.encode(expected_values(unit, unit.input.type.decode(beats)))

@@ -1,0 +1,7 @@
+"""``python -m pulsefold``."""
+
+import sys
+
+from pulsefold.cli import main
+
+sys.exit(main())

@@ -1,0 +1,145 @@
+"""The Python API: one function a verb of the command line, with the same names and meanings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pulsefold.arrays import load_array, save_array
+from pulsefold.boards import Board, all_boards
+from pulsefold.boards.toolchain import Finding
+from pulsefold.boards.toolchain import doctor as find_tools
+from pulsefold.compiler.frontend import Inspection, inspect_model
+from pulsefold.compiling import compile_model
+from pulsefold.design import Design, load_design
+from pulsefold.implementing import build_design
+from pulsefold.reporting import write_page
+from pulsefold.simulating import Simulation
+from pulsefold.simulating import simulate as run_simulation
+from pulsefold.verifying import Rung, report_section
+from pulsefold.verifying import verify as climb
+
+__all__ = ["boards", "build", "compile", "doctor", "inspect", "report", "simulate", "verify"]
+
+Name = str | PathLike[str]
+Say = Callable[[str], None]
+
+
+def inspect(model: Name) -> Inspection:
+    """What a model holds and what is supported of it."""
+    return inspect_model(Path(model))
+
+
+def compile(
+    model: Name,
+    *,
+    board: str,
+    out: Name,
+    fps: float | None = None,
+    folding: Name | None = None,
+    clock_mhz: float | None = None,
+    progress: Say | None = None,
+) -> Design:
+    """Compile a model into a build folder; see :func:`pulsefold.compiling.compile_model`."""
+    design = compile_model(
+        Path(model),
+        board,
+        Path(out),
+        fps=fps,
+        folding=Path(folding) if folding else None,
+        clock_mhz=clock_mhz,
+        progress=progress,
+    )
+    write_page(design)
+    return design
+
+
+def simulate(
+    folder: Name,
+    x: Name | np.ndarray,
+    output: Name | None = None,
+    *,
+    level: str = "rtl",
+    limit: int | None = None,
+    raw: bool = False,
+    waves: Name | None = None,
+    stalls: float = 0.0,
+    seed: int = 0,
+    progress: Say | None = None,
+) -> Simulation:
+    """Simulate a compiled design and enter the outcome into its report.
+
+    See :func:`pulsefold.simulating.simulate`. With `output`, the result is also written as a ``.npy`` file.
+    """
+    design = load_design(Path(folder))
+    array = x if isinstance(x, np.ndarray) else load_array(Path(x))
+    result = run_simulation(
+        design,
+        array,
+        level=level,
+        limit=limit,
+        raw=raw,
+        waves=Path(waves) if waves else None,
+        stalls=stalls,
+        seed=seed,
+        progress=progress,
+    )
+    if output:
+        save_array(Path(output), result.y)
+    changes: dict[str, Any] = {"simulation": result.report}
+    latency = result.report.get("latency_cycles")
+    if level == "rtl" and not stalls:
+        cycles = result.report["cycles_per_image"] or design.plan.cycles
+        changes["throughput_fps"] = design.plan.target.clock_mhz * 1e6 / cycles
+        changes["latency_us"] = latency / design.plan.target.clock_mhz if latency else None
+    if level == "rtl":
+        design.update_report(changes)
+        write_page(design)
+    return result
+
+
+def verify(
+    folder: Name,
+    x: Name | np.ndarray | None = None,
+    *,
+    rungs: Sequence[int] = (1, 2, 3, 4),
+    limit: int | None = None,
+    seed: int = 1,
+    progress: Say | None = None,
+) -> list[Rung]:
+    """Climb the verification ladder and enter the outcome into the report."""
+    design = load_design(Path(folder))
+    array = load_array(Path(x)) if x is not None and not isinstance(x, np.ndarray) else x
+    outcomes = climb(design, array, rungs=rungs, limit=limit, seed=seed, progress=progress)
+    design.update_report({"verification": report_section(outcomes)})
+    write_page(design)
+    return outcomes
+
+
+def build(folder: Name, *, seeds: int = 1, progress: Say | None = None) -> dict[str, Any]:
+    """Build the bitstream; the whole report."""
+    design = load_design(Path(folder))
+    _, whole = build_design(design, seeds=seeds, progress=progress)
+    write_page(design)
+    return whole
+
+
+def report(folder: Name) -> dict[str, Any]:
+    """``report.json`` of a build folder, ``report.html`` written anew."""
+    design = load_design(Path(folder))
+    write_page(design)
+    return design.read_report()
+
+
+def boards() -> tuple[Board, ...]:
+    """Every board."""
+    return all_boards()
+
+
+def doctor() -> list[Finding]:
+    """Every tool: whether it is there, which version, and what brings it."""
+    return find_tools()

@@ -1,0 +1,165 @@
+"""Compile: a model and a board to a build folder."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import onnx
+
+from pulsefold.boards import get_board
+from pulsefold.compiler.frontend import import_model
+from pulsefold.compiler.ir import Conv, Graph
+from pulsefold.compiler.plan.plan import Plan, make_plan
+from pulsefold.design import Design, digest, load_design, plan_document, read_folding, target_of, write_folder
+from pulsefold.errors import ModelError, PulsefoldError
+from pulsefold.hdl.top import Core
+from pulsefold.progress import Silent
+from pulsefold.sim.cosim.verilog import to_rtlil, write_verilog
+from pulsefold.sim.golden.export import to_onnx
+
+__all__ = ["compile_model"]
+
+
+def compile_model(
+    model: Path,
+    board: str,
+    out: Path,
+    *,
+    fps: float | None = None,
+    folding: Path | None = None,
+    clock_mhz: float | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Design:
+    """Compile a model into a build folder.
+
+    Parameters
+    ----------
+    model
+        Quantized ONNX file.
+    board
+        Board name.
+    out
+        Build folder; an earlier design there is replaced once this one is complete.
+    fps
+        Wanted frames a second; None takes the fastest that fits the board.
+    folding
+        ``plan.json`` to take the folding from.
+    clock_mhz
+        Compute clock; None takes the board's.
+    progress
+        Called with a line now and then.
+
+    Raises
+    ------
+    PulsefoldError
+        See :mod:`pulsefold.errors`; the folder is then as it was.
+    """
+    say = progress or Silent()
+    place = get_board(board)
+    check_options(fps, folding, clock_mhz)
+    target = target_of(place, clock_mhz)
+    say(f"reading {model.name}")
+    graph = import_model(model)
+    sha256 = digest(model)
+    say("planning")
+    folds = read_folding(folding) if folding else None
+    plan = make_plan(graph, target, fps=fps, folds=folds)
+    document = plan_document(plan, sha256, reason(fps, folding))
+    if unchanged(out, document):
+        say("nothing changed: the design is up to date")
+        return load_design(out)
+
+    def fill(folder: Path) -> None:
+        shutil.copyfile(model, folder / "model.onnx")
+        say("writing the golden model")
+        onnx.save(to_onnx(graph), folder / "golden.onnx")
+        (folder / "plan.json").write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        rtl, logs = folder / "rtl", folder / "logs"
+        rtl.mkdir()
+        logs.mkdir()
+        say("building the circuit")
+        text = to_rtlil(Core(plan))
+        say("writing Verilog")
+        write_verilog(text, rtl, logs / "verilog.log")
+        (rtl / "top.il").write_text(text, encoding="utf-8")
+        report = first_report(model.name, sha256, plan)
+        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+    write_folder(out, fill)
+    return Design(folder=out, board=place, graph=graph, plan=plan, sha256=sha256)
+
+
+def check_options(fps: float | None, folding: Path | None, clock_mhz: float | None) -> None:
+    """Options that contradict each other or make no sense."""
+    if fps is not None and folding is not None:
+        raise PulsefoldError("--fps and --folding exclude each other", todo="give one of them")
+    if fps is not None and not 0 < fps < 1e9:
+        raise PulsefoldError(f"the wanted rate must be above 0, not {fps}", where="--fps")
+    if clock_mhz is not None and not 1 <= clock_mhz <= 1000:
+        raise PulsefoldError(f"the clock must lie between 1 and 1000 MHz, not {clock_mhz}", where="--clock-mhz")
+
+
+def reason(fps: float | None, folding: Path | None) -> str:
+    """Why the plan is as it is, for ``plan.json``."""
+    if folding:
+        return "the folding was given"
+    if fps:
+        return f"the smallest folding for {fps:g} frames a second; all weights fit on chip"
+    return "the fastest folding that fits the board; all weights fit on chip"
+
+
+def unchanged(out: Path, document: dict) -> bool:
+    """Whether `out` already holds this very design, complete."""
+    try:
+        before = json.loads((out / "plan.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    parts = ("golden.onnx", "rtl/top.v", "rtl/top.il", "report.json")
+    return before == document and all((out / part).exists() for part in parts)
+
+
+def parameters(graph: Graph) -> int:
+    """Weights of a network."""
+    return sum(int(n.weights.size) for n in graph.nodes if isinstance(n, Conv))
+
+
+def first_report(name: str, sha256: str, plan: Plan) -> dict:
+    """``report.json`` before anything was simulated or built."""
+    family = plan.target.family
+    layers = []
+    for layer in plan.layers:
+        units = [u for u, owner in zip(plan.units, plan.owners, strict=True) if owner == layer.name]
+        costs = [u.cost(family) for u in units]
+        fold = plan.folds[layer.name]
+        weights = layer.node.weights.size * layer.node.weight_type.bits if isinstance(layer.node, Conv) else 0
+        layers.append(
+            {
+                "name": layer.name,
+                "op": type(layer.node).__name__,
+                "unit": " + ".join(u.kind for u in units),
+                "pe": fold.pe,
+                "simd": fold.simd,
+                "macs": layer.macs,
+                "cycles": max(u.cycles for u in units),
+                "weight_bits": int(weights),
+                "luts_estimated": round(sum(c.luts for c in costs)),
+                "brams_estimated": round(sum(c.brams for c in costs)),
+                "dsps_estimated": round(sum(c.dsps for c in costs)),
+            }
+        )
+    macs = sum(layer.macs for layer in plan.layers)
+    if not macs:
+        raise ModelError("the network has no matrix product", todo="give a network with weights")
+    return {
+        "model": {"name": name, "sha256": sha256, "macs": macs, "parameters": parameters(plan.graph)},
+        "board": plan.target.board,
+        "engine": "dataflow",
+        "clock_mhz": plan.target.clock_mhz,
+        "layers": layers,
+        "throughput_fps": plan.fps,
+        "latency_us": plan.latency_cycles / plan.target.clock_mhz,
+        "promise": {"cycles_per_image": plan.cycles, "latency_cycles": plan.latency_cycles},
+    }
