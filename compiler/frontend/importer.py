@@ -1,0 +1,318 @@
+"""The walk over an ONNX graph that builds the integer graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+from pulsefold.compiler.frontend.builder import Builder, chw
+from pulsefold.compiler.frontend.fold import fold
+from pulsefold.compiler.frontend.load import check_elements, load_model
+from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
+from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.registry import rule_for
+from pulsefold.compiler.frontend.values import Const, Pick, Stream, Value
+from pulsefold.compiler.ir.graph import Graph, Output
+from pulsefold.compiler.passes import run_passes
+from pulsefold.errors import ModelError, UnsupportedNodeError
+
+__all__ = ["Walk", "import_model"]
+
+_FLOATS = {"float32", "float64", "float16"}
+_INTEGERS = {"int8", "uint8", "int16", "uint16"}
+
+_QUANTIZE = (
+    "train it with quantization (Brevitas, QKeras) and export QONNX: activations and weights of at most 8 bits, "
+    "with Quant, BipolarQuant or MultiThreshold nodes"
+)
+
+
+def import_model(path: Path | str) -> Graph:
+    """The integer graph of a quantized ONNX file, exact and in its normal form.
+
+    Raises
+    ------
+    ModelError
+        The file is not a model, or not a sane one, or not quantized.
+    UnsupportedNodeError
+        A node has no rule; the message names it and what to do.
+    """
+    path = Path(path)
+    model = load_model(path)
+    walk = Walk.start(model, str(path))
+    for node in walk.nodes:
+        if node.name in walk.wanted:
+            walk.visit(node)
+    graph = walk.finish(path.stem)
+    return run_passes(graph)
+
+
+@dataclass(slots=True, kw_only=True)
+class Walk:
+    """State of one import: what every ONNX value is so far.
+
+    Parameters
+    ----------
+    where
+        The file, for messages.
+    nodes
+        In topological order.
+    wanted
+        Names of the nodes that the outputs depend on.
+    builder
+        The graph under construction.
+    opset
+        Version of the default operator set.
+    batch
+        Size of the batch axis where the model fixes it.
+    outputs
+        ONNX output names.
+    values
+        By ONNX value name.
+    """
+
+    where: str
+    nodes: list[OnnxNode]
+    wanted: set[str]
+    builder: Builder
+    opset: int
+    batch: int | None
+    outputs: list[str]
+    values: dict[str, Value]
+    _readers: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def start(cls, model: onnx.ModelProto, where: str) -> Walk:
+        """Read inputs, outputs, constants and nodes."""
+        graph = model.graph
+        nodes = read_nodes(graph)
+        outputs = [value.name for value in graph.output]
+        if not outputs or len(set(outputs)) < len(outputs):
+            raise ModelError("it has no outputs, or one of them twice", where=where, todo="export it again")
+        wanted = needed(nodes, outputs)
+        if not any(is_quantizer(node) for node in nodes):
+            _refuse_unquantized(nodes, where)
+        values: dict[str, Value] = {t.name: Const(value=_array(t)) for t in graph.initializer}
+        used = {name for node in nodes if node.name in wanted for name in node.inputs} | set(outputs)
+        # Before IR version 4 every initializer is listed among the inputs too.
+        inputs = [v for v in graph.input if v.name not in values and v.name in used]
+        if len(inputs) != 1:
+            names = ", ".join(v.name for v in inputs) or "none"
+            todo = "give a model with one input; join them in front of it"
+            raise ModelError(f"one input is supported, and it has {names}", where=where, todo=todo)
+        shape, dtype, batch = _input_type(inputs[0])
+        layout = "C"
+        if len(shape) == 3:
+            layout = "HWC" if _channels_last(nodes, inputs[0].name) else "CHW"
+        builder = Builder(name=inputs[0].name, shape=shape, layout=layout, dtype=dtype)
+        values[inputs[0].name] = builder.source()
+        opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 13)
+        return cls(
+            where=where,
+            nodes=nodes,
+            wanted=wanted,
+            builder=builder,
+            opset=opset,
+            batch=batch,
+            outputs=outputs,
+            values=values,
+        )
+
+    def visit(self, node: OnnxNode) -> None:
+        """Apply the rule of one node."""
+        inputs = [self.values[name] if name else None for name in node.inputs]
+        self._read_once(node)
+        rule = rule_for(node)
+        constants = [value for value in inputs if value is None or isinstance(value, Const)]
+        results: tuple[Value, ...] | list[Const]
+        if len(constants) == len(inputs) and not (rule is not None and rule.custom):
+            results = fold(node, constants, self.opset)
+        elif rule is None:
+            domain = f" of the domain {node.domain!r}" if node.domain else ""
+            msg = f"there is no rule for {node.op_type}{domain} on activations"
+            raise UnsupportedNodeError(msg, where=node.where, todo=_replacement(node))
+        else:
+            result = rule.function(
+                Call(
+                    node=node,
+                    inputs=tuple(inputs),
+                    builder=self.builder,
+                    opset=self.opset,
+                    batch=self.batch,
+                )
+            )
+            results = result if isinstance(result, tuple) else (result,)
+        for name, value in zip(node.outputs, results, strict=False):
+            if name:
+                self.values[name] = value
+
+    def finish(self, name: str) -> Graph:
+        """The graph with its outputs."""
+        outputs: list[Output] = []
+        streams: set[str] = set()
+        for output in self.outputs:
+            value = self.values.get(output)
+            where = f"output {output!r}"
+            if not isinstance(value, (Stream, Pick)):
+                raise ModelError("it does not depend on the model's input", where=where, todo="remove it")
+            tensor, stream = self.builder.finish(value.stream if isinstance(value, Pick) else value, where)
+            streams.add(tensor)
+            shape = tuple(value.index.shape[1:])
+            if isinstance(value, Pick):
+                outputs.append(
+                    Output(
+                        tensor=tensor,
+                        name=output,
+                        shape=shape,
+                        layout="C",
+                        dtype=value.dtype,
+                        kind=value.kind,
+                        k=value.k,
+                        largest=value.largest,
+                    )
+                )
+            else:
+                layout = _layout(stream, where)
+                outputs.append(
+                    Output(tensor=tensor, name=output, shape=shape, layout=layout, dtype=stream.dtype)
+                )
+        if len(streams) > 1:
+            todo = "give a model with one result; values and indices of a TopK count as one"
+            raise ModelError("its outputs come from different layers", where=self.where, todo=todo)
+        return Graph(
+            name=name,
+            inputs=tuple(self.builder.inputs),
+            outputs=tuple(outputs),
+            nodes=tuple(self.builder.nodes),
+            tensors=dict(self.builder.tensors),
+        )
+
+    def _read_once(self, node: OnnxNode) -> None:
+        """A stream flows to one place; Shape and Size don't read it."""
+        if node.op_type in ("Shape", "Size"):
+            return
+        for name in filter(None, node.inputs):
+            if not isinstance(self.values[name], Stream):
+                continue
+            other = self._readers.setdefault(name, node.name)
+            if other != node.name or name in self.outputs:
+                also = f"the node {other!r} reads it too" if other != node.name else "it is an output too"
+                msg = f"the activations {name!r} branch: {also}"
+                todo = "only straight-line networks are supported so far: no residual or parallel branches"
+                raise UnsupportedNodeError(msg, where=node.where, todo=todo)
+
+
+def is_quantizer(node: OnnxNode) -> bool:
+    """Whether a node makes integers in the sense of QONNX."""
+    rule = rule_for(node)
+    return rule is not None and rule.custom
+
+
+def _refuse_unquantized(nodes: list[OnnxNode], where: str) -> None:
+    kinds = {node.op_type for node in nodes}
+    if "QuantizeLinear" in kinds or any(kind.startswith("QLinear") for kind in kinds):
+        node = next(n for n in nodes if n.op_type == "QuantizeLinear" or n.op_type.startswith("QLinear"))
+        todo = "convert it to QONNX (qonnx.transformation.qcdq_to_qonnx), or export QONNX from the trainer"
+        msg = f"there is no rule for {node.op_type} yet: QONNX quantizers are read"
+        raise UnsupportedNodeError(msg, where=node.where, todo=todo)
+    raise ModelError("the model is not quantized: it computes in floating point", where=where, todo=_QUANTIZE)
+
+
+def _replacement(node: OnnxNode) -> str:
+    """What to do about an operator without a rule."""
+    hints: Mapping[str, str] = {
+        "Softmax": "drop it: it does not change which class wins; apply it to the scores on the host",
+        "LogSoftmax": "drop it: it does not change which class wins; apply it to the scores on the host",
+        "Sigmoid": "drop it behind the last layer, or use ReLU or HardTanh in front of a quantizer",
+        "Tanh": "use HardTanh (Clip) in front of the quantizer",
+        "AveragePool": "use MaxPool or a strided Conv",
+        "GlobalAveragePool": "use MaxPool or a strided Conv",
+        "Concat": "only straight-line networks are supported so far: no parallel branches",
+        "Pad": "put the padding into the next Conv",
+        "Trunc": "use Quant with rounding_mode FLOOR",
+        "QuantizeLinear": "convert the model to QONNX (qonnx.transformation.qcdq_to_qonnx)",
+        "DequantizeLinear": "convert the model to QONNX (qonnx.transformation.qcdq_to_qonnx)",
+    }
+    default = "replace it in the trained model; `pulsefold inspect` lists what is supported"
+    return hints.get(node.op_type, default)
+
+
+def _array(tensor: onnx.TensorProto) -> np.ndarray:
+    try:
+        return onnx.numpy_helper.to_array(tensor)
+    # onnx raises several kinds of error for tensors whose data don't fit their shape or type.
+    except Exception as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        msg = "its data do not fit its shape and type"
+        where = f"tensor {tensor.name!r}"
+        raise ModelError(msg, where=where, why=why, todo="write the model again: it is damaged") from None
+
+
+def _input_type(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], str, int | None]:
+    """Shape behind the batch axis, element type, and the size of the batch axis where fixed."""
+    where = f"input {value.name!r}"
+    tensor = value.type.tensor_type
+    try:
+        dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)).name
+    except KeyError:
+        dtype = "unknown"
+    if dtype not in _FLOATS | _INTEGERS:
+        todo = "give an input of float32, or int8 or uint8"
+        raise ModelError(f"its element type is {dtype}", where=where, todo=todo)
+    dims = [d.dim_value for d in tensor.shape.dim]
+    shown = [d.dim_value or d.dim_param or "?" for d in tensor.shape.dim]
+    if len(dims) < 2:
+        raise ModelError(
+            f"its shape is {shown}", where=where, todo="give it a batch axis and at least one more"
+        )
+    if any(d < 1 for d in dims[1:]):
+        todo = "fix every size but the batch, for example with onnx.tools.update_model_dims"
+        raise ModelError(f"its shape {shown} leaves open more than the batch", where=where, todo=todo)
+    check_elements(dims[1:], where)
+    if prod(dims[1:]) > 1 << 24:
+        raise ModelError(
+            f"its shape is {shown}", where=where, todo="give frames of at most 16 million elements"
+        )
+    return tuple(dims[1:]), dtype, dims[0] if dims[0] > 0 else None
+
+
+def _channels_last(nodes: list[OnnxNode], name: str) -> bool:
+    """Whether the input (N, A, B, C) is transposed to (N, C, A, B) before anything looks at its channels."""
+    for node in nodes:
+        if name not in node.inputs:
+            continue
+        if node.op_type == "Transpose":
+            return list(node.attributes.get("perm", ())) == [0, 3, 1, 2]
+        if node.op_type == "MultiThreshold":
+            return node.text("data_layout", "NCHW") == "NHWC"
+        if node.op_type not in (
+            "Quant",
+            "BipolarQuant",
+            "Add",
+            "Sub",
+            "Mul",
+            "Div",
+            "Cast",
+            "Identity",
+            "Clip",
+        ):
+            return False
+        name = node.outputs[0]
+    return False
+
+
+def _layout(stream: Stream, where: str) -> str:
+    """Where the axes of an output go."""
+    order = stream.index.ravel()
+    if np.array_equal(order, np.arange(order.size)):
+        vector = stream.shape[:2] == (1, 1)
+        return ("CHW" if stream.index.ndim == 4 else "C") if vector else "HWC"
+    if np.array_equal(order, chw(stream.shape).ravel()):
+        return "CHW"
+    todo = "give it as (N, C, H, W), (N, H, W, C) or (N, C)"
+    raise UnsupportedNodeError("it is a reordering of the frame", where=where, todo=todo)

@@ -1,0 +1,75 @@
+"""Negating weight rows so that every threshold behind a matrix product ascends.
+
+A negative batch norm gain makes a channel descend: count(x >= t) falls where the output rises.
+With x' = -x, x >= t is x' <= -t, so T - count(x >= t) = count(x' > -t) = count(x' >= 1 - t).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+
+from pulsefold.compiler.ir.conv import Conv
+from pulsefold.compiler.ir.graph import Graph, Tensor
+from pulsefold.compiler.ir.threshold import Threshold
+from pulsefold.compiler.ir.types import ElementType, type_for_range
+
+__all__ = ["all_ascend", "ascend"]
+
+#: Widest weights that negating may make: -(-128) needs a ninth bit.
+_WIDEST = 8
+
+
+def ascend(graph: Graph) -> Graph:
+    """Rows of every Conv whose Threshold descends there, negated.
+
+    A row that holds the least value of the widest weights stays, and its channel descending.
+    """
+    nodes = list(graph.nodes)
+    tensors = dict(graph.tensors)
+    for i, (conv, threshold) in enumerate(pairwise(list(nodes))):
+        rows = _negatable(conv, threshold)
+        if rows is None or not isinstance(conv, Conv) or not isinstance(threshold, Threshold):
+            continue
+        channels = conv.weights.shape[0]
+        weights = np.where(rows[:, None, None, None], -conv.weights, conv.weights)
+        nodes[i] = replace(conv, weights=weights, weight_type=_type(weights))
+        thresholds = np.broadcast_to(threshold.thresholds, (channels, threshold.count))
+        thresholds = np.where(rows[:, None], 1 - thresholds[:, ::-1], thresholds)
+        descending = np.broadcast_to(threshold.descending, channels) & ~rows
+        if np.all(thresholds == thresholds[0]) and np.all(descending == descending[0]):
+            thresholds, descending = thresholds[:1], descending[:1]
+        nodes[i + 1] = replace(threshold, thresholds=thresholds, descending=descending)
+        source, old = tensors[conv.input], tensors[conv.output]
+        new = nodes[i].output_tensor(source)
+        tensors[conv.output] = _negated(replace(old, type=new.type), rows)
+    return replace(graph, nodes=tuple(nodes), tensors=tensors)
+
+
+def all_ascend(graph: Graph) -> bool:
+    """Whether no Threshold behind a Conv descends where negating can help."""
+    return all(_negatable(a, b) is None for a, b in pairwise(graph.nodes))
+
+
+def _negatable(conv: object, threshold: object) -> np.ndarray | None:
+    """bool [O]: the rows to negate; None where there are none."""
+    if not isinstance(conv, Conv) or not isinstance(threshold, Threshold) or threshold.input != conv.output:
+        return None
+    rows = np.broadcast_to(threshold.descending, conv.weights.shape[0]).copy()
+    if _type(np.where(rows[:, None, None, None], -conv.weights, conv.weights)).bits > _WIDEST:
+        rows &= conv.weights.reshape(len(rows), -1).min(axis=1) > -(1 << (_WIDEST - 1))
+        rows &= conv.weights.reshape(len(rows), -1).max(axis=1) < 1 << (_WIDEST - 1)
+    return rows if rows.any() else None
+
+
+def _type(weights: np.ndarray) -> ElementType:
+    return type_for_range(int(weights.min()), int(weights.max()), zero=bool(np.any(weights == 0)))
+
+
+def _negated(tensor: Tensor, rows: np.ndarray) -> Tensor:
+    scale = tuple(
+        -s if rows[c] else s for c in range(len(rows)) for s in (tensor.scale[c % len(tensor.scale)],)
+    )
+    return replace(tensor, scale=scale)

@@ -1,0 +1,61 @@
+"""All passes, in order."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pulsefold.compiler.ir.graph import Graph
+from pulsefold.compiler.passes.ascend import all_ascend, ascend
+from pulsefold.compiler.passes.verify import verify
+
+__all__ = ["PASSES", "Pass", "run_passes"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pass:
+    """One rewriting of a graph that keeps its outputs.
+
+    Parameters
+    ----------
+    name
+        As in logs.
+    description
+        What it does.
+    run
+        From a graph to a graph.
+    ensures
+        What holds of its result, besides what :func:`verify` checks before and after.
+    """
+
+    name: str
+    description: str
+    run: Callable[[Graph], Graph]
+    ensures: Callable[[Graph], bool]
+
+
+#: In the order they run.
+PASSES: tuple[Pass, ...] = (
+    Pass(
+        name="ascend",
+        description="negate weight rows in front of descending thresholds",
+        run=ascend,
+        ensures=all_ascend,
+    ),
+)
+
+
+def run_passes(graph: Graph, passes: Sequence[Pass] = PASSES) -> Graph:
+    """The graph after all passes, verified before the first and after each."""
+    verify(graph)
+    for step in passes:
+        graph = step.run(graph)
+        verify(graph)
+        if not step.ensures(graph):
+            msg = f"the pass {step.name!r} did not reach what it ensures"
+            raise RuntimeError(msg)
+        _log.debug("pass %s: %s", step.name, step.description)
+    return graph
