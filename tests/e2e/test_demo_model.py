@@ -12,6 +12,9 @@ import numpy as np
 import onnx
 import pytest
 
+from pulsefold.compiler.frontend import import_model
+from pulsefold.sim import golden
+
 ROOT = Path(__file__).parents[2]
 MODEL = ROOT / "demo" / "digits.onnx"
 
@@ -76,18 +79,14 @@ def test_reference_evaluation_gives_the_recorded_accuracy(images, record):
 
 
 def test_golden_model_gives_the_recorded_accuracy(images, record):
-    frontend = pytest.importorskip("pulsefold.compiler.frontend")
-    golden = pytest.importorskip("pulsefold.sim.golden")
     x, y = images
-    scores = golden.infer(frontend.import_model(MODEL), x)
+    scores = golden.infer(import_model(MODEL), x)
     assert correct(scores, y) == record["test_correct"]
 
 
 def test_golden_scores_are_the_reference_scores(images):
-    frontend = pytest.importorskip("pulsefold.compiler.frontend")
-    golden = pytest.importorskip("pulsefold.sim.golden")
     x, _ = images
-    scores = np.asarray(golden.infer(frontend.import_model(MODEL), x))
+    scores = np.asarray(golden.infer(import_model(MODEL), x))
     # The golden scores are exact up to one rounding; the reference computes batch norm in float32.
     np.testing.assert_allclose(scores, demo("reference").predict(MODEL, x), rtol=1e-5, atol=1e-4)
 
