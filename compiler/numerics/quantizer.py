@@ -120,31 +120,28 @@ def multi_threshold(rows: Sequence[Sequence[Fraction]], *, scale: Fraction, bias
 def _two_valued(
     rows: tuple[tuple[Boundary, ...], ...], low: tuple[Fraction, ...], high: tuple[Fraction, ...]
 ) -> Quantizer:
-    """Two levels: bipolar where they are opposite, else 0 and 1 (or -1 and 0) where one is zero."""
+    """Two levels: -1 and +1 where they are opposite, else 0 and 1 (never -1 and 0)."""
     if all(a == -b for a, b in zip(low, high, strict=True)):
         return Quantizer(boundaries=rows, first=-1, type=ElementType.bipolar(), scale=high)
     scale = tuple(b - a for a, b in zip(low, high, strict=True))
-    ratios = {a / s for a, s in zip(low, scale, strict=True)}
-    return _levels(rows, scale, ratios.pop()) if len(ratios) == 1 else _levels(rows, scale, low)
+    kind = ElementType.integer(1, signed=False)
+    return Quantizer(boundaries=rows, first=0, type=kind, scale=scale, offset=low)
 
 
 def _levels(
-    rows: tuple[tuple[Boundary, ...], ...],
-    scale: tuple[Fraction, ...],
-    start: Fraction | tuple[Fraction, ...],
+    rows: tuple[tuple[Boundary, ...], ...], scale: tuple[Fraction, ...], start: Fraction
 ) -> Quantizer:
     """Levels scale * (start + 0, 1, 2, ...), counted from the integer that makes the offset 0.
 
     Where `start` is no integer, or that count would pass the widest element type, levels count from
     0 and the offset stays (a matrix product without padding folds it into what follows).
-    `start` may instead be the real value of the lowest level a channel.
     """
     count = len(rows[0])
-    if isinstance(start, Fraction) and start.denominator == 1:
+    if start.denominator == 1:
         low = int(start)
         kind = type_for_range(min(low, 0), max(low + count, 0))
         if kind.bits <= WIDEST:
             kind = type_for_range(low, low + count)
             return Quantizer(boundaries=rows, first=low, type=kind, scale=scale)
-    offset = start if isinstance(start, tuple) else tuple(s * start for s in scale)
+    offset = tuple(s * start for s in scale)
     return Quantizer(boundaries=rows, first=0, type=type_for_range(0, count), scale=scale, offset=offset)

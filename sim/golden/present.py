@@ -1,0 +1,125 @@
+"""The host's part at both ends: float arrays to integers, integers to what the model itself would give."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
+
+from pulsefold.compiler.ir.graph import Graph, Input, Output, Tensor
+from pulsefold.compiler.numerics.floats import nearest_float
+from pulsefold.errors import InputArrayError
+from pulsefold.sim.golden.threshold import levels
+
+__all__ = ["present_output", "present_raw", "quantize_input"]
+
+
+def quantize_input(inp: Input, x: np.ndarray) -> np.ndarray:
+    """The model's own input, batch first, as integers int64 [N, H, W, C].
+
+    Parameters
+    ----------
+    inp
+        Which input.
+    x
+        [N, *inp.shape], of an element type that converts to the model's without loss, or float64,
+        which is rounded to the model's type first.
+
+    Raises
+    ------
+    InputArrayError
+        The shape or the element type is another, or a value is NaN or infinite.
+    """
+    where = f"input {inp.name!r}"
+    sizes = ", ".join(map(str, inp.shape))
+    want = f"[N, {sizes}] of {inp.dtype}"
+    x = np.asarray(x)
+    if x.dtype.kind not in "iuf":
+        raise InputArrayError(f"it holds {x.dtype}, and {want} is meant", where=where, todo="give numbers")
+    if x.dtype != np.float64 and not np.can_cast(x.dtype, inp.dtype, "safe"):
+        msg = f"it holds {x.dtype}, which {inp.dtype} cannot hold without loss"
+        raise InputArrayError(msg, where=where, todo=f"convert it: x.astype('{inp.dtype}')")
+    if x.ndim != len(inp.shape) + 1 or x.shape[1:] != inp.shape:
+        todo = "put the batch axis first; one frame is a batch of 1: x[None]" if x.shape == inp.shape else ""
+        msg = f"its shape is {list(x.shape)}, and {want} is meant"
+        raise InputArrayError(msg, where=where, todo=todo or f"reshape it to [N, {sizes}]")
+    if x.dtype.kind == "f" and not np.all(np.isfinite(x)):
+        raise InputArrayError("it holds NaN or infinity", where=where, todo="give finite numbers")
+    if np.dtype(inp.dtype).kind != "f" and x.dtype.kind == "f":
+        msg = f"it holds {x.dtype}, and the model takes {inp.dtype}"
+        raise InputArrayError(msg, where=where, todo=f"convert it: x.astype('{inp.dtype}')")
+    with np.errstate(over="ignore"):
+        x = x.astype(inp.thresholds.dtype)
+    frames = {
+        "CHW": lambda a: a.transpose(0, 2, 3, 1),
+        "HWC": lambda a: a,
+        "C": lambda a: a.reshape(len(a), 1, 1, -1),
+    }[inp.layout](x)
+    # One threshold from -1: a bipolar tensor. Other two-valued inputs count from 0.
+    step = 2 if (inp.first, inp.thresholds.shape[1]) == (-1, 1) else 1
+    return levels(frames, inp.thresholds, inp.descending, first=inp.first, step=step)
+
+
+def present_raw(output: Output, q: np.ndarray) -> np.ndarray:
+    """The last integers in the axes of the model's own output, batch first, int64.
+
+    For an output that picks channels (TopK, ArgMax): all of them, [N, C].
+    """
+    if output.kind != "values":
+        return q.reshape(len(q), -1)
+    moved = q.transpose(0, 3, 1, 2) if output.layout == "CHW" else q
+    return np.ascontiguousarray(moved).reshape(len(q), *output.shape)
+
+
+def present_output(graph: Graph, output: Output, q: np.ndarray) -> np.ndarray:
+    """The model's own output, batch first: scale * q + offset rounded once to its element type.
+
+    Indices of TopK are those of the exact rational values, the lower index first on ties.
+    """
+    tensor = graph.tensors[output.tensor]
+    if output.kind == "values":
+        return present_raw(output, real_values(tensor, q, np.dtype(output.dtype)))
+    vector = q.reshape(len(q), -1)
+    keys = _comparable(tensor, vector)
+    order = np.argsort(-keys if output.largest else keys, axis=1, kind="stable")[:, : output.k]
+    if output.kind == "topk_indices":
+        return order.astype(output.dtype).reshape(len(q), *output.shape)
+    best = real_values(tensor, q, np.dtype(output.dtype)).reshape(len(q), -1)
+    return np.take_along_axis(best, order, axis=1).reshape(len(q), *output.shape)
+
+
+def real_values(tensor: Tensor, q: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """scale * q + offset of each element, rounded once: the shape of `q`, channels last."""
+    channels = tensor.shape[2]
+    flat = q.reshape(-1, channels)
+    result = np.empty(flat.shape, dtype)
+    for c in range(channels):
+        scale, offset = tensor.scale[c % len(tensor.scale)], tensor.offset[c % len(tensor.offset)]
+        values, places = np.unique(flat[:, c], return_inverse=True)
+        result[:, c] = _rounded(values, scale, offset, dtype)[places]
+    return result.reshape(q.shape)
+
+
+def _rounded(values: np.ndarray, scale: Fraction, offset: Fraction, dtype: np.dtype) -> np.ndarray:
+    """scale * v + offset for each, correctly rounded."""
+    if scale == 1 and offset == 0 and np.abs(values).max(initial=0) <= 1 << 24 and dtype.itemsize >= 4:
+        return values.astype(dtype)
+    wide = values * float(scale) + float(offset)
+    # Three roundings, each within 2**-53 of its result: what both ends round to is decided.
+    error = 2.0**-50 * (np.abs(values * float(scale)) + abs(float(offset)))
+    low, high = (wide - error).astype(dtype), (wide + error).astype(dtype)
+    for i in np.flatnonzero(low != high):
+        low[i] = nearest_float(scale * int(values[i]) + offset, dtype.type)
+    return low
+
+
+def _comparable(tensor: Tensor, q: np.ndarray) -> np.ndarray:
+    """Integers that compare as the exact real values do."""
+    if len(tensor.scale) == len(tensor.offset) == 1:
+        return q if tensor.scale[0] > 0 else -q if tensor.scale[0] < 0 else np.zeros_like(q)
+    below = lcm(*(v.denominator for v in (*tensor.scale, *tensor.offset)))
+    count = tensor.shape[2]
+    scale = np.array([int(tensor.scale[c % len(tensor.scale)] * below) for c in range(count)], object)
+    offset = np.array([int(tensor.offset[c % len(tensor.offset)] * below) for c in range(count)], object)
+    return q.astype(object) * scale + offset

@@ -1,0 +1,66 @@
+"""The whole graph in integers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from pulsefold.compiler.ir.conv import Conv
+from pulsefold.compiler.ir.graph import Graph
+from pulsefold.compiler.ir.maxpool import MaxPool
+from pulsefold.compiler.ir.threshold import Threshold
+from pulsefold.errors import InputArrayError
+from pulsefold.sim.golden.conv import conv
+from pulsefold.sim.golden.maxpool import maxpool
+from pulsefold.sim.golden.threshold import threshold
+
+__all__ = ["OPERATIONS", "run"]
+
+#: Node class -> its function (node, int64 [N, H, W, C]) -> int64 [N, OH, OW, O].
+OPERATIONS: Mapping[type, Callable[[Any, np.ndarray], np.ndarray]] = MappingProxyType(
+    {Conv: conv, MaxPool: maxpool, Threshold: threshold}
+)
+
+#: Bytes that the largest tensor of one chunk of the batch may have.
+_CHUNK_BYTES = 1 << 26
+
+
+def run(
+    graph: Graph, inputs: Mapping[str, np.ndarray], *, keep: bool | Collection[str] = False
+) -> dict[str, np.ndarray]:
+    """Integers of the graph, int64 [N, H, W, C] by tensor name.
+
+    Parameters
+    ----------
+    graph
+        What to run.
+    inputs
+        Integers of every input tensor.
+    keep
+        False: the tensors that outputs read. True: all. Names: those as well as the outputs.
+    """
+    names = {output.tensor for output in graph.outputs}
+    names |= set(graph.tensors) if keep is True else set(keep or ())
+    sources = {}
+    for source in graph.inputs:
+        tensor = graph.tensors[source.tensor]
+        q = np.asarray(inputs[source.tensor])
+        if q.dtype.kind not in "iu" or q.shape[1:] != tensor.shape:
+            msg = f"integers of shape [N, {', '.join(map(str, tensor.shape))}] are meant, not {q.dtype} {list(q.shape)}"
+            raise InputArrayError(msg, where=f"tensor {source.tensor!r}", todo="use quantize_input")
+        sources[source.tensor] = q.astype(np.int64)
+    batch = min((len(q) for q in sources.values()), default=0)
+    widest = max(tensor.elements for tensor in graph.tensors.values())
+    chunk = max(1, _CHUNK_BYTES // (8 * widest))
+    results = {name: np.empty((batch, *graph.tensors[name].shape), np.int64) for name in names}
+    for start in range(0, batch, chunk):
+        part = slice(start, start + chunk)
+        values = {name: q[part] for name, q in sources.items()}
+        for node in graph.nodes:
+            values[node.output] = OPERATIONS[type(node)](node, values[node.input])
+        for name in names:
+            results[name][part] = values[name]
+    return results
