@@ -33,6 +33,9 @@ Progress = Callable[[str], None]
 #: Part of every key; raised when the meaning of a cached file changes.
 _CACHE_VERSION = "1"
 
+#: What the router says when it finds no place for a cell.
+_FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
@@ -169,7 +172,17 @@ class _Run:
 
         title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
         key = [netlist.folder.name, constraints, *arguments]
-        return self._step("route", title, self.flow.router, key, prepare, drop=("netlist.json",))
+        try:
+            return self._step("route", title, self.flow.router, key, prepare, drop=("netlist.json",))
+        except ToolFailedError as error:
+            if not any(sign in error.why for sign in _FULL):
+                raise
+            raise DoesNotFitError(
+                f"the design, {need.luts:g} LUTs, does not fit {self.board.title}",
+                where=error.where,
+                why=error.why,
+                todo="fold it further (a lower --fps), or take a larger board",
+            ) from error
 
     def pack(self, routed: _Step) -> _Step:
         """The routed design to the bitstream."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulsefold.boards.toolchain import Tool
+from pulsefold.boards.warmup import warm_up
 from pulsefold.errors import OutputError, ToolFailedError
 
 __all__ = ["run_tool"]
@@ -50,6 +51,7 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
     """
     command = [str(tool.path), *arguments]
     _LOG.debug("running %s in %s", command, cwd)
+    warm_up(tool)
     start = time.monotonic()
     try:
         stream = log.open("wb")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -83,30 +83,30 @@ class UartReceiver(wiring.Component):
         line = Signal(init=1)
         m.submodules.synchronizer = FFSynchronizer(self.i, line, init=1)
 
-        timer = Signal(range(divisor))
-        index = Signal(range(10))
-        shift = Signal(8)
+        # Below zero means expired: one bit to look at, where a comparison would be the longest path.
+        timer = Signal(signed(divisor.bit_length() + 1))
+        first = Signal()
+        # A one starts at the top and moves down with each bit; at the bottom, the stop bit is due.
+        shift = Signal(10)
 
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(~self.busy):
             # The first sample falls into the middle of the start bit.
-            m.d.sync += [timer.eq(divisor // 2 - 1), index.eq(0), self.busy.eq(~line)]
-        with m.Elif(timer != 0):
+            m.d.sync += [timer.eq(divisor // 2 - 2), first.eq(1), shift.eq(1 << 9), self.busy.eq(~line)]
+        with m.Elif(~timer[-1]):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
-            m.d.sync += [timer.eq(divisor - 1), index.eq(index + 1)]
-            with m.If(index == 0):
+            m.d.sync += [timer.eq(divisor - 2), first.eq(0), shift.eq(Cat(shift[1:], line))]
+            with m.If(first):
                 # A start bit that does not last is a glitch.
                 m.d.sync += self.busy.eq(~line)
-            with m.Elif(index != 9):
-                m.d.sync += shift.eq(Cat(shift[1:], line))
-            with m.Else():
+            with m.Elif(shift[0]):
                 m.d.sync += self.busy.eq(0)
                 with m.If(line & self.o.valid & ~self.o.ready):
                     m.d.comb += self.overflow.eq(1)
                 with m.Elif(line):
-                    m.d.sync += [self.o.payload.eq(shift), self.o.valid.eq(1)]
+                    m.d.sync += [self.o.payload.eq(shift[2:]), self.o.valid.eq(1)]
         return m
 
 
@@ -135,16 +135,16 @@ class UartTransmitter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         divisor = self.parameters.divisor
-        timer = Signal(range(divisor))
+        timer = Signal(signed(divisor.bit_length() + 1))
         left = Signal(range(11))
         # Ones behind the data are the stop bit and the idle line.
         shift = Signal(9, init=0x1FF)
 
         m.d.comb += [self.busy.eq(left != 0), self.i.ready.eq(~self.busy), self.o.eq(shift[0])]
         with m.If(self.busy):
-            m.d.sync += timer.eq(Mux(timer == 0, divisor - 1, timer - 1))
-            with m.If(timer == 0):
+            m.d.sync += timer.eq(Mux(timer[-1], divisor - 2, timer - 1))
+            with m.If(timer[-1]):
                 m.d.sync += [left.eq(left - 1), shift.eq(Cat(shift[1:], Const(1)))]
         with m.Elif(self.i.valid):
-            m.d.sync += [left.eq(10), timer.eq(divisor - 1), shift.eq(Cat(Const(0), self.i.payload))]
+            m.d.sync += [left.eq(10), timer.eq(divisor - 2), shift.eq(Cat(Const(0), self.i.payload))]
         return m

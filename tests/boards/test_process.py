@@ -81,3 +81,14 @@ def _runs(pid):
     # Where nobody reaps orphans, the ended process stays listed as a zombie.
     stat = Path(f"/proc/{pid}/stat")
     return not (stat.exists() and stat.read_text().rsplit(")", 1)[1].split()[0] == "Z")
+
+
+def test_first_use_happens_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "yowasp-thing"
+    path.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/calls\n")
+    path.chmod(0o755)
+    tool = Tool(name="thing", path=path, version="1", packaged=True)
+    for _ in range(2):
+        run_tool(tool, ["work"], cwd=tmp_path, log=tmp_path / "log")
+    assert (tmp_path / "calls").read_text().split() == ["--version", "work", "work"]
