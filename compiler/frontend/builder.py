@@ -415,7 +415,9 @@ def presented(lines: Sequence[Line]) -> tuple[tuple[Fraction, ...], tuple[Fracti
     """Scale and offset of a tensor from the affine part of its lines."""
     scale = [approximate(line.gain, _SCALE_BITS) for line in lines]
     offset = [approximate(line.offset, _SCALE_BITS) for line in lines]
-    return tuple(scale if len(set(scale)) > 1 else scale[:1]), tuple(offset if len(set(offset)) > 1 else offset[:1])
+    return tuple(scale if len(set(scale)) > 1 else scale[:1]), tuple(
+        offset if len(set(offset)) > 1 else offset[:1]
+    )
 
 
 def weight_type(weights: np.ndarray) -> ElementType:
