@@ -13,13 +13,17 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["Choice", "choices_of", "divisors", "fastest_that_fits", "fold_for_cycles"]
+__all__ = ["Choice", "choices_of", "divisors", "fastest_that_fits", "frame_cycles", "smallest_for", "total"]
 
 #: Block RAM below this depth wastes most of itself.
 _LEAST_BLOCK_DEPTH = 24
 
 #: Width in bits above which a matrix unit's beat is no longer routable.
 _WIDEST_BEAT = 1024
+
+
+#: Weights of logic against memory that are tried, the preferred one first.
+BALANCES = (4.0, 2.0, 1.0, 0.5)
 
 
 def divisors(n: int) -> list[int]:
@@ -39,7 +43,7 @@ class Choice:
 
 def cost_of(layer: Layer, fold: Fold, family: str) -> Choice:
     """Cycles and cost of a layer under a folding."""
-    units = layer.units(fold)
+    units = layer.units(fold, family)
     cost = sum((u.cost(family) for u in units), Resources())
     return Choice(fold=fold, cycles=max(u.cycles for u in units), cost=cost)
 
@@ -77,14 +81,20 @@ def converted_cycles(layer: Layer, simd: int) -> int:
 
 
 def choices_of(layer: Layer, target: Target) -> list[Choice]:
-    """The foldings of a layer that no other beats in both cycles and load, fastest last."""
-    every = [cost_of(layer, fold, target.family) for fold in folds_of(layer, target)]
-    every.sort(key=lambda c: (c.cycles, target.load(c.cost)))
-    kept: list[Choice] = []
-    for choice in every:
-        if not kept or target.load(choice.cost) < target.load(kept[-1].cost):
-            kept.append(choice)
-    return kept[::-1]
+    """Every folding of a layer worth looking at."""
+    return [cost_of(layer, fold, target.family) for fold in folds_of(layer, target)]
+
+
+def best_of(choices: Sequence[Choice], target: Target, balance: float) -> list[Choice]:
+    """Those that no other beats in both cycles and load, slow and small first."""
+    kept: list[tuple[float, Choice]] = []
+    for load, _, choice in sorted(
+        ((target.load(c.cost, balance), k, c) for k, c in enumerate(choices)),
+        key=lambda entry: (entry[2].cycles, entry[0], entry[1]),
+    ):
+        if not kept or load < kept[-1][0]:
+            kept.append((load, choice))
+    return [choice for _, choice in reversed(kept)]
 
 
 def fold_for_cycles(choices: Sequence[Choice], cycles: int) -> Choice | None:
@@ -98,33 +108,66 @@ def total(chosen: Sequence[Choice]) -> Resources:
     return sum((c.cost for c in chosen), Resources())
 
 
-def fastest_that_fits(table: Mapping[str, list[Choice]], target: Target) -> tuple[int, dict[str, Fold]]:
-    """Fewest cycles a frame whose smallest foldings fit the target together.
+Table = Mapping[str, Sequence[Choice]]
+
+
+def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
+    """The smallest foldings for a frame in `cycles` that fit together; where none fit, the first tried.
+
+    None if some layer cannot be that fast.
+    """
+    first = None
+    for balance in BALANCES:
+        picks = {n: fold_for_cycles(best_of(choices, target, balance), cycles) for n, choices in table.items()}
+        whole = {n: p for n, p in picks.items() if p}
+        if len(whole) < len(picks):
+            return None
+        first = first or whole
+        if target.shortage(total(list(whole.values()))) is None:
+            return whole
+    return first
+
+
+def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
+    """The foldings with the fewest cycles a frame among those whose smallest forms fit together.
 
     Raises
     ------
     DoesNotFitError
         If even the slowest folding is too large.
     """
-    every = sorted({c.cycles for choices in table.values() for c in choices}, reverse=True)
-    slowest = max(choices[0].cycles for choices in table.values())
-    every = [c for c in every if c <= slowest]
+    best: dict[str, Choice] | None = None
+    for balance in BALANCES:
+        found = fastest_at(table, target, balance)
+        if found and (best is None or frame_cycles(found) < frame_cycles(best)):
+            best = found
+    if best:
+        return best
+    slowest = max(c.cycles for choices in table.values() for c in choices)
+    need = total([best_of(choices, target, BALANCES[0])[0] for choices in table.values()])
+    name, n, have = target.shortage(need) or ("luts", need.luts, target.available.luts)
+    raise DoesNotFitError(
+        f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, {target.board} has {have:.0f} to use",
+        todo="take a larger board or a smaller network",
+    )
 
-    def chosen(cycles: int) -> list[Choice] | None:
-        picks = [fold_for_cycles(choices, cycles) for choices in table.values()]
-        return None if None in picks else [p for p in picks if p]
 
-    def too_much(cycles: int) -> bool:
-        picks = chosen(cycles)
-        return picks is None or target.shortage(total(picks)) is not None
+def frame_cycles(picks: Mapping[str, Choice]) -> int:
+    """Cycles of the slowest layer."""
+    return max(c.cycles for c in picks.values())
 
-    index = bisect_left(every, True, key=too_much)
-    if index == 0:
-        need = total(chosen(slowest) or [])
-        name, n, have = target.shortage(need) or ("luts", need.luts, 0)
-        raise DoesNotFitError(
-            f"the smallest folding needs {n:.0f} {name}, {target.board} has {have:.0f} to use",
-            todo="take a larger board or a smaller network",
-        )
-    picks = chosen(every[index - 1]) or []
-    return every[index - 1], {name: c.fold for name, c in zip(table, picks, strict=True)}
+
+def fastest_at(table: Table, target: Target, balance: float) -> dict[str, Choice] | None:
+    """The same at one balance of logic and memory; None if nothing fits."""
+    fronts = {name: best_of(choices, target, balance) for name, choices in table.items()}
+    slowest = max(front[0].cycles for front in fronts.values())
+    every = sorted({c.cycles for front in fronts.values() for c in front if c.cycles <= slowest}, reverse=True)
+
+    def picks(cycles: int) -> dict[str, Choice] | None:
+        chosen = {name: fold_for_cycles(front, cycles) for name, front in fronts.items()}
+        whole = {name: c for name, c in chosen.items() if c}
+        fits = len(whole) == len(chosen) and target.shortage(total(list(whole.values()))) is None
+        return whole if fits else None
+
+    index = bisect_left(every, True, key=lambda cycles: picks(cycles) is None)
+    return picks(every[index - 1]) if index else None

@@ -10,6 +10,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Tensor, Threshold
 from pulsefold.compiler.plan.units import Convert, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Unit, Window
+from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.errors import UnsupportedNodeError
 
 __all__ = ["Fold", "Layer", "converters", "layers_of"]
@@ -90,8 +91,8 @@ class Layer:
         w = self.node.weights
         return w.shape[0], int(w.size) // w.shape[0]
 
-    def units(self, fold: Fold) -> list[Unit]:
-        """The units of this layer under a folding, converters in front not included.
+    def units(self, fold: Fold, family: str) -> list[Unit]:
+        """The units of this layer under a folding on a device family, converters in front not included.
 
         Raises
         ------
@@ -99,7 +100,7 @@ class Layer:
             If the folding does not divide the layer; the message names the nearest that does.
         """
         if isinstance(self.node, Conv):
-            return self.matrix_units(self.node, fold)
+            return self.matrix_units(self.node, fold, family)
         if isinstance(self.node, MaxPool):
             return self.pool_units(self.node, fold)
         return [
@@ -113,11 +114,12 @@ class Layer:
             )
         ]
 
-    def matrix_units(self, node: Conv, fold: Fold) -> list[Unit]:
+    def matrix_units(self, node: Conv, fold: Fold, family: str) -> list[Unit]:
         """Window where one is needed, converter to SIMD lanes, matrix unit."""
         rows, columns = self.matrix
         units: list[Unit] = []
         pixels = self.y.shape[0] * self.y.shape[1]
+        depth = rows * columns // (fold.pe * fold.simd)
         steps = None
         if self.threshold:
             _, high = node.accumulator_range(self.x.type)
@@ -132,6 +134,7 @@ class Layer:
             simd=fold.simd,
             steps=steps,
             memory=fold.memory,
+            memory_width=block_width(family, depth) if fold.memory == "block" else 0,
             multiplier=fold.multiplier,
         )
         if self.windowed:

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pulsefold.compiler.ir import Graph
-from pulsefold.compiler.plan.folding import choices_of, fastest_that_fits, fold_for_cycles, total
+from pulsefold.compiler.plan.folding import (
+    Choice,
+    choices_of,
+    fastest_that_fits,
+    frame_cycles,
+    smallest_for,
+    total,
+)
 from pulsefold.compiler.plan.layers import Fold, Layer, converters, layers_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
@@ -131,28 +138,30 @@ def make_plan(
         return assemble(graph, target, layers, folds)
     table = {layer.name: choices_of(layer, target) for layer in layers}
     if fps is None:
-        _, best = fastest_that_fits(table, target)
-        return assemble(graph, target, layers, best)
-    cycles = int(target.clock_mhz * 1e6 / fps) if fps > 0 else 0
-    picks = {name: fold_for_cycles(choices, cycles) for name, choices in table.items()}
-    short = next((name for name, pick in picks.items() if pick is None), None)
-    need = total([p for p in picks.values() if p])
-    shortage = target.shortage(need)
-    if short or shortage:
-        reach, _ = fastest_that_fits(table, target)
-        nearest = f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
-        if short:
-            least = table[short][-1].cycles
-            raise DoesNotFitError(
-                f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {short} needs at least {least}",
-                todo=f"ask for fewer, or a faster clock; {nearest}",
-            )
-        name, n, have = shortage or ("", 0, 0)
+        return assemble(graph, target, layers, folds_of(fastest_that_fits(table, target)))
+    cycles = int(target.clock_mhz * 1e6 / fps)
+    picks = smallest_for(table, target, cycles)
+    shortage = target.shortage(total(list(picks.values()))) if picks else None
+    if picks and not shortage:
+        return assemble(graph, target, layers, folds_of(picks))
+    reach = frame_cycles(fastest_that_fits(table, target))
+    nearest = f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
+    if shortage:
+        name, n, have = shortage
         raise DoesNotFitError(
             f"{fps:.0f} frames a second need {n:.0f} {name}, {target.board} has {have:.0f} to use",
             todo=f"ask for fewer or take a larger board; {nearest}",
         )
-    return assemble(graph, target, layers, {name: p.fold for name, p in picks.items() if p})
+    slow, least = max(((n, min(c.cycles for c in cs)) for n, cs in table.items()), key=lambda pair: pair[1])
+    raise DoesNotFitError(
+        f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {slow} needs at least {least}",
+        todo=f"ask for fewer, or a faster clock; {nearest}",
+    )
+
+
+def folds_of(picks: Mapping[str, Choice]) -> dict[str, Fold]:
+    """Foldings alone."""
+    return {name: choice.fold for name, choice in picks.items()}
 
 
 def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Mapping[str, Fold]) -> Plan:
@@ -160,7 +169,7 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     units: list[Unit] = []
     owners: list[str] = []
     for layer in layers:
-        mine = layer.units(folds[layer.name])
+        mine = layer.units(folds[layer.name], target.family)
         if units:
             before = units[-1].output
             elements = before.beats * before.lanes

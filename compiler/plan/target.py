@@ -57,9 +57,17 @@ class Target:
                 worst = (name, n, h)
         return worst
 
-    def load(self, need: Resources) -> float:
-        """Sum of the fractions used: what the planner keeps small."""
+    def load(self, need: Resources, balance: float = 1.0) -> float:
+        """Weighted sum of the fractions used: what the planner keeps small.
+
+        Parameters
+        ----------
+        need
+            Resources of a part.
+        balance
+            Weight of logic against block RAM and multipliers. Those are there anyway and cost no routing, so
+            that logic should weigh more as long as they last.
+        """
         have = self.available
-        return sum(
-            getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")
-        ) + 0.1 * need.ffs / max(have.ffs, 1)
+        share = {name: getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")}
+        return balance * share["luts"] + share["brams"] + share["dsps"] + 0.1 * need.ffs / max(have.ffs, 1)

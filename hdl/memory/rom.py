@@ -25,12 +25,15 @@ class Rom(wiring.Component):
         Contents.
     style
         ``"block"`` or ``"lut"``.
+    column
+        Bits of each of the memories side by side that make up a word; 0: one memory.
     """
 
-    def __init__(self, width: int, words: Sequence[int], style: str) -> None:
+    def __init__(self, width: int, words: Sequence[int], style: str, column: int = 0) -> None:
         self.words = list(words)
         self.width = width
         self.style = style
+        self.column = column or width
         super().__init__({"address": In(range(max(2, len(self.words)))), "data": Out(unsigned(width))})
 
     def elaborate(self, platform):
@@ -38,9 +41,11 @@ class Rom(wiring.Component):
         if len(self.words) == 1:
             m.d.comb += self.data.eq(self.words[0])
             return m
-        m.submodules.memory = memory = Memory(
-            shape=unsigned(self.width), depth=len(self.words), init=self.words, attrs=memory_attributes(self.style)
-        )
-        read = memory.read_port(domain="sync")
-        m.d.comb += [read.addr.eq(self.address), self.data.eq(read.data)]
+        for low in range(0, self.width, self.column):
+            width = min(self.column, self.width - low)
+            part = [(word >> low) & ((1 << width) - 1) for word in self.words]
+            memory = Memory(shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style))
+            m.submodules[f"bits{low}"] = memory
+            read = memory.read_port(domain="sync")
+            m.d.comb += [read.addr.eq(self.address), self.data[low : low + width].eq(read.data)]
         return m

@@ -77,7 +77,7 @@ class Hop(wiring.Component):
         p = self.unit
         m = Module()
         width = p.hop * p.simd * p.weight_type.bits
-        m.submodules.weights = rom = Rom(width, self.words(), p.memory)
+        m.submodules.weights = rom = Rom(width, self.words(), p.memory, p.memory_width)
         m.d.comb += rom.address.eq(self.control_i.address)
         m.d.sync += [self.control_o.eq(self.control_i), self.x_o.eq(self.x_i)]
 

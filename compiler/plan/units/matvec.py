@@ -51,6 +51,8 @@ class MatVec:
         Step function of each row, or None to send accumulators.
     memory
         Weight memory: ``"block"`` or ``"lut"``.
+    memory_width
+        Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
     multiplier
         ``"lut"`` or ``"dsp"``.
     hop
@@ -68,6 +70,7 @@ class MatVec:
     simd: int
     steps: Steps | None = None
     memory: str = "lut"
+    memory_width: int = 0
     multiplier: str = "lut"
     hop: int = 0
     buffer_depth: int = 0

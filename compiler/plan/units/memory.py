@@ -5,7 +5,7 @@ from __future__ import annotations
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import ceil_div
 
-__all__ = ["BRAM_SHAPES", "brams_for", "buffer_cost", "buffer_style", "memory_cost"]
+__all__ = ["BRAM_SHAPES", "block_width", "brams_for", "buffer_cost", "buffer_style", "memory_cost"]
 
 #: (depth, width) of one block RAM as the synthesis tool maps it, by family.
 BRAM_SHAPES = {
@@ -15,9 +15,21 @@ BRAM_SHAPES = {
 }
 
 
+def block_width(family: str, depth: int) -> int:
+    """Widest port of a block RAM that is at least `depth` deep, the deepest one's where none is.
+
+    A memory is cut into columns of this width: block RAMs side by side need no multiplexer behind their slow
+    outputs, block RAMs one above the other do.
+    """
+    shapes = BRAM_SHAPES[family]
+    return next((w for d, w in shapes if d >= depth), shapes[-1][1])
+
+
 def brams_for(family: str, depth: int, width: int) -> int:
-    """Fewest block RAMs of one geometry that hold `depth` words of `width` bits."""
-    return min(ceil_div(depth, d) * ceil_div(width, w) for d, w in BRAM_SHAPES[family])
+    """Block RAMs for `depth` words of `width` bits, cut into columns of :func:`block_width`."""
+    column = block_width(family, depth)
+    deep = next(d for d, w in BRAM_SHAPES[family] if w == column)
+    return ceil_div(depth, deep) * ceil_div(width, column)
 
 
 def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
