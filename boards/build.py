@@ -14,12 +14,13 @@ from amaranth.lib import wiring
 
 from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache, content_key
+from pulsefold.boards.clocks import COMPUTE_CLOCK
 from pulsefold.boards.flow import Flow, flow_for
 from pulsefold.boards.implementation import Implementation, Seconds
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.timing import RouteReport, read_report
 from pulsefold.boards.toolchain import find_tool
-from pulsefold.boards.top import COMPUTE_CLOCK, TOP, BoardTop
+from pulsefold.boards.top import TOP, BoardTop
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
 

@@ -8,26 +8,19 @@ from __future__ import annotations
 from fractions import Fraction
 
 from amaranth.back import rtlil
-from amaranth.hdl import Cat, ClockDomain, Const, Elaboratable, Module, Signal, Value, ValueLike
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value, ValueLike
 from amaranth.lib import wiring
-from amaranth.lib.cdc import ResetSynchronizer
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.clocks import add_gated_clock, add_plain_clock
 from pulsefold.boards.pll import Pll, find_pll
 from pulsefold.hdl.link.pack import BeatParameters, BeatsToBytes, BytesToBeats
 from pulsefold.hdl.link.uart import UartParameters, UartReceiver, UartTransmitter
 
-__all__ = ["COMPUTE_CLOCK", "TOP", "BoardTop"]
+__all__ = ["TOP", "BoardTop"]
 
 #: Module name of the top level.
 TOP = "top"
-
-#: Name of the compute clock's net, by which its timing is found again.
-COMPUTE_CLOCK = "compute_clk"
-
-#: Reset lasts 2 to this power cycles beyond the PLL's lock. The block RAM of iCE40 is not readable for the
-#: first 3 us or so after configuration; this is longer at every clock the device reaches.
-_BOOT_BITS = 9
 
 
 class BoardTop(Elaboratable):
@@ -96,35 +89,13 @@ class BoardTop(Elaboratable):
         return m
 
     def _clocks(self, m: Module) -> Value:
-        """Domains ``boot`` and ``sync``; returns whether ``sync`` is out of reset."""
-        # Synthesis merges the copies of a net under the name with the most attributes.
-        clock = Signal(name=COMPUTE_CLOCK, attrs={"keep": 1})
-        locked = Signal(init=1)
-        if self._pll is None:
-            m.d.comb += [clock.eq(self.clk), locked.eq(1)]
-        else:
-            self._pll.add_to(m, clock_in=self.clk, clock_out=clock, locked=locked)
-
-        boot = ClockDomain("boot")
-        sync = ClockDomain("sync")
-        m.domains += [boot, sync]
-        boot.clk = sync.clk = clock
-
+        """Domain ``sync``; returns whether it is out of reset."""
         pressed = Signal()
         if self.board.reset is not None:
             m.d.comb += pressed.eq(self.reset ^ Const(self.board.reset.inverted, 1))
-        m.submodules.boot_reset = ResetSynchronizer(~locked | pressed, domain="boot")
-        # The top bit ends the count: one net, no comparison, so it is never the longest path.
-        count = Signal(_BOOT_BITS + 1)
-        done = Signal()
-        held = Signal(init=1)
-        m.d.comb += done.eq(count[-1])
-        m.d.boot += held.eq(~done)
-        with m.If(~done):
-            m.d.boot += count.eq(count + 1)
-        # A register drives the reset net, whose fan-out is the whole core.
-        m.d.comb += sync.rst.eq(held)
-        return ~held
+        if self._pll is not None and self.board.family == "ecp5":
+            return add_gated_clock(m, clock_in=self.clk, pll=self._pll, pressed=pressed)
+        return add_plain_clock(m, clock_in=self.clk, pll=self._pll, pressed=pressed)
 
     def _link(self, m: Module) -> tuple[Value, Value, Value]:
         """The serial line and the core; returns byte lost, receiving, sending."""
