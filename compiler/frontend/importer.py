@@ -123,8 +123,8 @@ class Walk:
             values=values,
         )
 
-    def visit(self, node: OnnxNode) -> None:
-        """Apply the rule of one node."""
+    def visit(self, node: OnnxNode) -> tuple[str, str]:
+        """Apply the rule of one node; verdict and reason as :class:`NodeReport` has them."""
         inputs = [self.values[name] if name else None for name in node.inputs]
         self._read_once(node)
         rule = rule_for(node)
@@ -132,6 +132,7 @@ class Walk:
         results: tuple[Value, ...] | list[Const]
         if len(constants) == len(inputs) and not (rule is not None and rule.custom):
             results = fold(node, constants, self.opset)
+            verdict, why = "folded", "a constant"
         elif rule is None:
             domain = f" of the domain {node.domain!r}" if node.domain else ""
             msg = f"there is no rule for {node.op_type}{domain} on activations"
@@ -147,9 +148,13 @@ class Walk:
                 )
             )
             results = result if isinstance(result, tuple) else (result,)
+            verdict, why = rule.verdict, rule.why
+            if isinstance(result, Const):
+                verdict, why = "folded", "integer constants" if rule.custom else rule.why
         for name, value in zip(node.outputs, results, strict=False):
             if name:
                 self.values[name] = value
+        return verdict, why
 
     def finish(self, name: str) -> Graph:
         """The graph with its outputs."""
@@ -220,7 +225,10 @@ def _refuse_unquantized(nodes: list[OnnxNode], where: str) -> None:
         todo = "convert it to QONNX (qonnx.transformation.qcdq_to_qonnx), or export QONNX from the trainer"
         msg = f"there is no rule for {node.op_type} yet: QONNX quantizers are read"
         raise UnsupportedNodeError(msg, where=node.where, todo=todo)
-    raise ModelError("the model is not quantized: it computes in floating point", where=where, todo=_QUANTIZE)
+    # The first product in floating point says more than the file does.
+    products = (node.where for node in nodes if node.op_type in ("Conv", "MatMul", "Gemm", "ConvTranspose"))
+    msg = "the model is not quantized: it computes in floating point"
+    raise ModelError(msg, where=next(products, where), todo=_QUANTIZE)
 
 
 def _replacement(node: OnnxNode) -> str:

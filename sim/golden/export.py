@@ -53,7 +53,9 @@ def to_onnx(graph: Graph) -> onnx.ModelProto:
 
 def to_onnx_layout(q: np.ndarray, kind: ElementType) -> np.ndarray:
     """Integers [N, H, W, C] as the exported graph takes them."""
-    return np.ascontiguousarray(q.transpose(0, 3, 1, 2)).astype(helper.tensor_dtype_to_np_dtype(_element(kind)))
+    return np.ascontiguousarray(q.transpose(0, 3, 1, 2)).astype(
+        helper.tensor_dtype_to_np_dtype(_element(kind))
+    )
 
 
 def from_onnx_layout(q: np.ndarray) -> np.ndarray:
@@ -163,9 +165,7 @@ class _Writer:
         # Flattened: the row of channel c starts at c * 2**bits.
         table = self._constant(padded.ravel().astype(np.int32))
         base = (np.arange(rows, dtype=np.int32) << bits).reshape(1, rows, 1, 1)
-        zeros = self._emit(
-            "Mul", [node.input, self._constant(np.zeros((), np.int32))], self._fresh()
-        )
+        zeros = self._emit("Mul", [node.input, self._constant(np.zeros((), np.int32))], self._fresh())
         start = self._emit("Add", [zeros, self._constant(base)], self._fresh())
         position = start
         for b in reversed(range(bits)):
@@ -174,14 +174,16 @@ class _Writer:
             )
             mark = self._emit("Gather", [table, probe], self._fresh(), axis=0)
             reached = self._emit("GreaterOrEqual", [node.input, mark], self._fresh())
-            further = self._emit(
-                "Add", [position, self._constant(np.array(1 << b, np.int32))], self._fresh()
-            )
+            further = self._emit("Add", [position, self._constant(np.array(1 << b, np.int32))], self._fresh())
             position = self._emit("Where", [reached, further, position], self._fresh())
         n = self._emit("Sub", [position, start], self._fresh())
         falling = np.asarray(node.descending)
         slope = np.where(falling, -node.step, node.step).astype(np.int32).reshape(1, -1, 1, 1)
-        first = np.where(falling, node.first + node.step * count, node.first).astype(np.int32).reshape(1, -1, 1, 1)
+        first = (
+            np.where(falling, node.first + node.step * count, node.first)
+            .astype(np.int32)
+            .reshape(1, -1, 1, 1)
+        )
         scaled = self._emit("Mul", [n, self._constant(slope)], self._fresh())
         self._emit("Add", [scaled, self._constant(first)], node.output)
 
@@ -198,7 +200,9 @@ class _Writer:
             for kx in range(node.kernel[1]):
                 starts = (ky * node.dilation[0], kx * node.dilation[1])
                 ends = [s + (n - 1) * t + 1 for s, n, t in zip(starts, (oh, ow), node.stride, strict=True)]
-                arguments = [self._constant(np.array(v, np.int64)) for v in (starts, ends, (2, 3), node.stride)]
+                arguments = [
+                    self._constant(np.array(v, np.int64)) for v in (starts, ends, (2, 3), node.stride)
+                ]
                 slices.append(self._emit("Slice", [source, *arguments], self._fresh()))
         self._emit("Max", slices, node.output)
 
@@ -212,7 +216,9 @@ class _Writer:
         return [(half.astype(np.int8), np.array(0, np.int8)), *self._byte_parts(weights - half)]
 
     def _emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
-        self._nodes.append(helper.make_node(kind, list(inputs), [output], name=f"{kind}_{len(self._nodes)}", **attributes))
+        self._nodes.append(
+            helper.make_node(kind, list(inputs), [output], name=f"{kind}_{len(self._nodes)}", **attributes)
+        )
         return output
 
     def _constant(self, array: np.ndarray) -> str:
