@@ -160,6 +160,8 @@ def _make_arguments(verilator: Tool, compiler: Tool) -> list[str]:
         # Speed for what runs each cycle, a quick compilation for what runs once.
         "OPT_FAST": "-O2",
         "OPT_SLOW": "-O0",
+        # The wheel was configured where the compiler had no option for it; designs of several files need it.
+        "CFG_CXXFLAGS_PCH_I": "-include",
         **verilator.environment,
     }
     jobs = min(4, os.cpu_count() or 1)
