@@ -68,8 +68,8 @@ def test_links_of_the_editable_layout():
 
 
 def test_version_is_in_one_place():
-    assert PROJECT["dynamic"] == ["version"]
-    assert importlib.metadata.version("pulsefold") == pulsefold.__version__
+    assert pulsefold.__version__ == importlib.metadata.version("pulsefold") == PROJECT["version"]
+    assert PROJECT["version"] not in (ROOT / "src" / "pulsefold" / "__init__.py").read_text()
 
 
 def test_lock_pins_every_dependency():
