@@ -39,7 +39,7 @@ class Quant(OpRun):
 
     op_domain = DOMAIN
 
-    def _run(  # noqa: D102, PLR0917
+    def _run(
         self,
         x: np.ndarray,
         scale: np.ndarray,
@@ -66,7 +66,7 @@ class BipolarQuant(OpRun):
 
     op_domain = DOMAIN
 
-    def _run(self, x: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray]:  # noqa: D102
+    def _run(self, x: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray]:
         return (np.where(x >= 0, 1.0, -1.0) * scale,)
 
 
@@ -75,7 +75,7 @@ class MultiThreshold(OpRun):
 
     op_domain = DOMAIN
 
-    def _run(  # noqa: D102, PLR0917
+    def _run(
         self,
         x: np.ndarray,
         thresholds: np.ndarray,
@@ -102,7 +102,7 @@ class BatchNormalization(OpRun):
 
     op_domain = ""
 
-    def _run(  # noqa: D102, PLR0917
+    def _run(
         self,
         x: np.ndarray,
         scale: np.ndarray,

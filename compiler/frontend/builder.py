@@ -11,6 +11,13 @@ import numpy as np
 from pulsefold.compiler.frontend.load import check_elements
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.values import Pool, Stream
+from pulsefold.compiler.frontend.waiting import (
+    all_lines,
+    clip_quantizer,
+    pools_in_front,
+    presented,
+    without_idle_clamps,
+)
 from pulsefold.compiler.ir.conv import Conv
 from pulsefold.compiler.ir.graph import Input, Node, Tensor
 from pulsefold.compiler.ir.maxpool import MaxPool
@@ -18,14 +25,11 @@ from pulsefold.compiler.ir.threshold import Threshold
 from pulsefold.compiler.ir.types import ElementType, type_for_range
 from pulsefold.compiler.numerics.line import Line, compose
 from pulsefold.compiler.numerics.quantizer import WIDEST, Boundary, Quantizer
-from pulsefold.compiler.numerics.surd import Real, approximate
+from pulsefold.compiler.numerics.surd import Real
 from pulsefold.compiler.numerics.thresholds import float_thresholds, integer_thresholds
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
 __all__ = ["Builder"]
-
-#: Precision of irrational scales, which only present results.
-_SCALE_BITS = 256
 
 _QUANTIZE = (
     "quantize the activations in front of every matrix product to at most 8 bits, for example by training "
@@ -38,8 +42,8 @@ class Builder:
 
     Parameters
     ----------
-    source
-        The model's input: its ONNX name, shape behind the batch axis, layout, dtype and (H, W, C).
+    name, shape, layout, dtype
+        The model's input, as in :class:`pulsefold.compiler.ir.Input`.
     """
 
     def __init__(self, *, name: str, shape: tuple[int, ...], layout: str, dtype: str) -> None:
@@ -69,13 +73,14 @@ class Builder:
 
     def quantize(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
         """Everything that waits, and a quantizer, as one Threshold (or as the graph's input)."""
-        before = self._pools_before(stream, quantizer, node)
+        before = pools_in_front(stream)
+        if before is None:
+            msg = f"the MaxPool {stream.pools[0].name!r} has negative gains both before and behind it"
+            todo = "put the quantizer directly in front of the MaxPool"
+            raise UnsupportedNodeError(msg, where=node.where, todo=todo)
         for _ in range(before):
             stream = self._pooled_now(stream)
-        lines = (Line(),)
-        for pool in stream.pools:
-            lines = compose(lines, pool.lines)
-        lines = compose(lines, stream.lines)
+        lines = all_lines(stream)
         output = node.outputs[0]
         name = self._fresh(f"{output}/unpooled") if stream.pools else output
         if stream.tensor is None:
@@ -147,7 +152,8 @@ class Builder:
     ) -> Stream:
         """A Conv on integers of :meth:`integers`; scales and bias, 1 or O each, wait behind it.
 
-        With x = a * q + b_c and w = s_o * v: sum(w x) + bias_o = a s_o * sum(v q) + s_o * sum(v b_c) + bias_o.
+        With x = a * q + b_c and w = s_o * v:
+        sum(w x) + bias_o = a s_o * sum(v q) + s_o * sum(v b_c) + bias_o.
         """
         tensor = self.tensors[str(stream.tensor)]
         offsets = [line.offset for line in stream.lines]
@@ -296,29 +302,6 @@ class Builder:
             offset=quantizer.offset,
         )
 
-    def _pools_before(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> int:
-        """How many waiting pools go in front of the threshold; the others go behind it.
-
-        A pool may go behind where everything after it is non-decreasing, and in front where
-        everything before it is.
-        """
-        segments = [*(pool.lines for pool in stream.pools), stream.lines]
-        count = len(stream.pools)
-
-        def rising(part: list[tuple[Line, ...]]) -> bool:
-            lines = (Line(),)
-            for segment in part:
-                lines = compose(lines, segment)
-            return all(line.rising for line in lines)
-
-        for before in range(count + 1 if stream.tensor is not None else 1):
-            in_front = all(rising(segments[: j + 1]) for j in range(before))
-            if in_front and all(rising(segments[j + 1 :]) for j in range(before, count)):
-                return before
-        msg = f"the MaxPool {stream.pools[0].name!r} has negative gains both before and behind it"
-        todo = "put the quantizer directly in front of the MaxPool"
-        raise UnsupportedNodeError(msg, where=node.where, todo=todo)
-
     def _pooled_now(self, stream: Stream) -> Stream:
         """The first waiting pool, applied to the integers in front of the steps that wait."""
         pool = stream.pools[0]
@@ -347,54 +330,21 @@ class Builder:
         return replace(stream, tensor=self.input_name)
 
     def _without_idle_clamps(self, stream: Stream) -> Stream:
-        """Bounds that no reachable integer meets, dropped."""
-        if not any(line.clamped for line in stream.lines):
-            return stream
         low, high = self._ranges[str(stream.tensor)]
-        kept = []
-        for c in range(len(low)):
-            line = stream.lines[c % len(stream.lines)]
-            ends = [line.gain * int(v) + line.offset for v in (low[c], high[c])]
-            idle_low = line.low is None or min(ends) >= line.low
-            idle_high = line.high is None or max(ends) <= line.high
-            kept.append(
-                replace(line, low=None if idle_low else line.low, high=None if idle_high else line.high)
-            )
-        merged = (kept[0],) if all(line == kept[0] for line in kept) else tuple(kept)
-        return replace(stream, lines=merged)
+        return replace(stream, lines=without_idle_clamps(stream.lines, low, high))
 
     def _clipped(self, stream: Stream, node: OnnxNode) -> Stream:
         """A ReLU or Clip on quantized integers whose bounds are levels, as a Threshold of its own."""
-        line = stream.lines[0]
-        low, high = (int(v[0]) for v in self._ranges[str(stream.tensor)])
         tensor = self.tensors[str(stream.tensor)]
-        usable = len(stream.lines) == 1 and isinstance(line.gain, Fraction) and line.gain > 0
-        bounds = [low, high]
-        for i, limit in enumerate((line.low, line.high)):
-            if usable and limit is not None:
-                level = (limit - line.offset) / line.gain
-                usable = isinstance(level, Fraction) and level.denominator == 1 and low <= level <= high
-                bounds[i] = int(level) if isinstance(level, Fraction) else 0
-        if (
-            not usable
-            or tensor.name not in self._quantized
-            or tensor.type.is_bipolar
-            or bounds[0] >= bounds[1]
-        ):
+        low, high = (int(v[0]) for v in self._ranges[tensor.name])
+        levels = None
+        if tensor.name in self._quantized and not tensor.type.is_bipolar:
+            levels = clip_quantizer(stream.lines, low, high)
+        if levels is None:
             msg = "the activations it reads were clipped (ReLU or Clip) behind their quantizer"
             raise UnsupportedNodeError(
                 msg, where=node.where, todo="put the quantizer behind the ReLU or Clip"
             )
-        gain, offset = Fraction(line.gain), line.offset  # type: ignore[arg-type]
-        scale, shift = (gain,), presented((Line(gain=gain, offset=offset),))[1]
-        marks = tuple(Boundary(value=gain * k + shift[0]) for k in range(bounds[0] + 1, bounds[1] + 1))
-        levels = Quantizer(
-            boundaries=(marks,),
-            first=bounds[0],
-            type=type_for_range(*bounds),
-            scale=scale,
-            offset=shift,
-        )
         output = self._fresh(f"{tensor.name}/clipped")
         clip = replace(node, name=self._fresh(f"{node.name}/clip"), outputs=(output,))
         return self.quantize(stream, levels, clip)
@@ -409,15 +359,6 @@ def chw(shape: tuple[int, int, int]) -> np.ndarray:
     """Stream index of an ONNX value (1, C, H, W), int32."""
     size = shape[0] * shape[1] * shape[2]
     return np.arange(size, dtype=np.int32).reshape(shape).transpose(2, 0, 1)[np.newaxis]
-
-
-def presented(lines: Sequence[Line]) -> tuple[tuple[Fraction, ...], tuple[Fraction, ...]]:
-    """Scale and offset of a tensor from the affine part of its lines."""
-    scale = [approximate(line.gain, _SCALE_BITS) for line in lines]
-    offset = [approximate(line.offset, _SCALE_BITS) for line in lines]
-    return tuple(scale if len(set(scale)) > 1 else scale[:1]), tuple(
-        offset if len(set(offset)) > 1 else offset[:1]
-    )
 
 
 def weight_type(weights: np.ndarray) -> ElementType:

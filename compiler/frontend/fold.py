@@ -20,14 +20,22 @@ __all__ = ["FOLDABLE", "fold"]
 _MOVES = frozenset(
     {"Flatten", "Gather", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze", "Dropout"}
 )
+# fmt: off
 _ELEMENTWISE = frozenset(
-    """Abs Add And Cast CastLike Ceil Clip Div Equal Erf Exp Floor Greater GreaterOrEqual Less LessOrEqual
-    Log Max Min Mod Mul Neg Not Or Pow Reciprocal Relu Round Sigmoid Sign Sqrt Sub Sum Tanh Where""".split()
+    {
+        "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Div", "Equal", "Erf", "Exp",
+        "Floor", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod",
+        "Mul", "Neg", "Not", "Or", "Pow", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sqrt",
+        "Sub", "Sum", "Tanh", "Where"
+    }
 )
 _OTHERS = frozenset(
-    """Concat Constant ConstantOfShape Expand Range ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-    Shape Size Split""".split()
+    {
+        "Concat", "Constant", "ConstantOfShape", "Expand", "Range", "ReduceMax", "ReduceMean",
+        "ReduceMin", "ReduceProd", "ReduceSum", "Shape", "Size", "Split"
+    }
 )
+# fmt: on
 
 #: What folds.
 FOLDABLE = _MOVES | _ELEMENTWISE | _OTHERS

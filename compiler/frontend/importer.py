@@ -27,8 +27,8 @@ _FLOATS = {"float32", "float64", "float16"}
 _INTEGERS = {"int8", "uint8", "int16", "uint16"}
 
 _QUANTIZE = (
-    "train it with quantization (Brevitas, QKeras) and export QONNX: activations and weights of at most 8 bits, "
-    "with Quant, BipolarQuant or MultiThreshold nodes"
+    "train it with quantization (Brevitas, QKeras) and export QONNX: activations and weights of at "
+    "most 8 bits, with Quant, BipolarQuant or MultiThreshold nodes"
 )
 
 

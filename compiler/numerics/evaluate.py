@@ -24,6 +24,7 @@ class Affine:
     offset: Fraction = Fraction(0)
 
     def __call__(self, x: Interval, bits: int) -> Interval:
+        """The image of an interval."""
         a, b = self.gain * x[0] + self.offset, self.gain * x[1] + self.offset
         return min(a, b), max(a, b)
 
@@ -36,6 +37,7 @@ class Clamp:
     high: Fraction | None = None
 
     def __call__(self, x: Interval, bits: int) -> Interval:
+        """The image of an interval."""
         a, b = (v if self.low is None else max(v, self.low) for v in x)
         if self.high is not None:
             a, b = min(a, self.high), min(b, self.high)
@@ -53,6 +55,7 @@ class BatchNorm:
     epsilon: Fraction
 
     def __call__(self, x: Interval, bits: int) -> Interval:
+        """An interval around the image, narrower with more bits."""
         v = self.variance + self.epsilon
         root = isqrt((v.numerator << (2 * bits)) * v.denominator)
         low, high = Fraction(root, v.denominator << bits), Fraction(root + 1, v.denominator << bits)

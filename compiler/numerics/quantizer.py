@@ -75,7 +75,7 @@ class Quantizer:
 
 
 def uniform_range(bits: int, *, signed: bool, narrow: bool) -> tuple[int, int]:
-    """Least and greatest level of a Quant: -(2**(b-1)) + narrow to 2**(b-1) - 1, or 0 to 2**b - 1 - narrow."""
+    """Levels of a Quant: from -(2**(b-1)) + narrow to 2**(b-1) - 1, or from 0 to 2**b - 1 - narrow."""
     if signed:
         return -(1 << (bits - 1)) + narrow, (1 << (bits - 1)) - 1
     return 0, (1 << bits) - 1 - narrow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -157,7 +158,7 @@ class _Writer:
             self._emit("Identity", results, node.output)
 
     def threshold(self, node: Threshold) -> None:
-        """first + step * n by a branch-free binary search: position p grows by 2**b where x >= row[p + 2**b - 1]."""
+        """Binary search without branches: position p grows by 2**b where x >= row[p + 2**b - 1]."""
         rows, count = node.thresholds.shape
         bits = count.bit_length()
         padded = np.full((rows, 1 << bits), _FAR, np.int64)
@@ -215,7 +216,7 @@ class _Writer:
         half = np.clip(weights, -128, 127)
         return [(half.astype(np.int8), np.array(0, np.int8)), *self._byte_parts(weights - half)]
 
-    def _emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+    def _emit(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self._nodes.append(
             helper.make_node(kind, list(inputs), [output], name=f"{kind}_{len(self._nodes)}", **attributes)
         )

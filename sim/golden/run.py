@@ -49,7 +49,7 @@ def run(
         tensor = graph.tensors[source.tensor]
         q = np.asarray(inputs[source.tensor])
         if q.dtype.kind not in "iu" or q.shape[1:] != tensor.shape:
-            msg = f"integers of shape [N, {', '.join(map(str, tensor.shape))}] are meant, not {q.dtype} {list(q.shape)}"
+            msg = f"integers of shape {['N', *tensor.shape]} are meant, not {q.dtype} {list(q.shape)}"
             raise InputArrayError(msg, where=f"tensor {source.tensor!r}", todo="use quantize_input")
         sources[source.tensor] = q.astype(np.int64)
     batch = min((len(q) for q in sources.values()), default=0)

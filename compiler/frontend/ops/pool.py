@@ -14,8 +14,8 @@ def max_pool(call: Call) -> Stream:
     """MaxPool-12 over two spatial axes, without the indices."""
     if len(call.node.outputs) > 1 and call.node.outputs[1]:
         raise call.refuse("it also gives indices", "remove the indices output")
-    kernel = call.integers("kernel_shape")
-    if kernel is None or len(kernel) != 2:
+    kernel = call.integers("kernel_shape") or []
+    if len(kernel) != 2:
         raise call.refuse(f"kernel_shape is {kernel}", "use a window over two spatial axes")
     stream = framed(call)
     size = (kernel[0], kernel[1])

@@ -9,7 +9,6 @@ from pulsefold.compiler.frontend.values import Const, Quantized, Stream, exact
 from pulsefold.compiler.numerics.constants import quantize_constant
 from pulsefold.compiler.numerics.quantizer import (
     WIDEST,
-    Quantizer,
     bipolar,
     multi_threshold,
     uniform,
