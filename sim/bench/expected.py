@@ -22,9 +22,7 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
     """Frames [F, H, W, C] to taps [F, beats, lanes]."""
     top, left, bottom, right = unit.pads
     (oh, ow), (kh, kw), (sy, sx), (dy, dx) = unit.output_shape, unit.kernel, unit.stride, unit.dilation
-    frames = np.pad(
-        x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=unit.pad_value
-    )
+    frames = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=unit.pad_value)
     rows = np.arange(oh)[:, None] * sy + np.arange(kh) * dy
     columns = np.arange(ow)[:, None] * sx + np.arange(kw) * dx
     # [F, oh, kh, ow, kw, C] to [F, oh, ow, kh, kw, folds, lanes]

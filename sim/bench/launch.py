@@ -1,0 +1,67 @@
+"""Compiles a design for cocotb and runs the test bench in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cocotb_tools.config
+from cocotb_tools.runner import get_runner
+
+from pulsefold.boards.cache import BuildCache
+from pulsefold.errors import ToolFailedError
+from pulsefold.sim.cosim.compile import Design, compile_simulator
+
+__all__ = ["compile_bench", "launch_bench"]
+
+_MODULE = "pulsefold.sim.bench.testbench"
+
+
+def compile_bench(design: Design, cache: BuildCache) -> Path:
+    """The folder of the design's simulator with cocotb in it, compiled if it is not in the cache.
+
+    cocotb's runner could compile too, but finds Verilator only on PATH, makes all signals public and
+    compiles the runtime each time, which takes most of the time for a small unit.
+    """
+    main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+    libraries = cocotb_tools.config.libs_dir
+    options = [
+        "--vpi",
+        "--public-flat-rw",
+        "-LDFLAGS",
+        f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
+    ]
+    return compile_simulator(design, main.read_text(encoding="utf-8"), cache, options=options)
+
+
+def launch_bench(simulator: Path, design: Design, job: Path) -> None:
+    """Run the test bench on the job in folder `job`, until its results are there.
+
+    Raises
+    ------
+    ToolFailedError
+        If the simulation ends without results; `why` holds the end of its log.
+    """
+    log = job / "simulation.log"
+    code: object = 0
+    try:
+        get_runner("verilator").test(
+            _MODULE,
+            design.top,
+            hdl_toplevel_lang="verilog",
+            # The executable's folder, and the one with the memory contents.
+            build_dir=simulator,
+            test_dir=design.folder,
+            results_xml=str(job / "results.xml"),
+            log_file=log,
+            plusargs=[f"+job={job}"],
+        )
+    except (RuntimeError, SystemExit) as ended:
+        # cocotb's runner ends the program where a test failed; ours has results or it has not.
+        code = ended
+    if not (job / "result.json").is_file():
+        lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        raise ToolFailedError(
+            "the cocotb simulation ended without results",
+            where=design.top,
+            why="\n".join(lines[-20:]) or str(code),
+        )
