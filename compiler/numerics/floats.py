@@ -28,8 +28,9 @@ def smallest_float(bound: Real, dtype: type[np.floating], *, strict: bool) -> fl
         if not reached(below):
             break
         x = below
-    while not reached(x):
-        x = np.nextafter(x, dtype(np.inf))
+    with np.errstate(over="ignore"):
+        while not reached(x):
+            x = np.nextafter(x, dtype(np.inf))
     # A sum with +0 turns the -0 that nextafter may give into +0.
     return float(x + dtype(0))
 

@@ -12,7 +12,8 @@ __all__ = ["max_pool"]
 
 def max_pool(call: Call) -> Stream:
     """MaxPool-12 over two spatial axes, without the indices."""
-    if len(call.node.outputs) > 1 and call.node.outputs[1]:
+    output, *indices = call.node.outputs
+    if any(indices):
         raise call.refuse("it also gives indices", "remove the indices output")
     kernel = call.integers("kernel_shape") or []
     if len(kernel) != 2:
@@ -29,7 +30,7 @@ def max_pool(call: Call) -> Stream:
     pool = Pool(
         lines=stream.lines,
         name=call.node.name,
-        output=call.node.outputs[0],
+        output=output,
         kernel=size,
         stride=shape.stride,
         dilation=shape.dilation,
