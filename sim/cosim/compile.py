@@ -137,13 +137,13 @@ def compile_simulator(
         arguments += ["-O3", "--x-assign", "0", "--x-initial", "0", "--no-timing", "--threads", "1"]
         arguments += ["-Wno-fatal", "-Wno-lint", "-Wno-style", *options, "-o", f"../{design.top}"]
         arguments += [str(design.folder.resolve() / source) for source in design.sources]
-        runtime = cache.get(runtime_key)
-        if runtime is not None:
-            for object_file in runtime.iterdir():
-                shutil.copyfile(object_file, objects / object_file.name)
         with _log(cache, key) as log:
             tell("verilate")
             run_tool(verilator, [*arguments, "main.cpp"], cwd=objects, log=log)
+            # Now, as make takes objects older than Verilator's makefile for stale.
+            runtime = cache.get(runtime_key)
+            for object_file in runtime.iterdir() if runtime is not None else ():
+                shutil.copyfile(object_file, objects / object_file.name)
             tell("compile")
             run_tool(make, _make_arguments(verilator, compiler), cwd=objects, log=log)
         cache.make(runtime_key, lambda entry: _copy_runtime(objects, entry))

@@ -59,7 +59,7 @@ def pack(beats: np.ndarray, port: StreamPort) -> np.ndarray:
 
 def unpack(words: np.ndarray, port: StreamPort) -> np.ndarray:
     """Inverse of :func:`pack`: uint64 [n, lanes]."""
-    octets = np.ascontiguousarray(words, "<u4").view(np.uint8).reshape(len(words), -1)
+    octets = np.ascontiguousarray(words, "<u4").view(np.uint8).reshape(len(words), port.words * 4)
     beats = np.empty((len(octets), port.lanes), np.uint64)
     step = max(1, _CHUNK // port.lanes)
     for start in range(0, len(octets), step):
