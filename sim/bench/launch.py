@@ -26,7 +26,9 @@ def compile_bench(design: Design, cache: BuildCache) -> Path:
     libraries = cocotb_tools.config.libs_dir
     options = [
         "--vpi",
-        "--public-flat-rw",
+        # Ports are enough for a test bench; every signal public would keep Verilator from optimising.
+        "--public-depth",
+        "1",
         "-LDFLAGS",
         f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
     ]

@@ -128,6 +128,17 @@ def run_inspect(options: argparse.Namespace, say: Say) -> Outcome:
     from pulsefold import api
 
     found = api.inspect(options.model)
+    supported = found.graph is not None
+    document = {
+        "model": str(found.path),
+        "supported": supported,
+        "macs": found.macs,
+        "parameters": found.parameters,
+        "weight_bits": found.weight_bits,
+        "activation_bits": found.activation_bits,
+        "advice": found.advice,
+        "nodes": [asdict(node) for node in found.nodes],
+    }
 
     def show(console: Console) -> None:
         table = Table(box=None, header_style="bold")
@@ -136,10 +147,17 @@ def run_inspect(options: argparse.Namespace, say: Say) -> Outcome:
         for node in found.nodes:
             table.add_row(node.name, node.op_type, node.verdict, node.why)
         console.print(table)
-        for line in found.summary():
-            console.print(line, markup=False, soft_wrap=True)
+        console.print(f"\n{found.macs:,} MACs a frame, {found.parameters:,} weights", markup=False)
+        if supported:
+            weights, activations = (
+                ", ".join(map(str, bits)) for bits in (found.weight_bits, found.activation_bits)
+            )
+            console.print(f"weights of {weights} bits, activations of {activations} bits", markup=False)
+            console.print("everything is supported", markup=False)
+        else:
+            console.print(f"unsupported: {found.advice}", markup=False, soft_wrap=True)
 
-    return 0 if found.supported else 2, asdict(found), show
+    return (0 if supported else 2), document, show
 
 
 def run_compile(options: argparse.Namespace, say: Say) -> Outcome:

@@ -102,8 +102,8 @@ def simulate(
 def timing(design: Design, run: SimRun, images: int) -> dict[str, Any]:
     """Measured cycles beside the plan's promise."""
     plan = design.plan
-    ends = run.produced[plan.output.beats - 1 :: plan.output.beats]
-    first = int(ends[0] - run.accepted[0]) + 1
+    ends = run.produced[plan.output.beats - 1 :: plan.output.beats].astype(np.int64)
+    first = int(ends[0]) - int(run.accepted[0]) + 1
     # The first image fills the pipeline; from the second on, results come at the steady rate.
     steady = float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None
     return {
@@ -137,15 +137,20 @@ def simulate_integers(
 ) -> tuple[np.ndarray, SimRun]:
     """Quantized inputs (N, H, W, C) through the circuit; the last integers and the run."""
     plan = design.plan
-    simulator = Simulator.build(Core(plan), waves=waves is not None, progress=progress)
+    say = progress or Silent()
+    total = len(q) * plan.output.beats
+
+    def tell(stage: str, done: int, of: int) -> None:
+        say(f"circuit: {len(q) * done // total} of {len(q)} images" if stage == "simulate" else f"circuit: {stage}")
+
+    simulator = Simulator.build(Core(plan), waves=waves is not None, progress=tell)
     run = simulator.run(
         beats_of(q, plan.input),
-        outputs=len(q) * plan.output.beats,
+        outputs=total,
         stall_in=stalls,
         stall_out=stalls,
         seed=seed,
         waves=waves,
-        progress=progress,
     )
     tensor = design.graph.tensors[design.graph.outputs[0].tensor]
     return circuit_outputs(run.beats, plan.output, tensor), run
