@@ -137,7 +137,7 @@ def _levels(
     0 and the offset stays (a matrix product without padding folds it into what follows).
     """
     count = len(rows[0])
-    if start.denominator == 1:
+    if start.denominator == 1 and abs(start) <= 1 << WIDEST:
         low = int(start)
         kind = type_for_range(min(low, 0), max(low + count, 0))
         if kind.bits <= WIDEST:

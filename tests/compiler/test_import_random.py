@@ -112,7 +112,7 @@ class Draw:
 @given(data=st.data())
 def test_random_networks(data: st.DataObject, net_type: Any, folder: Path) -> None:
     draw = Draw(data)
-    channels, size = draw.pick(1, 2, 3), draw.pick(6, 7)
+    channels, size = draw.pick(1, 2, 3), draw.pick(9, 10)
     net = net_type("N", channels, size, size)
     for _ in range(draw.pick(1, 2)):
         kernel = draw.pick(1, 2, 3)

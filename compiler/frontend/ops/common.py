@@ -78,18 +78,31 @@ class Call:
 
     def number(self, name: str, default: float) -> Fraction:
         """A float attribute: the exact value of the float32 in the file."""
-        return exact(np.float32(self.node.attributes.get(name, default)))
+        value = self.node.attributes.get(name, default)
+        if not isinstance(value, float | int) or not np.isfinite(value):
+            raise self.wrong(f"its attribute {name} is {value!r}, and a number is meant")
+        return exact(np.float32(value))
 
     def integer(self, name: str, default: int) -> int:
         """An integer attribute."""
-        return int(self.node.attributes.get(name, default))
+        value = self.node.attributes.get(name, default)
+        if not isinstance(value, int):
+            raise self.wrong(f"its attribute {name} is {value!r}, and an integer is meant")
+        return value
 
     def integers(self, name: str, i: int | None = None) -> list[int] | None:
         """A list of integers: an attribute, or input `i` in later operator sets; None if absent."""
         if name in self.node.attributes:
-            return [int(v) for v in self.node.attributes[name]]
+            value = self.node.attributes[name]
+            listed = value if isinstance(value, list) else [value]
+            if not all(isinstance(v, int) for v in listed):
+                raise self.wrong(f"its attribute {name} is {value!r}, and integers are meant")
+            return listed
         if i is not None and self.input(i) is not None:
-            return [int(v) for v in self.const(i, name).value.ravel()]
+            array = self.const(i, name).value
+            if array.dtype.kind not in "iu":
+                raise self.wrong(f"its {name} (input {i}) hold {array.dtype}, and integers are meant")
+            return [int(v) for v in array.ravel()]
         return None
 
     def by_channel(self, stream: Stream, const: Const, what: str) -> tuple[Fraction, ...]:
@@ -98,9 +111,9 @@ class Call:
             raise self.refuse(
                 f"its {what} depends on the size of the batch", "export with a fixed batch size"
             )
-        array = const.value
+        array = finite(self, const, what)
         if array.size == 1 and array.ndim <= stream.index.ndim:
-            return self._exact(const, np.zeros(1, np.int64), what)
+            return self._exact(const, np.zeros(1, np.int64))
         try:
             fits = np.broadcast_shapes(array.shape, stream.index.shape) == stream.index.shape
         except ValueError:
@@ -110,7 +123,7 @@ class Call:
             raise self.wrong(msg, "check the shapes the model declares")
         positions = np.arange(array.size, dtype=np.int64).reshape(array.shape)
         positions = np.broadcast_to(positions, stream.index.shape).ravel()
-        return self._exact(const, self.per_channel(stream, positions, array.ravel(), what), what)
+        return self._exact(const, self.per_channel(stream, positions, array.ravel(), what))
 
     def per_channel(self, stream: Stream, positions: np.ndarray, values: np.ndarray, what: str) -> np.ndarray:
         """The one position a channel of a constant that has a position for each ONNX element."""
@@ -130,8 +143,7 @@ class Call:
         """The ONNX shape of a stream, for messages."""
         return str(["N", *stream.index.shape[1:]])
 
-    def _exact(self, const: Const, positions: np.ndarray, what: str) -> tuple[Fraction, ...]:
-        finite(self, const, what)
+    def _exact(self, const: Const, positions: np.ndarray) -> tuple[Fraction, ...]:
         if const.quantized is None:
             values = const.value.ravel()[positions]
             return tuple(exact(v) for v in values)

@@ -121,9 +121,9 @@ def _constant(
 ) -> Const:
     x = finite(call, call.const(0, "input"), "input")
     # A level q stands for scale * (q - zero): integers where zero is one.
-    if not np.all(zero == np.rint(zero)):
+    if not np.all(zero == np.rint(zero)) or np.any(np.abs(zero) > 2.0**_WIDEST_CONSTANT):
         todo = "use whole zero points for weights"
-        raise call.refuse("it quantizes constants with a fractional zero point", todo)
+        raise call.refuse("it quantizes constants with a fractional or huge zero point", todo)
     try:
         scales, zeros = np.broadcast_to(scale.value, x.shape), np.broadcast_to(zero, x.shape)
     except ValueError:

@@ -39,9 +39,7 @@ def flatten(call: Call) -> Flowing:
 def reshape(call: Call) -> Flowing:
     """Reshape-13 that keeps the batch axis."""
     value = _flowing(call)
-    target = call.integers("shape")
-    if target is None:
-        target = [int(v) for v in call.const(1, "shape").value.ravel()]
+    target = list(call.integers("shape", 1) or [])
     old = value.index.shape
     if not call.integer("allowzero", 0):
         for i, size in enumerate(target):
@@ -103,7 +101,7 @@ def unsqueeze(call: Call) -> Flowing:
 def shape_of(call: Call) -> Const:
     """Shape-15 of activations: known but for an open batch axis, which may only go into a Reshape."""
     sizes = [call.batch or 1, *_flowing(call).index.shape[1:]]
-    taken = sizes[call.node.attributes.get("start", 0) : call.node.attributes.get("end", len(sizes))]
+    taken = sizes[call.integer("start", 0) : call.integer("end", len(sizes))]
     return Const(value=np.array(taken, np.int64), symbolic=call.batch is None)
 
 
