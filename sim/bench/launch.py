@@ -24,15 +24,18 @@ def compile_bench(design: Design, cache: BuildCache) -> Path:
     """
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     libraries = cocotb_tools.config.libs_dir
-    options = [
-        "--vpi",
-        # Ports are enough for a test bench; every signal public would keep Verilator from optimising.
-        "--public-depth",
-        "1",
-        "-LDFLAGS",
-        f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator",
-    ]
-    return compile_simulator(design, main.read_text(encoding="utf-8"), cache, options=options)
+    link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
+    # The bench touches ports alone, and every signal that is public is one that Verilator cannot optimise.
+    config = "".join(
+        f'public_flat_rw -module "{design.top}" -var "{name}"\n' for name in ("clk", "rst", "i__*", "o__*")
+    )
+    return compile_simulator(
+        design,
+        main.read_text(encoding="utf-8"),
+        cache,
+        options=["--vpi", "-LDFLAGS", link],
+        config=config,
+    )
 
 
 def launch_bench(simulator: Path, design: Design, job: Path) -> None:

@@ -91,6 +91,7 @@ def compile_simulator(
     cache: BuildCache,
     *,
     options: Sequence[str] = (),
+    config: str = "",
     progress: Progress | None = None,
 ) -> Path:
     """Compile a simulator.
@@ -105,6 +106,8 @@ def compile_simulator(
         Where it is kept.
     options
         More options for Verilator.
+    config
+        Text of a Verilator control file.
     progress
         Is told of the stages, when there is something to do.
 
@@ -120,7 +123,7 @@ def compile_simulator(
     """
     verilator, compiler, make = _verilator(), find_tool("g++"), find_tool("make")
     tools = (verilator.identity, compiler.identity)
-    key = content_key(["cosim simulator 1", design.key, design.top, main, *tools, *options])
+    key = content_key(["cosim simulator 1", design.key, design.top, main, config, *tools, *options])
     # The runtime depends on the options alone, and is most of the work for a small design.
     runtime_key = content_key(["cosim runtime 1", *tools, *options])
 
@@ -132,10 +135,12 @@ def compile_simulator(
         objects = folder / "obj"
         objects.mkdir()
         (objects / "main.cpp").write_text(main, encoding="utf-8")
+        (objects / "config.vlt").write_text(f"`verilator_config\n{config}", encoding="utf-8")
         arguments = ["--cc", "--exe", "--prefix", _PREFIX, "--top-module", design.top, "--Mdir", "."]
         # X is 0 everywhere: the only unknowns are what an FPGA loads as 0.
         arguments += ["-O3", "--x-assign", "0", "--x-initial", "0", "--no-timing", "--threads", "1"]
         arguments += ["-Wno-fatal", "-Wno-lint", "-Wno-style", *options, "-o", f"../{design.top}"]
+        arguments.append("config.vlt")
         arguments += [str(design.folder.resolve() / source) for source in design.sources]
         with _log(cache, key) as log:
             tell("verilate")
