@@ -177,4 +177,3 @@ class ThresholdUnit:
         return self.steps.cost(family, self.lanes, self.folds, self.type.bits) + buffer_cost(
             family, self.buffer_depth, self.output.width
         )
-

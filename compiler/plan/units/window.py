@@ -134,7 +134,8 @@ class Window:
         for y in range(oh):
             last = min(height, max(0, y * self.stride[0] - self.pads[0] + reach))
             release = first[y + 1] - first[y]
-            program.append((max(last, first[y + 1]) - first[y], release))
+            # A first row all of padding waits for the frame too, or it would be sent when none has come.
+            program.append((max(last, first[y + 1], y == 0) - first[y], release))
         return tuple(program)
 
     @property
@@ -145,7 +146,8 @@ class Window:
     @property
     def enough_rows(self) -> int:
         """Rows with which the next frame's first rows can arrive while this frame's last are read."""
-        return self.least_rows + max(release for _, release in self.row_program)
+        # A place is written anew five cycles after the row in it at the earliest: short rows need more places.
+        return self.least_rows + max(release for _, release in self.row_program) + 5 // self.row_beats
 
     @property
     def cycles(self) -> int:
@@ -189,6 +191,8 @@ class Window:
         logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 40 + len(self.row_program) // 4
         return (
             memory_cost(family, depth, self.input.width, self.memory)
-            + Resources(luts=logic + self.output.width * bool(any(self.pads)), ffs=logic * 0.7 + 2 * self.output.width)
+            + Resources(
+                luts=logic + self.output.width * bool(any(self.pads)), ffs=logic * 0.7 + 2 * self.output.width
+            )
             + buffer_cost(family, self.buffer_depth, self.output.width)
         )

@@ -1,0 +1,202 @@
+"""Every unit against its golden function and its promised timing, shapes chosen by hypothesis."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.units import Convert, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Window
+from pulsefold.errors import FoldingError
+
+INT = ElementType.integer
+BIPOLAR, TERNARY = ElementType.bipolar(), ElementType.ternary()
+
+
+def few(examples: int):
+    """Settings for tests whose every example compiles a simulator: always the same shapes, none shrunk."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def divisor(draw, n: int) -> int:
+    return draw(st.sampled_from([d for d in range(1, n + 1) if n % d == 0]))
+
+
+narrow_types = st.sampled_from([BIPOLAR, TERNARY, INT(2, signed=False), INT(4, signed=True), INT(8, signed=False)])
+seeds = st.integers(0, 2**31)
+
+
+@st.composite
+def converts(draw) -> Convert:
+    small, ratio, beats = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
+    lanes = [small, small * ratio]
+    if draw(st.booleans()):
+        lanes.reverse()
+    return Convert(
+        name="convert",
+        type=draw(narrow_types),
+        elements=small * ratio * beats,
+        input_lanes=lanes[0],
+        output_lanes=lanes[1],
+        buffer_depth=draw(st.integers(2, 9)),
+    )
+
+
+@st.composite
+def windows(draw) -> Window:
+    kernel = (draw(st.integers(1, 4)), draw(st.integers(1, 4)))
+    dilation = (draw(st.integers(1, 2)), draw(st.integers(1, 2)))
+    stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
+    reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    pads = [draw(st.integers(0, 2)) for _ in range(4)]
+    shape = [max(1, r - pads[a] - pads[a + 2] + draw(st.integers(0, 5))) for a, r in enumerate(reach)]
+    channels = draw(st.sampled_from([1, 2, 3, 4, 6]))
+    output = [(n + pads[a] + pads[a + 2] - reach[a]) // stride[a] + 1 for a, n in enumerate(shape)]
+    kind = draw(narrow_types)
+    pool = draw(st.booleans())
+    return Window(
+        name="window",
+        shape=(shape[0], shape[1], channels),
+        type=kind,
+        lanes=divisor(draw, channels),
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        pads=(pads[0], pads[1], pads[2], pads[3]),
+        output_shape=(output[0], output[1]),
+        pad_value=kind.minimum if pool else 0,
+        channels_outer=pool,
+        memory=draw(st.sampled_from(["block", "ram"])),
+    )
+
+
+@st.composite
+def step_functions(draw, channels: int, low: int, high: int) -> Steps:
+    kind = draw(st.sampled_from([BIPOLAR, TERNARY, INT(2, signed=False), INT(3, signed=True)]))
+    count = 1 if kind.is_bipolar else draw(st.integers(1, kind.maximum - kind.minimum))
+    rng = np.random.default_rng(draw(seeds))
+    # From "always reached" to "never reached", equal ones included.
+    thresholds = np.sort(rng.integers(low, high + 2, (channels, count)), axis=1)
+    descending = rng.random(channels) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+    first = kind.minimum if kind.is_bipolar else draw(st.integers(kind.minimum, kind.maximum - count))
+    return Steps(thresholds=thresholds, descending=descending, first=first, type=kind, limit=high)
+
+
+@st.composite
+def threshold_units(draw) -> ThresholdUnit:
+    kind = draw(st.sampled_from([BIPOLAR, INT(6, signed=True), INT(5, signed=False)]))
+    channels = draw(st.sampled_from([1, 3, 4, 6]))
+    return ThresholdUnit(
+        name="threshold",
+        type=kind,
+        channels=channels,
+        pixels=draw(st.integers(1, 5)),
+        lanes=divisor(draw, channels),
+        steps=draw(step_functions(channels, kind.minimum, kind.maximum)),
+    )
+
+
+@st.composite
+def matvecs(draw, weight_types, types) -> MatVec:
+    weight_type, kind = draw(weight_types), draw(types)
+    rows, columns = draw(st.sampled_from([1, 4, 6, 10])), draw(st.sampled_from([3, 8, 12, 27]))
+    rng = np.random.default_rng(draw(seeds))
+    if weight_type.is_bipolar:
+        weights = rng.choice([-1, 1], (rows, columns))
+    else:
+        weights = rng.integers(weight_type.minimum, weight_type.maximum + 1, (rows, columns))
+    pe, simd = divisor(draw, rows), divisor(draw, columns)
+    corners = [weights * kind.minimum, weights * kind.maximum]
+    low, high = np.minimum(*corners).sum(axis=1).min(), np.maximum(*corners).sum(axis=1).max()
+    steps = draw(step_functions(rows, int(low), int(high))) if draw(st.booleans()) else None
+    wide = min(weight_type.bits, kind.bits) >= 4
+    return MatVec(
+        name="matvec",
+        vectors=draw(st.integers(1, 3)),
+        weights=weights,
+        weight_type=weight_type,
+        type=kind,
+        pe=pe,
+        simd=simd,
+        steps=steps,
+        memory=draw(st.sampled_from(["lut", "block"])),
+        memory_width=draw(st.sampled_from([0, 9])),
+        multiplier=draw(st.sampled_from(["lut", "dsp"])) if wide else "lut",
+        hop=divisor(draw, pe),
+    )
+
+
+@few(4)
+@given(converts(), seeds)
+def test_convert(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@few(8)
+@given(windows(), seeds)
+def test_window(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@few(3)
+@given(narrow_types, st.integers(1, 4), st.integers(1, 9), st.integers(1, 5), seeds)
+def test_maxpool(check_unit, kind, lanes, taps, groups, seed):
+    check_unit(MaxPoolUnit(name="pool", type=kind, lanes=lanes, taps=taps, groups=groups), seed)
+
+
+@few(5)
+@given(threshold_units(), seeds)
+def test_threshold(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@few(6)
+@given(matvecs(st.just(BIPOLAR), st.just(BIPOLAR)), seeds)
+def test_matvec_bipolar(check_unit, unit, seed):
+    assert unit.form == "xnor"
+    check_unit(unit, seed)
+
+
+few_bits = st.sampled_from([BIPOLAR, TERNARY])
+more_bits = st.sampled_from([TERNARY, INT(1, signed=False), INT(3, signed=True), INT(5, signed=False), INT(8, signed=True)])
+
+
+@few(5)
+@given(matvecs(few_bits, more_bits) | matvecs(more_bits, few_bits), seeds)
+def test_matvec_bipolar_or_ternary_with_integers(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+integers = st.builds(INT, st.integers(2, 8), signed=st.booleans())
+
+
+@few(5)
+@given(matvecs(integers, integers), seeds)
+def test_matvec_integers(check_unit, unit, seed):
+    assert unit.form in ("planes", "dsp")
+    check_unit(unit, seed)
+
+
+@pytest.mark.slow
+@settings(few(40), derandomize=False)
+@given(st.one_of(windows(), threshold_units(), matvecs(narrow_types, narrow_types)), seeds)
+def test_units_at_random(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+def test_folding_that_does_not_divide_names_the_nearest():
+    weights = np.ones((6, 12), np.int64)
+    common = {"name": "fc", "vectors": 1, "weights": weights, "weight_type": BIPOLAR, "type": BIPOLAR}
+    with pytest.raises(FoldingError, match=r"(?s)PE 4 does not divide 6.*nearest PE that does is 3"):
+        MatVec(**common, pe=4, simd=1)
+    with pytest.raises(FoldingError, match=r"(?s)SIMD 5 does not divide 12.*nearest SIMD that does is 4"):
+        MatVec(**common, pe=1, simd=5)
