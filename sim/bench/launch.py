@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import cocotb_tools.config
@@ -48,8 +49,11 @@ def launch_bench(simulator: Path, design: Design, job: Path) -> None:
     """
     log = job / "simulation.log"
     code: object = 0
+    runner = get_runner("verilator")
+    # It raises its own level to tell each command, whatever the program's is.
+    runner.log.setLevel(logging.WARNING)
     try:
-        get_runner("verilator").test(
+        runner.test(
             _MODULE,
             design.top,
             hdl_toplevel_lang="verilog",
