@@ -7,9 +7,12 @@ import logging
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
+from types import FrameType
 
 from pulsefold.boards.toolchain import Tool
 from pulsefold.boards.warmup import warm_up
@@ -57,7 +60,7 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
         stream = log.open("wb")
     except OSError as error:
         raise OutputError(f"cannot write the log: {error.strerror}", where=str(log)) from error
-    with stream:
+    with stream, _terminable():
         try:
             # A session of its own: Ctrl-C reaches only us, and we end the whole group.
             process = subprocess.Popen(
@@ -84,6 +87,30 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
     if code:
         _raise_failure(tool, code, log)
     return seconds
+
+
+@contextlib.contextmanager
+def _terminable() -> Generator[None]:
+    """Turn SIGTERM into an exception, so that the tool ends with us and not after us.
+
+    Only where nobody else handles it, and only in the main thread, the one that may.
+    """
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        # The code that a shell gives a process ended by this signal.
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _raise_failure(tool: Tool, code: int, log: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -51,21 +52,27 @@ def test_tool_that_does_not_start(tmp_path):
         run_tool(tool, [], cwd=tmp_path, log=tmp_path / "log")
 
 
-def test_interrupt_ends_the_whole_group(tmp_path):
-    def interrupt(*_):
-        raise KeyboardInterrupt
+def _interrupt(*_):
+    raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGALRM, interrupt)
+
+@pytest.mark.parametrize(
+    ("number", "handler", "raised"),
+    [(signal.SIGINT, _interrupt, KeyboardInterrupt), (signal.SIGTERM, signal.SIG_DFL, SystemExit)],
+)
+def test_signal_ends_the_whole_group(number, handler, raised, tmp_path):
+    before = signal.signal(number, handler)
+    sender = threading.Timer(0.5, os.kill, (os.getpid(), number))
+    sender.start()
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(raised):
             # The child has a child of its own, as the tools' launchers do.
             run_tool(
                 SHELL, ["-c", "sleep 60 & echo $! > pid; wait; true"], cwd=tmp_path, log=tmp_path / "log"
             )
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        sender.join()
+        signal.signal(number, before)
     pid = int((tmp_path / "pid").read_text())
     deadline = time.monotonic() + 5
     while _runs(pid) and time.monotonic() < deadline:
