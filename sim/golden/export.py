@@ -152,10 +152,10 @@ class _Writer:
                     kernel_shape=node.kernel,
                 )
             results.append(result)
-        if len(results) > 1:
-            self._emit("Add", results, node.output)
-        else:
-            self._emit("Identity", results, node.output)
+        total = results[0]
+        for result in results[1:]:
+            total = self._emit("Add", [total, result], self._fresh())
+        self._emit("Identity", [total], node.output)
 
     def threshold(self, node: Threshold) -> None:
         """Binary search without branches: position p grows by 2**b where x >= row[p + 2**b - 1]."""

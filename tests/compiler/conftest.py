@@ -75,7 +75,9 @@ class Net:
         return self.add("Conv", weights, *rest, **attributes)
 
     def bn(self, gamma: Any, beta: Any, mean: Any, var: Any, **attributes: Any) -> Net:
-        return self.add("BatchNormalization", *(self.const(v) for v in (gamma, beta, mean, var)), **attributes)
+        return self.add(
+            "BatchNormalization", *(self.const(v) for v in (gamma, beta, mean, var)), **attributes
+        )
 
     def model(self) -> onnx.ModelProto:
         outputs = self.outputs or [self.last]

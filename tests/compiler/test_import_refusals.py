@@ -59,7 +59,9 @@ def test_no_such_file(tmp_path: Path) -> None:
     refused(tmp_path, ModelError, "not a file")
 
 
-@pytest.mark.parametrize("content", [b"", b"hello\n", b"\x00" * 100, b"\x89PNG\r\n\x1a\n" + bytes(range(256))])
+@pytest.mark.parametrize(
+    "content", [b"", b"hello\n", b"\x00" * 100, b"\x89PNG\r\n\x1a\n" + bytes(range(256))]
+)
 def test_not_an_onnx_file(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x.onnx"
     path.write_bytes(content)
@@ -80,7 +82,9 @@ def test_cut_short(tmp_path: Path, net: Callable[..., Any]) -> None:
 def test_damaged_anywhere(tmp_path: Path, net: Callable[..., Any]) -> None:
     """A changed byte gives a model, or a message."""
     n = conv(quantized(net("N", 3, 6, 6)))
-    n.add("Relu").quant(0.25, bits=3).add("Flatten").add("MatMul", n.weights(RNG.normal(size=(32, 3)), bits=2))
+    n.add("Relu").quant(0.25, bits=3).add("Flatten").add(
+        "MatMul", n.weights(RNG.normal(size=(32, 3)), bits=2)
+    )
     data = n.model().SerializeToString()
     path = tmp_path / "x.onnx"
     rng = np.random.default_rng(1)
@@ -91,7 +95,7 @@ def test_damaged_anywhere(tmp_path: Path, net: Callable[..., Any]) -> None:
         try:
             import_model(path)
         except PulsefoldError as error:
-            assert error.what  # noqa: PT017
+            assert error.what
 
 
 def test_file_too_large(tmp_path: Path) -> None:
@@ -219,7 +223,9 @@ def test_node_without_a_name(tmp_path: Path, net: Callable[..., Any]) -> None:
 
 def test_branches(tmp_path: Path, net: Callable[..., Any]) -> None:
     n = quantized(net("N", 4)).add("Relu")
-    refused(n.add("Add", "v0", name="join").save(tmp_path), UnsupportedNodeError, "join (Add)", "straight-line")
+    refused(
+        n.add("Add", "v0", name="join").save(tmp_path), UnsupportedNodeError, "join (Add)", "straight-line"
+    )
 
 
 @pytest.mark.parametrize("group", [3, 2])
@@ -264,7 +270,9 @@ def test_wide_weights(tmp_path: Path, net: Callable[..., Any]) -> None:
 
 def test_float_weights(tmp_path: Path, net: Callable[..., Any]) -> None:
     n = quantized(net("N", 3, 6, 6))
-    refused(n.conv(n.const(KERNEL)).save(tmp_path), UnsupportedNodeError, "(Conv)", "weights are not quantized")
+    refused(
+        n.conv(n.const(KERNEL)).save(tmp_path), UnsupportedNodeError, "(Conv)", "weights are not quantized"
+    )
 
 
 def test_no_quantizer_between_products(tmp_path: Path, net: Callable[..., Any]) -> None:
@@ -311,13 +319,17 @@ def test_shapes_that_do_not_fit(tmp_path: Path, net: Callable[..., Any]) -> None
     n = quantized(net("N", 4, 6, 6))
     refused(conv(n).save(tmp_path), ModelError, "(Conv)", "3 channels")
     n = quantized(net("N", 4))
-    refused(n.add("MatMul", n.weights(RNG.normal(size=(5, 3)))).save(tmp_path), ModelError, "(MatMul)", "5 inputs")
+    refused(
+        n.add("MatMul", n.weights(RNG.normal(size=(5, 3)))).save(tmp_path), ModelError, "(MatMul)", "5 inputs"
+    )
     n = quantized(net("N", 4))
     refused(n.add("Add", n.const(np.zeros(3))).save(tmp_path), ModelError, "(Add)", "does not fit")
 
 
 def test_relu_at_the_end(tmp_path: Path, net: Callable[..., Any]) -> None:
-    refused(conv(quantized(net("N", 3, 6, 6))).add("Relu").save(tmp_path), UnsupportedNodeError, "output 'v3'")
+    refused(
+        conv(quantized(net("N", 3, 6, 6))).add("Relu").save(tmp_path), UnsupportedNodeError, "output 'v3'"
+    )
 
 
 def test_batch_moved(tmp_path: Path, net: Callable[..., Any]) -> None:
@@ -335,7 +347,9 @@ def test_pool_between_negative_gains(tmp_path: Path, net: Callable[..., Any]) ->
 
 def test_constant_output(tmp_path: Path, net: Callable[..., Any]) -> None:
     n = quantized(net("N", 4))
-    n.nodes.append(helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.ones(3, np.float32))))
+    n.nodes.append(
+        helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.ones(3, np.float32)))
+    )
     n.outputs = ["v0", "k"]
     refused(n.save(tmp_path), ModelError, "output 'k'")
 

@@ -90,9 +90,7 @@ def test_quant(
     steps: list[Step], scale: Fraction, zero: Fraction, bits: int, signed: bool, narrow: bool, mode: str
 ) -> None:
     narrow = narrow and bits > 1
-    quantizer = uniform(
-        scale=(scale,), zero=zero, bits=bits, signed=signed, narrow=narrow, mode=MODES[mode]
-    )
+    quantizer = uniform(scale=(scale,), zero=zero, bits=bits, signed=signed, narrow=narrow, mode=MODES[mode])
     low, high = uniform_range(bits, signed=signed, narrow=narrow)
 
     def real(y: Fraction) -> Fraction:
@@ -127,7 +125,9 @@ def test_multi_threshold(steps: list[Step], row: list[Fraction], scale: Fraction
 
 
 def test_negative_gain_descends_and_zero_gain_is_constant() -> None:
-    quantizer = uniform(scale=(Fraction(1),), zero=Fraction(0), bits=2, signed=True, narrow=False, mode="FLOOR")
+    quantizer = uniform(
+        scale=(Fraction(1),), zero=Fraction(0), bits=2, signed=True, narrow=False, mode="FLOOR"
+    )
     lines = (Line(gain=Fraction(1)), Line(gain=Fraction(-1)), Line(gain=Fraction(0), offset=Fraction(5)))
     thresholds, descending = integer_thresholds(lines, quantizer, np.full(3, -9), np.full(3, 9))
     assert thresholds.tolist() == [[-1, 0, 1], [0, 1, 2], [-9, -9, -9]]
@@ -135,13 +135,17 @@ def test_negative_gain_descends_and_zero_gain_is_constant() -> None:
 
 
 def test_levels_count_from_zero_point() -> None:
-    shifted = uniform(scale=(Fraction(1),), zero=Fraction(128), bits=8, signed=False, narrow=False, mode="FLOOR")
+    shifted = uniform(
+        scale=(Fraction(1),), zero=Fraction(128), bits=8, signed=False, narrow=False, mode="FLOOR"
+    )
     assert (shifted.first, shifted.last, shifted.offset) == (-128, 127, (0,))
     assert shifted.type == ElementType.integer(8, signed=True)
     # 83 levels below zero and 172 above would take 9 bits: the offset stays.
     wide = uniform(scale=(Fraction(2),), zero=Fraction(83), bits=8, signed=False, narrow=False, mode="FLOOR")
     assert (wide.first, wide.last, wide.offset) == (0, 255, (-166,))
-    half = uniform(scale=(Fraction(2),), zero=Fraction(1, 2), bits=2, signed=False, narrow=False, mode="FLOOR")
+    half = uniform(
+        scale=(Fraction(2),), zero=Fraction(1, 2), bits=2, signed=False, narrow=False, mode="FLOOR"
+    )
     assert (half.first, half.offset) == (0, (-1,))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import time
 from functools import cache
 from pathlib import Path
 
@@ -160,8 +161,6 @@ def source_agrees(name: str, count: int) -> None:
 
 def test_import_is_quick() -> None:
     """Millions of weights in seconds: no rational number for each of them."""
-    import time
-
     start = time.perf_counter()
     import_model(SHARED / "models" / "mnist_lfcW1A1.onnx")
     import_model(SHARED / "models" / "cifar10_cnvW1A1.onnx")

@@ -32,13 +32,16 @@ def slice_channels(call: Call) -> Stream:
     if index.shape[0] != 1:
         raise call.refuse("it slices the batch", "keep the whole batch")
     h, w, c = stream.shape
-    kept, places = np.unique(index % c, return_inverse=True)
-    if index.size != h * w * len(kept) or index.size == 0:
+    channels, first, places = np.unique(index % c, return_index=True, return_inverse=True)
+    if index.size != h * w * len(channels) or index.size == 0:
         todo = "slice whole channels, and leave height and width whole"
         raise call.refuse("it drops something other than whole channels", todo)
-    if index.size == stream.index.size:
+    # In the order of their appearance, so that a backward slice turns the rows around.
+    order = np.argsort(first)
+    kept = channels[order]
+    if np.array_equal(kept, np.arange(c)):
         return stream.moved(index)
-    moved = index // c * len(kept) + places.reshape(index.shape)
+    moved = index // c * len(kept) + np.argsort(order)[places].reshape(index.shape)
     return call.builder.select(stream, kept, moved.astype(np.int32), call.node)
 
 
