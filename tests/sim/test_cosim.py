@@ -1,5 +1,7 @@
 """The C++ harness passes good circuits, finds bad ones, and loses no bit on the way."""
 
+import subprocess
+
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Signal, unsigned
@@ -8,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from pulsefold.errors import InputArrayError, OutputError, ToolMissingError, VerificationError
 from pulsefold.sim.cosim import Simulator
+from pulsefold.sim.cosim.compile import compile_simulator
 from pulsefold.sim.cosim.packing import pack, unpack
 from pulsefold.sim.cosim.ports import Ports, StreamPort
 from pulsefold.sim.cosim.simulator import mangle
@@ -300,6 +303,15 @@ def test_builds_once(tmp_path) -> None:
     Simulator.build(Slice(8, 1), cache=tmp_path, progress=progress)
     assert [stage for stage, _, _ in told] == ["convert"]
     assert not list(tmp_path.glob("*.log"))
+
+
+def test_designs_of_several_cpp_files() -> None:
+    # Verilator splits what is large; its makefile then precompiles headers, with options of its own.
+    simulator = Simulator.build(Slice(8, 1))
+    main = '#include "Vtop.h"\nint main() { VerilatedContext c; Vtop top{&c}; top.eval(); return 0; }\n'
+    options = ["--output-split", "1"]
+    folder = compile_simulator(simulator.design, main, simulator.cache, options=options)
+    subprocess.run([folder / simulator.design.top], check=True)
 
 
 def test_from_verilog(tmp_path) -> None:
