@@ -1,1 +1,1 @@
-""""""
+"""Golden model, reference, and simulation of circuits."""

@@ -18,7 +18,8 @@ class Conv:
     """Cross-correlation of a frame with integer weights.
 
     y[oy, ox, o] = sum over ky, kx, c of
-    weights[o, ky, kx, c] * x[oy*stride_y - pad_top + ky*dilation_y, ox*stride_x - pad_left + kx*dilation_x, c],
+    weights[o, ky, kx, c] * x[iy, ix, c], with iy = oy*stride_y - pad_top + ky*dilation_y and
+    ix = ox*stride_x - pad_left + kx*dilation_x,
     taps outside the frame counting 0 (for every element type, bipolar included).
     A fully connected layer is a Conv whose kernel is the whole frame.
 

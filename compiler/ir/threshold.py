@@ -65,5 +65,7 @@ class Threshold:
         """Same shape, the quantizer's type."""
         if self.thresholds.shape[0] not in (1, x.shape[2]):
             msg = f"{self.thresholds.shape[0]} threshold rows for {x.shape[2]} channels"
-            raise ModelError(msg, where=f"{self.name} (Threshold)", todo="check the shapes the model declares")
+            raise ModelError(
+                msg, where=f"{self.name} (Threshold)", todo="check the shapes the model declares"
+            )
         return replace(x, name=self.output, type=self.type)

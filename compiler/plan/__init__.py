@@ -1,1 +1,1 @@
-""""""
+"""Engine choice, folding search, buffer sizes and cost: graph to plan."""

@@ -118,7 +118,9 @@ def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice]
     """
     first = None
     for balance in BALANCES:
-        picks = {n: fold_for_cycles(best_of(choices, target, balance), cycles) for n, choices in table.items()}
+        picks = {
+            n: fold_for_cycles(best_of(choices, target, balance), cycles) for n, choices in table.items()
+        }
         whole = {n: p for n, p in picks.items() if p}
         if len(whole) < len(picks):
             return None
@@ -147,7 +149,8 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
     need = total([best_of(choices, target, BALANCES[0])[0] for choices in table.values()])
     name, n, have = target.shortage(need) or ("luts", need.luts, target.available.luts)
     raise DoesNotFitError(
-        f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, {target.board} has {have:.0f} to use",
+        f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, "
+        f"{target.board} has {have:.0f} to use",
         todo="take a larger board or a smaller network",
     )
 
@@ -161,7 +164,9 @@ def fastest_at(table: Table, target: Target, balance: float) -> dict[str, Choice
     """The same at one balance of logic and memory; None if nothing fits."""
     fronts = {name: best_of(choices, target, balance) for name, choices in table.items()}
     slowest = max(front[0].cycles for front in fronts.values())
-    every = sorted({c.cycles for front in fronts.values() for c in front if c.cycles <= slowest}, reverse=True)
+    every = sorted(
+        {c.cycles for front in fronts.values() for c in front if c.cycles <= slowest}, reverse=True
+    )
 
     def picks(cycles: int) -> dict[str, Choice] | None:
         chosen = {name: fold_for_cycles(front, cycles) for name, front in fronts.items()}

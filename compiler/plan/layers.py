@@ -151,7 +151,9 @@ class Layer:
                 output_shape=self.y.shape[:2],
             )
             units.append(with_memory(window))
-            units += converters(f"{self.name}.columns", self.operand, window.output.beats * lanes, lanes, fold.simd)
+            units += converters(
+                f"{self.name}.columns", self.operand, window.output.beats * lanes, lanes, fold.simd
+            )
         return [*units, matvec]
 
     def pool_units(self, node: MaxPool, fold: Fold) -> list[Unit]:
@@ -217,8 +219,9 @@ def layers_of(graph: Graph) -> tuple[Layer, ...]:
             msg = "no circuit for this operation"
             raise UnsupportedNodeError(msg, where=f"{node.name} ({type(node).__name__})", todo="remove it")
         threshold = None
-        if isinstance(node, Conv) and nodes and isinstance(nodes[0], Threshold):
-            threshold = nodes.pop(0)
+        if isinstance(node, Conv) and nodes and isinstance(following := nodes[0], Threshold):
+            threshold = following
+            nodes.pop(0)
         end = threshold or node
         layers.append(Layer(name=node.name, node=node, threshold=threshold, x=x, y=graph.tensors[end.output]))
     return tuple(layers)

@@ -113,7 +113,8 @@ def make_plan(
     target
         Board and clock.
     fps
-        Wanted frames a second; the smallest folding that reaches it is taken. None takes the fastest that fits.
+        Wanted frames a second; the smallest folding that reaches it is taken. None takes the
+        fastest that fits.
     folds
         A folding to use as it is.
 
@@ -145,7 +146,9 @@ def make_plan(
     if picks and not shortage:
         return assemble(graph, target, layers, folds_of(picks))
     reach = frame_cycles(fastest_that_fits(table, target))
-    nearest = f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
+    nearest = (
+        f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
+    )
     if shortage:
         name, n, have = shortage
         raise DoesNotFitError(

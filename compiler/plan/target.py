@@ -9,6 +9,10 @@ from pulsefold.compiler.plan.resources import Resources
 __all__ = ["Target"]
 
 
+#: Serial link, reset and counters.
+BOARD_SUPPORT = Resources(luts=250, ffs=250)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A board as the planner sees it.
@@ -34,7 +38,7 @@ class Target:
     resources: Resources
     usable: float
     clock_mhz: float
-    reserved: Resources = Resources(luts=250, ffs=250)
+    reserved: Resources = BOARD_SUPPORT
 
     @property
     def available(self) -> Resources:
@@ -69,5 +73,7 @@ class Target:
             that logic should weigh more as long as they last.
         """
         have = self.available
-        share = {name: getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")}
+        share = {
+            name: getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")
+        }
         return balance * share["luts"] + share["brams"] + share["dsps"] + 0.1 * need.ffs / max(have.ffs, 1)

@@ -1,1 +1,1 @@
-""""""
+"""Memories: the stream buffer and the ROM."""

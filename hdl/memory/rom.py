@@ -44,7 +44,9 @@ class Rom(wiring.Component):
         for low in range(0, self.width, self.column):
             width = min(self.column, self.width - low)
             part = [(word >> low) & ((1 << width) - 1) for word in self.words]
-            memory = Memory(shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style))
+            memory = Memory(
+                shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style)
+            )
             m.submodules[f"bits{low}"] = memory
             read = memory.read_port(domain="sync")
             m.d.comb += [read.addr.eq(self.address), self.data[low : low + width].eq(read.data)]

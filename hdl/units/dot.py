@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Value, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.matvec import MatVec
@@ -20,8 +20,8 @@ def lane_value(bits: Value, kind: ElementType) -> Value:
 def dot_product(m: Module, unit: MatVec, x: list[Value], w: list[Value], name: str) -> Term:
     """Raw sum of products of the lanes `x` and `w`, after `unit.levels` registers.
 
-    xnor: number of lanes with equal bits. negate: sum of v, 0 or ~v. planes: sum over bits k of 2**k (the sign
-    bit negative) times the sum of the wide operands whose narrow one has bit k. dsp: sum of products.
+    xnor: number of lanes with equal bits. negate: sum of v, 0 or ~v. planes: sum over bits k of 2**k
+    (the sign bit negative) times the sum of the wide operands whose narrow one has bit k. dsp: sum of products.
     """
     if unit.form == "xnor":
         return popcount(m, [~(a ^ b) for a, b in zip(x, w, strict=True)], name)
@@ -49,7 +49,8 @@ def multiplied(m, unit, x, w, name) -> Term:
 def negated(m, unit, narrow, wide, name) -> Term:
     """v where the narrow lane is +1, ~v where it is -1, 0 where it is 0.
 
-    ~v is -v - 1: weights' missing ones are a constant of the row (`unit.offset`); those of the vector are counted.
+    ~v is -v - 1: the ones that weights miss are a constant of the row (`unit.offset`); those that the vector
+    misses are counted.
     """
     kind = unit.wide_type
     high = max(kind.maximum, -kind.minimum - 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
@@ -27,16 +29,14 @@ def raw_shape(unit: MatVec) -> Shape:
 
 def control(unit: MatVec) -> data.StructLayout:
     """What travels beside the activations: weight address, ends of a fold, and whether a beat is there."""
-    return data.StructLayout(
-        {"address": range(max(2, unit.weight_depth)), "first": 1, "last": 1, "valid": 1}
-    )
+    return data.StructLayout({"address": range(max(2, unit.weight_depth)), "first": 1, "last": 1, "valid": 1})
 
 
 class Hop(wiring.Component):
     """A group of PEs: weight memory, dot products, accumulators; passes activations and control on.
 
-    `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle, in which the weight memory is read, so
-    that weights and activations meet behind the registers. `raw` holds the sums of a fold from the cycle
+    `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle, in which the weight memory is read,
+    so that weights and activations meet behind the registers. `raw` holds the sums of a fold from the cycle
     in which `done` is high.
 
     Parameters
@@ -141,7 +141,7 @@ class MatVecCircuit(UnitComponent):
         hops = [Hop(p, k, hold=p.column_folds >= p.hops) for k in range(p.hops)]
         for k, hop in enumerate(hops):
             m.submodules[f"hop{k}"] = hop
-        for a, b in zip(hops, hops[1:], strict=False):
+        for a, b in pairwise(hops):
             m.d.comb += [b.control_i.eq(a.control_o), b.x_i.eq(a.x_o)]
         self.issue(m, hops[0])
         self.finish(m, hops, buffer)

@@ -19,8 +19,8 @@ __all__ = ["ThresholdCircuit", "ThresholdPipeline"]
 class ThresholdPipeline(wiring.Component):
     """Binary search over the thresholds of `lanes` channels a cycle; never stalls.
 
-    Stage s compares with threshold number (found so far, 1, 0 ... 0) in binary and appends the outcome, so that
-    after all stages the found bits are the count of thresholds reached. `done` and `y` follow `valid` and
+    Stage s compares with threshold number (found so far, 1, 0 ... 0) in binary and appends the outcome, so
+    that after all stages the found bits are the count of thresholds reached. `done` and `y` follow `valid` and
     `x` by ``steps.latency`` cycles.
 
     Parameters
@@ -117,7 +117,7 @@ class ThresholdPipeline(wiring.Component):
 
 
 class ThresholdCircuit(UnitComponent):
-    """A stream through the pipeline, with credits for its output buffer. Timing as the parameter object states."""
+    """A stream through the pipeline, with credits for its output buffer. Timing as the parameter object says."""
 
     def elaborate(self, platform):
         p = self.unit

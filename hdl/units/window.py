@@ -16,8 +16,8 @@ class WindowCircuit(UnitComponent):
     """A ring of rows, written in raster order and read window by window.
 
     Rows are addressed by their place in the ring, so that a row above the frame (padding) has an address too
-    and only a range check tells it apart. Each step of the reading side is one beat; it is taken when the rows
-    of the output row lie complete and the output buffer has promised a place. Timing as the parameter object
+    and only a range check tells it apart. Each step of the reading side is one beat; it is taken when the
+    rows of the output row lie complete and the output buffer has promised a place. Timing as the parameter object
     states.
     """
 
@@ -143,7 +143,9 @@ class WindowCircuit(UnitComponent):
         p = self.unit
         left_pad = p.pads[1] * p.folds
         span = (p.shape[1] + p.pads[1] + p.pads[3] + 1) * p.folds
-        left, column = (Signal(range(-left_pad - 1, span), init=-left_pad, name=n) for n in ("left", "column"))
+        left, column = (
+            Signal(range(-left_pad - 1, span), init=-left_pad, name=n) for n in ("left", "column")
+        )
         right = left + p.stride[1] * p.folds
         with m.If(step["kx"]):
             m.d.sync += column.eq(column + p.dilation[1] * p.folds)

@@ -32,7 +32,9 @@ def load_array(path: Path) -> np.ndarray:
     except FileNotFoundError as error:
         raise InputArrayError("no such file", where=str(path)) from error
     except (OSError, ValueError, EOFError, SyntaxError) as error:
-        raise InputArrayError("this is not a NumPy array file", where=str(path), why=str(error), todo=todo) from error
+        raise InputArrayError(
+            "this is not a NumPy array file", where=str(path), why=str(error), todo=todo
+        ) from error
     if not isinstance(array, np.ndarray):
         array.close()
         raise InputArrayError("this is an archive of arrays", where=str(path), todo=todo)
@@ -66,4 +68,6 @@ def write_whole(path: Path, write) -> None:
     except OSError as error:
         if temporary:
             temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write: {error.strerror}", where=str(path), todo="name another place") from error
+        raise OutputError(
+            f"cannot write: {error.strerror}", where=str(path), todo="name another place"
+        ) from error

@@ -99,7 +99,9 @@ def check_options(fps: float | None, folding: Path | None, clock_mhz: float | No
     if fps is not None and not 0 < fps < 1e9:
         raise PulsefoldError(f"the wanted rate must be above 0, not {fps}", where="--fps")
     if clock_mhz is not None and not 1 <= clock_mhz <= 1000:
-        raise PulsefoldError(f"the clock must lie between 1 and 1000 MHz, not {clock_mhz}", where="--clock-mhz")
+        raise PulsefoldError(
+            f"the clock must lie between 1 and 1000 MHz, not {clock_mhz}", where="--clock-mhz"
+        )
 
 
 def reason(fps: float | None, folding: Path | None) -> str:

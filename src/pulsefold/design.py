@@ -176,10 +176,14 @@ def load_design(folder: Path) -> Design:
         todo = "make it with: pulsefold compile MODEL.onnx --board BOARD -o DIR"
         raise ModelError("no compiled design here", where=str(folder), todo=todo) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError("plan.json cannot be used", where=str(folder), why=repr(error), todo="compile again") from error
+        raise ModelError(
+            "plan.json cannot be used", where=str(folder), why=repr(error), todo="compile again"
+        ) from error
     model = folder / "model.onnx"
     if not model.is_file() or digest(model) != sha256:
-        raise ModelError("model.onnx is not the one that was compiled", where=str(folder), todo="compile again")
+        raise ModelError(
+            "model.onnx is not the one that was compiled", where=str(folder), todo="compile again"
+        )
     if not isinstance(clock, int | float) or not 1 <= clock <= 1000:
         raise ModelError(f"clock_mhz must lie between 1 and 1000, not {clock!r}", where=str(path))
     found = get_board(str(board))
@@ -199,7 +203,9 @@ def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:
     if folder.exists() and not folder.is_dir():
         raise OutputError("this is a file", where=str(folder), todo="name a folder")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / "plan.json").exists():
-        raise OutputError("the folder holds other things", where=str(folder), todo="name a new or empty folder")
+        raise OutputError(
+            "the folder holds other things", where=str(folder), todo="name a new or empty folder"
+        )
     made: list[Path] = []
     temporary = None
     try:

@@ -31,7 +31,10 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     """The report's figures, a line each."""
     model = report.get("model", {})
     rows = [
-        ("model", f"{model.get('name')}, {model.get('macs', 0):,} MACs, {model.get('parameters', 0):,} weights"),
+        (
+            "model",
+            f"{model.get('name')}, {model.get('macs', 0):,} MACs, {model.get('parameters', 0):,} weights",
+        ),
         ("board", f"{report.get('board')} at {report.get('clock_mhz'):g} MHz, {report.get('engine')} engine"),
     ]
     promise, simulation = report.get("promise", {}), report.get("simulation", {})
@@ -42,10 +45,14 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     made = report.get("implementation", {})
     if made:
         rows += [
-            ("timing", f"Fmax {made['fmax_mhz']:.1f} MHz, clock {made['clock_mhz']:g} MHz, seed {made['seed']}"),
+            (
+                "timing",
+                f"Fmax {made['fmax_mhz']:.1f} MHz, clock {made['clock_mhz']:g} MHz, seed {made['seed']}",
+            ),
             (
                 "resources",
-                f"{made['luts']:,} LUTs, {made['ffs']:,} FFs, {made['brams']} block RAMs, {made['dsps']:g} DSPs",
+                f"{made['luts']:,} LUTs, {made['ffs']:,} FFs, {made['brams']} block RAMs, "
+                f"{made['dsps']:g} DSPs",
             ),
             ("bitstream", made["bitstream"]),
         ]
@@ -90,7 +97,9 @@ def write_page(design: Design) -> None:
     report = design.read_report()
     head = "".join(f"<th>{html.escape(title)}</th>" for title, _ in _LAYER_COLUMNS)
     body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(cell(layer.get(key)))}</td>" for _, key in _LAYER_COLUMNS) + "</tr>"
+        "<tr>"
+        + "".join(f"<td>{html.escape(cell(layer.get(key)))}</td>" for _, key in _LAYER_COLUMNS)
+        + "</tr>"
         for layer in report.get("layers", [])
     )
     lines = "".join(

@@ -13,7 +13,7 @@ import numpy as np
 from pulsefold.compiler.ir import Tensor
 from pulsefold.compiler.plan.units import Stream
 from pulsefold.design import Design
-from pulsefold.errors import PulsefoldError, VerificationError
+from pulsefold.errors import PulsefoldError
 from pulsefold.hdl.top import Core
 from pulsefold.progress import Silent
 from pulsefold.sim import golden
@@ -78,7 +78,9 @@ def simulate(
     """
     say = progress or Silent()
     if level not in LEVELS:
-        raise PulsefoldError(f"there is no level {level!r}", where="--level", todo=f"use {' or '.join(LEVELS)}")
+        raise PulsefoldError(
+            f"there is no level {level!r}", where="--level", todo=f"use {' or '.join(LEVELS)}"
+        )
     if limit is not None and limit < 1:
         raise PulsefoldError(f"the limit must be at least 1, not {limit}", where="--limit")
     graph, (out,) = design.graph, design.graph.outputs
@@ -95,8 +97,8 @@ def simulate(
         report["mismatches"] = int(np.count_nonzero(got != want))
         report["stalls"] = stalls
     report["seconds"] = time.monotonic() - started
-    present = golden.present_raw if raw else golden.present_output
-    return Simulation(y=present(graph, out, got), report=report, mismatches=report["mismatches"])
+    y = golden.present_raw(out, got) if raw else golden.present_output(graph, out, got)
+    return Simulation(y=y, report=report, mismatches=report["mismatches"])
 
 
 def timing(design: Design, run: SimRun, images: int) -> dict[str, Any]:
@@ -130,21 +132,27 @@ def simulate_integers(
     design: Design,
     q: np.ndarray,
     *,
+    simulator: Simulator | None = None,
     stalls: float = 0.0,
     seed: int = 0,
     waves: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[np.ndarray, SimRun]:
-    """Quantized inputs (N, H, W, C) through the circuit; the last integers and the run."""
+    """Quantized inputs (N, H, W, C) through the circuit, built if none is given: last integers, run."""
     plan = design.plan
     say = progress or Silent()
     total = len(q) * plan.output.beats
 
     def tell(stage: str, done: int, of: int) -> None:
-        say(f"circuit: {len(q) * done // total} of {len(q)} images" if stage == "simulate" else f"circuit: {stage}")
+        say(
+            f"circuit: {len(q) * done // total} of {len(q)} images"
+            if stage == "simulate"
+            else f"circuit: {stage}"
+        )
 
-    simulator = Simulator.build(Core(plan), waves=waves is not None, progress=tell)
-    run = simulator.run(
+    if simulator is None:
+        simulator = Simulator.build(Core(plan), progress=tell)
+    run = simulator.with_progress(tell).run(
         beats_of(q, plan.input),
         outputs=total,
         stall_in=stalls,
@@ -154,12 +162,3 @@ def simulate_integers(
     )
     tensor = design.graph.tensors[design.graph.outputs[0].tensor]
     return circuit_outputs(run.beats, plan.output, tensor), run
-
-
-def check_equal(simulation: Simulation) -> None:
-    """Raise VerificationError if the circuit differed from the golden model."""
-    if simulation.mismatches:
-        raise VerificationError(
-            f"the circuit differs from the golden model in {simulation.mismatches} output elements",
-            todo="locate the first one with: pulsefold verify DIR --input X.npy --rungs 4",
-        )

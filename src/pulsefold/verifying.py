@@ -124,9 +124,7 @@ def verify(
             passed, detail, figures = unit_rung(design, q[:1], seed, say)
         else:
             passed, detail, figures = design_rung(design, q, seed, say)
-        outcomes.append(
-            Rung(rung=number, what=RUNGS[number], passed=passed, detail=detail, figures=figures)
-        )
+        outcomes.append(Rung(rung=number, what=RUNGS[number], passed=passed, detail=detail, figures=figures))
     return outcomes
 
 
@@ -174,9 +172,7 @@ def unit_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool,
     for number, unit in enumerate(plan.units):
         say(f"rung 3: unit {number + 1} of {len(plan.units)}, {unit.name} ({unit.kind})")
         want = expected_beats(unit, beats)
-        stimuli = [
-            Stimulus(beats=beats, expected=want, stall_in=p, stall_out=p, seed=seed) for p in _STALLS
-        ]
+        stimuli = [Stimulus(beats=beats, expected=want, stall_in=p, stall_out=p, seed=seed) for p in _STALLS]
         patience = 10 * unit.latency_cycles + 10_000
         try:
             run_unit_many(circuit_for(unit), stimuli, idle_cycles=patience)
@@ -197,8 +193,10 @@ def design_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[boo
     (out,) = design.graph.outputs
     want = golden.run(design.graph, {design.graph.inputs[0].tensor: q})[out.tensor]
     differing, cycles = 0, 0
+    say("circuit: building the simulation")
+    simulator = Simulator.build(Core(design.plan))
     for stalls in _STALLS:
-        got, run = simulate_integers(design, q, stalls=stalls, seed=seed, progress=say)
+        got, run = simulate_integers(design, q, simulator=simulator, stalls=stalls, seed=seed, progress=say)
         wrong = np.flatnonzero((got != want).reshape(len(q), -1).any(axis=1))
         differing += int(np.count_nonzero(got != want))
         cycles += int(run.cycles)
@@ -261,4 +259,3 @@ def locate(design: Design, q: np.ndarray, stalls: float, seed: int, say: Say) ->
 def report_section(outcomes: Sequence[Rung]) -> dict[str, Any]:
     """Section ``verification`` of ``report.json``."""
     return {"passed": all(o.passed for o in outcomes), "rungs": [o.as_dict() for o in outcomes]}
-

@@ -31,7 +31,9 @@ def divisor(draw, n: int) -> int:
     return draw(st.sampled_from([d for d in range(1, n + 1) if n % d == 0]))
 
 
-narrow_types = st.sampled_from([BIPOLAR, TERNARY, INT(2, signed=False), INT(4, signed=True), INT(8, signed=False)])
+narrow_types = st.sampled_from(
+    [BIPOLAR, TERNARY, INT(2, signed=False), INT(4, signed=True), INT(8, signed=False)]
+)
 seeds = st.integers(0, 2**31)
 
 
@@ -167,7 +169,9 @@ def test_matvec_bipolar(check_unit, unit, seed):
 
 
 few_bits = st.sampled_from([BIPOLAR, TERNARY])
-more_bits = st.sampled_from([TERNARY, INT(1, signed=False), INT(3, signed=True), INT(5, signed=False), INT(8, signed=True)])
+more_bits = st.sampled_from(
+    [TERNARY, INT(1, signed=False), INT(3, signed=True), INT(5, signed=False), INT(8, signed=True)]
+)
 
 
 @few(5)

@@ -54,16 +54,25 @@ class Unit(Protocol):
     """A stream unit as data: the circuit, its cost and its timing come from this one object."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Unique name."""
+        ...
+
     @property
     def kind(self) -> str:
         """Stem of the file in ``hdl/units`` that builds it."""
         ...
 
     @property
-    def input(self) -> Stream: ...
+    def input(self) -> Stream:
+        """Beats in."""
+        ...
+
     @property
-    def output(self) -> Stream: ...
+    def output(self) -> Stream:
+        """Beats out."""
+        ...
+
     @property
     def cycles(self) -> int:
         """Initiation interval of a frame in clock cycles, with both neighbours always ready."""

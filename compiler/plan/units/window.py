@@ -126,7 +126,7 @@ class Window:
 
     @property
     def row_program(self) -> tuple[tuple[int, int], ...]:
-        """For each output row: rows that must lie complete from the oldest kept one, rows released after it."""
+        """For each output row: rows from the oldest kept one that must be complete; rows released."""
         height, (oh, _) = self.shape[0], self.output_shape
         reach = self.dilation[0] * (self.kernel[0] - 1) + 1
         first = [min(height, max(0, y * self.stride[0] - self.pads[0])) for y in range(oh)] + [height]
@@ -146,7 +146,7 @@ class Window:
     @property
     def enough_rows(self) -> int:
         """Rows with which the next frame's first rows can arrive while this frame's last are read."""
-        # A place is written anew five cycles after the row in it at the earliest: short rows need more places.
+        # A place is written anew five cycles after the row in it at the earliest: short rows need more.
         return self.least_rows + max(release for _, release in self.row_program) + 5 // self.row_beats
 
     @property

@@ -1,0 +1,196 @@
+"""The verbs of the command line: each calls its function of the API and says how to show the outcome."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pulsefold import api
+from pulsefold.errors import PulsefoldError
+from pulsefold.reporting import print_report, simulated
+
+__all__ = ["VERBS", "Outcome"]
+
+Say = Callable[[str], None]
+
+#: Exit code, document for ``--json``, and what prints the same for a person.
+Outcome = tuple[int, Any, Callable[[Console], None]]
+
+
+def run_inspect(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold inspect``."""
+    found = api.inspect(options.model)
+    supported = found.graph is not None
+    document = {
+        "model": str(found.path),
+        "supported": supported,
+        "macs": found.macs,
+        "parameters": found.parameters,
+        "weight_bits": found.weight_bits,
+        "activation_bits": found.activation_bits,
+        "advice": found.advice,
+        "nodes": [asdict(node) for node in found.nodes],
+    }
+
+    def show(console: Console) -> None:
+        table = Table(box=None, header_style="bold")
+        for title in ("node", "operation", "verdict", "why"):
+            table.add_column(title, overflow="fold")
+        for node in found.nodes:
+            table.add_row(node.name, node.op_type, node.verdict, node.why)
+        console.print(table)
+        console.print(f"\n{found.macs:,} MACs a frame, {found.parameters:,} weights", markup=False)
+        if supported:
+            weights, activations = (
+                ", ".join(map(str, bits)) for bits in (found.weight_bits, found.activation_bits)
+            )
+            console.print(f"weights of {weights} bits, activations of {activations} bits", markup=False)
+            console.print("everything is supported", markup=False)
+        else:
+            console.print(f"unsupported: {found.advice}", markup=False, soft_wrap=True)
+
+    return (0 if supported else 2), document, show
+
+
+def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold compile``."""
+    design = api.compile(
+        options.model,
+        board=options.board,
+        out=options.out,
+        fps=options.fps,
+        folding=options.folding,
+        clock_mhz=options.clock_mhz,
+        progress=say,
+    )
+    report = design.read_report()
+
+    def show(console: Console) -> None:
+        print_report(report, console)
+        console.print(f"\ndesign in {options.out}; next: pulsefold simulate, verify, build", markup=False)
+
+    return 0, report, show
+
+
+def run_simulate(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold simulate``."""
+    result = api.simulate(
+        options.dir,
+        options.input,
+        options.output,
+        level=options.level,
+        limit=options.limit,
+        raw=options.raw,
+        waves=options.waves,
+        stalls=options.stalls,
+        seed=options.seed,
+        progress=say,
+    )
+
+    def show(console: Console) -> None:
+        console.print(simulated(result.report), markup=False)
+        if result.mismatches:
+            todo = f"pulsefold verify {options.dir} --input {options.input} --rungs 4"
+            console.print(f"the circuit DIFFERS from the golden model; locate it with: {todo}", markup=False)
+
+    return (1 if result.mismatches else 0), {"simulation": result.report}, show
+
+
+def run_verify(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold verify``."""
+    try:
+        rungs = [int(part) for part in options.rungs.split(",")]
+    except ValueError as error:
+        raise PulsefoldError(
+            f"not a list of rungs: {options.rungs!r}", where="--rungs", todo="as in 1,2,4"
+        ) from error
+    outcomes = api.verify(
+        options.dir, options.input, rungs=rungs, limit=options.limit, seed=options.seed, progress=say
+    )
+
+    def show(console: Console) -> None:
+        for rung in outcomes:
+            verdict = "ok     " if rung.passed else "DIFFERS"
+            console.print(
+                f"rung {rung.rung}  {verdict}  {rung.what}\n                 {rung.detail}", markup=False
+            )
+
+    passed = all(rung.passed for rung in outcomes)
+    return (0 if passed else 1), {"passed": passed, "rungs": [r.as_dict() for r in outcomes]}, show
+
+
+def run_build(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold build``."""
+    report = api.build(options.dir, seeds=options.seeds, progress=say)
+    return 0, report, lambda console: print_report(report, console)
+
+
+def run_report(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold report``."""
+    report = api.report(options.dir)
+    return 0, report, lambda console: print_report(report, console)
+
+
+def run_boards(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold boards``."""
+    boards = api.boards()
+    rows = [
+        {
+            "name": b.name,
+            "title": b.title,
+            "family": b.family,
+            "device": b.device,
+            "clock_mhz": b.compute_mhz,
+            **asdict(b.resources),
+            "notes": b.notes,
+        }
+        for b in boards
+    ]
+
+    def show(console: Console) -> None:
+        table = Table(box=None, header_style="bold")
+        for title in ("name", "board", "device", "MHz", "LUTs", "block RAMs", "DSPs"):
+            table.add_column(title)
+        for b in boards:
+            r = b.resources
+            table.add_row(
+                b.name, b.title, b.device, f"{b.compute_mhz:g}", f"{r.luts:,}", f"{r.brams}", f"{r.dsps}"
+            )
+        console.print(table)
+
+    return 0, rows, show
+
+
+def run_doctor(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold doctor``."""
+    say("looking for tools")
+    found = api.doctor()
+    missing = [f for f in found if not f.found and not f.optional]
+
+    def show(console: Console) -> None:
+        table = Table(box=None, header_style="bold")
+        for title in ("tool", "", "version", "for", "from"):
+            table.add_column(title, overflow="fold")
+        for f in found:
+            state = "ok" if f.found else ("absent" if f.optional else "MISSING")
+            table.add_row(f.name, state, f.version, f.purpose, f.path if f.found else f.package)
+        console.print(table)
+
+    return (3 if missing else 0), [asdict(f) for f in found], show
+
+
+VERBS: dict[str, Callable[[argparse.Namespace, Say], Outcome]] = {
+    "inspect": run_inspect,
+    "compile": run_compile,
+    "simulate": run_simulate,
+    "verify": run_verify,
+    "build": run_build,
+    "report": run_report,
+    "boards": run_boards,
+    "doctor": run_doctor,
+}
