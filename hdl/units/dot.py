@@ -21,7 +21,8 @@ def dot_product(m: Module, unit: MatVec, x: list[Value], w: list[Value], name: s
     """Raw sum of products of the lanes `x` and `w`, after `unit.levels` registers.
 
     xnor: number of lanes with equal bits. negate: sum of v, 0 or ~v. planes: sum over bits k of 2**k
-    (the sign bit negative) times the sum of the wide operands whose narrow one has bit k. dsp: sum of products.
+    (the sign bit negative) times the sum of the wide operands whose narrow one has bit k. dsp: sum of
+    products.
     """
     if unit.form == "xnor":
         return popcount(m, [~(a ^ b) for a, b in zip(x, w, strict=True)], name)

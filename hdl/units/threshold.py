@@ -20,8 +20,8 @@ class ThresholdPipeline(wiring.Component):
     """Binary search over the thresholds of `lanes` channels a cycle; never stalls.
 
     Stage s compares with threshold number (found so far, 1, 0 ... 0) in binary and appends the outcome, so
-    that after all stages the found bits are the count of thresholds reached. `done` and `y` follow `valid` and
-    `x` by ``steps.latency`` cycles.
+    that after all stages the found bits are the count of thresholds reached. `done` and `y` follow `valid`
+    and `x` by ``steps.latency`` cycles.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ class ThresholdPipeline(wiring.Component):
 
 
 class ThresholdCircuit(UnitComponent):
-    """A stream through the pipeline, with credits for its output buffer. Timing as the parameter object says."""
+    """A stream through the pipeline, with credits for its output buffer."""
 
     def elaborate(self, platform):
         p = self.unit

@@ -17,8 +17,8 @@ class WindowCircuit(UnitComponent):
 
     Rows are addressed by their place in the ring, so that a row above the frame (padding) has an address too
     and only a range check tells it apart. Each step of the reading side is one beat; it is taken when the
-    rows of the output row lie complete and the output buffer has promised a place. Timing as the parameter object
-    states.
+    rows of the output row lie complete and the output buffer has promised a place. Timing as the parameter
+    object states.
     """
 
     def elaborate(self, platform):
