@@ -15,8 +15,8 @@ from pulsefold.errors import DoesNotFitError
 
 __all__ = ["Choice", "choices_of", "divisors", "fastest_that_fits", "frame_cycles", "smallest_for", "total"]
 
-#: Block RAM below this depth wastes most of itself.
-_LEAST_BLOCK_DEPTH = 24
+#: Block RAM below this depth wastes itself, and the wires to it: LUTs hold such words beside their use.
+_LEAST_BLOCK_DEPTH = 48
 
 #: Width in bits above which a matrix unit's beat is no longer routable.
 _WIDEST_BEAT = 1024

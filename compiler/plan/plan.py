@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,6 @@ from pulsefold.compiler.plan.folding import (
     Choice,
     choices_of,
     fastest_that_fits,
-    frame_cycles,
     smallest_for,
     total,
 )
@@ -86,15 +85,23 @@ class Plan:
         return int(times[-1]) + 1
 
     @property
+    def core_cost(self) -> Resources:
+        """Estimated resources of the units."""
+        return sum((u.cost(self.target.family) for u in self.units), Resources())
+
+    @property
     def cost(self) -> Resources:
-        """Estimated resources."""
-        return sum((u.cost(self.target.family) for u in self.units), self.target.reserved)
+        """Estimated resources, board support included."""
+        return self.core_cost + self.target.reserved
 
     def tensor_of(self, unit: int) -> str | None:
-        """Name of the graph tensor that unit number `unit` puts out in stream order, if it is one."""
-        if unit < len(self.units) - 1 and self.owners[unit + 1] == self.owners[unit]:
+        """Name of the graph tensor that unit number `unit` computes, in stream order, if it is one."""
+        owner = self.owners[unit]
+        # Converters behind a layer only carry its tensor; the unit to name is the one that computed it.
+        mine = [k for k, u in enumerate(self.units) if self.owners[k] == owner and u.kind != "convert"]
+        if unit != mine[-1]:
             return None
-        return next(layer.y.name for layer in self.layers if layer.name == self.owners[unit])
+        return next(layer.y.name for layer in self.layers if layer.name == owner)
 
 
 def make_plan(
@@ -139,13 +146,16 @@ def make_plan(
         return assemble(graph, target, layers, folds)
     table = {layer.name: choices_of(layer, target) for layer in layers}
     if fps is None:
-        return assemble(graph, target, layers, folds_of(fastest_that_fits(table, target)))
+        return settle(graph, target, layers, lambda room: fastest_that_fits(table, room))
     cycles = int(target.clock_mhz * 1e6 / fps)
     picks = smallest_for(table, target, cycles)
-    shortage = target.shortage(total(list(picks.values()))) if picks else None
-    if picks and not shortage:
-        return assemble(graph, target, layers, folds_of(picks))
-    reach = frame_cycles(fastest_that_fits(table, target))
+    shortage = None
+    if picks:
+        plan = settle(graph, target, layers, lambda room: smallest_for(table, room, cycles) or picks)
+        shortage = target.shortage(plan.core_cost)
+        if not shortage:
+            return plan
+    reach = settle(graph, target, layers, lambda room: fastest_that_fits(table, room)).cycles
     nearest = (
         f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
     )
@@ -160,6 +170,28 @@ def make_plan(
         f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {slow} needs at least {least}",
         todo=f"ask for fewer, or a faster clock; {nearest}",
     )
+
+
+def settle(
+    graph: Graph,
+    target: Target,
+    layers: tuple[Layer, ...],
+    choose: Callable[[Target], Mapping[str, Choice]],
+) -> Plan:
+    """The plan of a choice that fits together with what joins its layers, if there is one.
+
+    What converters and buffers between layers take is known only once the layers are chosen, so the choice is
+    made again with that much less room until both fit.
+    """
+    picks = choose(target)
+    plan = assemble(graph, target, layers, folds_of(picks))
+    for _ in range(3):
+        if not target.shortage(plan.core_cost):
+            break
+        between = plan.core_cost - total(list(picks.values()))
+        picks = choose(replace(target, reserved=target.reserved + between))
+        plan = assemble(graph, target, layers, folds_of(picks))
+    return plan
 
 
 def folds_of(picks: Mapping[str, Choice]) -> dict[str, Fold]:

@@ -28,6 +28,9 @@ class Resources:
     brams: float = 0
     dsps: float = 0
 
+    def __sub__(self, other: Resources) -> Resources:
+        return self + Resources(luts=-other.luts, ffs=-other.ffs, brams=-other.brams, dsps=-other.dsps)
+
     def __add__(self, other: Resources) -> Resources:
         return Resources(
             luts=self.luts + other.luts,

@@ -30,8 +30,8 @@ class MatVec:
     Each cycle, PE rows take SIMD columns. A vector's beats are read once, kept, and replayed for every
     group of rows (fold order: row group outer, columns inner). Activations travel from one group of `hop`
     PEs to the next through registers, a cycle later each, and every group reads its own weight memory with an
-    address that travels alongside. The pipeline never stalls: a fold starts only when its result has a place in
-    the output buffer. Source: FINN (Umuroglu et al., 2017), section 4.2, with a systolic row.
+    address that travels alongside. The pipeline never stalls: a fold starts only when its result has a
+    place in the output buffer. Source: FINN (Umuroglu et al., 2017), section 4.2, with a systolic row.
 
     The circuit computes raw[o] = (acc[o] - offset[o]) / gain, see :attr:`gain` and :attr:`offset`.
 

@@ -1,0 +1,163 @@
+"""Networks, inputs and labels of the benchmarks, and what is known of the right answers."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from PIL import Image
+
+__all__ = ["CASES", "Case"]
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One network.
+
+    Parameters
+    ----------
+    name
+        What to ask for.
+    model
+        File, below the repository or below the folder of models and data.
+    data
+        Inputs, and labels or None, from that folder.
+    scores
+        Exact scores of the first inputs, where hardware printed them once.
+    fps, board, clock_mhz
+        What to compile for; no clock takes the board's, no rate the fastest that fits.
+    images
+        Images through the circuit.
+    build
+        Whether it is placed and routed.
+    """
+
+    name: str
+    model: str
+    data: Callable[[Path], tuple[np.ndarray, np.ndarray | None]]
+    scores: Callable[[Path], np.ndarray] | None = None
+    fps: float | None = None
+    board: str = "ulx3s-85f"
+    clock_mhz: float | None = None
+    images: int = 200
+    build: bool = False
+
+
+def idx(path: Path, offset: int) -> np.ndarray:
+    """Payload of an IDX file."""
+    with gzip.open(path) as stream:
+        return np.frombuffer(stream.read(), np.uint8, offset=offset)
+
+
+def mnist(convert: Callable[[np.ndarray], np.ndarray]):
+    """The 10,000 MNIST test images, converted."""
+
+    def load(shared: Path) -> tuple[np.ndarray, np.ndarray]:
+        folder = shared / "data" / "mnist"
+        x = idx(folder / "t10k-images-idx3-ubyte.gz", 16).reshape(-1, 1, 28, 28)
+        return convert(x).astype(np.float32), idx(folder / "t10k-labels-idx1-ubyte.gz", 8)
+
+    return load
+
+
+def cifar_input(images: np.ndarray) -> np.ndarray:
+    """RGB images (N, H, W, C) as the CNV networks want them."""
+    x = np.floor((-1 + 2 * images.astype(np.float64) / 255) * 128 + 0.5) / 128
+    return x.astype(np.float32).transpose(0, 3, 1, 2)
+
+
+def cnv(golden: slice):
+    """The images with known scores, then the first 500 of the CIFAR-10 test set (JPEG)."""
+
+    def load(shared: Path) -> tuple[np.ndarray, np.ndarray]:
+        with np.load(shared / "data" / "cnv_golden.npz") as known:
+            first = known["input"][golden]
+        with np.load(shared / "data" / "cifar10-jpeg" / "cifar10_test_10000.npz") as file:
+            ends, data, labels = file["offset"], file["jpeg"], file["label"][:500]
+        images = [np.asarray(Image.open(io.BytesIO(data[a:b].tobytes()))) for a, b in pairwise(ends[:501])]
+        x = np.concatenate([first, cifar_input(np.stack(images))])
+        return x, np.concatenate([np.full(len(first), -1), labels])
+
+    return load
+
+
+def known_scores(key: str):
+    """Scores that real hardware printed."""
+
+    def load(shared: Path) -> np.ndarray:
+        with np.load(shared / "data" / "cnv_golden.npz") as known:
+            return np.atleast_2d(known[key])
+
+    return load
+
+
+def kws(shared: Path) -> tuple[np.ndarray, np.ndarray]:
+    """1000 feature maps, scaled by the model's own input scale."""
+    model = onnx.load(shared / "models" / "kws_w3a3_qonnx.onnx")
+    values = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    scale = values[model.graph.node[0].input[1]]
+    with np.load(shared / "data" / "kws" / "kws_1000_int8.npz") as file:
+        return (file["x"].astype(np.float32) * scale).reshape(-1, 1, 10, 49), file["y"]
+
+
+def digits(shared: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The demo's test images."""
+    with np.load(REPOSITORY / "demo" / "digits_test.npz") as file:
+        return file["images"].astype(np.float32), file["labels"]
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Pixels to 0..1."""
+    return x / np.float32(255)
+
+
+def signs(x: np.ndarray) -> np.ndarray:
+    """Pixels to -1 and +1."""
+    return np.where(x >= 128, 1, -1).reshape(-1, 784)
+
+
+_TFC = "models/tfc_w1a1_mnist_qonnx.onnx"
+
+CASES = (
+    Case(name="digits", model="demo/digits.onnx", data=digits, fps=20_000, images=360, build=True),
+    Case(name="tfc-w1a1", model=_TFC, data=mnist(unit), fps=1e6, build=True),
+    Case(name="tfc-w1a1-raw", model="models/tfc_w1a1_mnist_qonnx_raw.onnx", data=mnist(unit), fps=1e6),
+    Case(name="tfc-w2a2", model="models/tfc_w2a2_mnist_qonnx.onnx", data=mnist(unit), fps=3e5),
+    Case(
+        name="tfc-thresholds",
+        model="models/tfc_w1a1_finn_multithreshold.onnx",
+        data=mnist(lambda x: x),
+        fps=1e6,
+    ),
+    Case(name="kws-w3a3", model="models/kws_w3a3_qonnx.onnx", data=kws, fps=20_000),
+    Case(name="lfc-w1a1", model="models/mnist_lfcW1A1.onnx", data=mnist(signs), fps=20_000),
+    Case(
+        name="cnv-w1a1",
+        model="models/cifar10_cnvW1A1.onnx",
+        data=cnv(slice(0, 2)),
+        scores=known_scores("w1a1_scores"),
+        fps=3_000,
+        images=22,
+        build=True,
+    ),
+    Case(
+        name="cnv-w1a2",
+        model="models/cifar10_cnvW1A2.onnx",
+        data=cnv(slice(0, 1)),
+        scores=known_scores("w1a2_scores_deer"),
+        fps=1_000,
+        images=3,
+    ),
+    Case(name="digits-icebreaker", model="demo/digits.onnx", data=digits, board="icebreaker", build=True),
+    Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", build=True),
+    Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", fps=2e5, build=True),
+)

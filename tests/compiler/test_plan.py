@@ -1,0 +1,175 @@
+"""Layers, folding search and the promises of a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pulsefold.compiler.frontend import import_model
+from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Tensor, Threshold
+from pulsefold.compiler.plan.folding import divisors
+from pulsefold.compiler.plan.layers import Fold, layers_of
+from pulsefold.compiler.plan.plan import make_plan
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.units import MatVec, Window
+from pulsefold.compiler.plan.units.memory import brams_for
+from pulsefold.errors import DoesNotFitError, FoldingError
+from pulsefold.sim import golden
+from pulsefold.sim.bench.expected import expected_values
+from pulsefold.sim.golden.maxpool import maxpool
+from pulsefold.sim.golden.threshold import threshold
+
+DEMO = Path(__file__).resolve().parents[2] / "demo" / "digits.onnx"
+
+
+def target(luts: int = 80_000, brams: int = 200, mhz: float = 100) -> Target:
+    return Target(
+        board="test",
+        family="ecp5",
+        resources=Resources(luts=luts, ffs=luts, brams=brams, dsps=100),
+        usable=0.65,
+        clock_mhz=mhz,
+    )
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return import_model(DEMO)
+
+
+def folds(graph: Graph, **changes: Fold) -> dict[str, Fold]:
+    return {layer.name: Fold() for layer in layers_of(graph)} | changes
+
+
+def test_divisors():
+    assert divisors(36) == [1, 2, 3, 4, 6, 9, 12, 18, 36]
+    assert divisors(1) == [1]
+    assert divisors(49) == [1, 7, 49]
+
+
+def test_streams_of_neighbours_agree(graph):
+    for fps in (None, 100_000, 1000):
+        plan = make_plan(graph, target(), fps=fps)
+        for a, b in zip(plan.units, plan.units[1:], strict=False):
+            assert a.output == b.input, (a.name, b.name)
+
+
+def test_rate_is_reached_with_no_more_than_needed(graph):
+    costs = []
+    for fps in (1_000, 20_000, 100_000):
+        plan = make_plan(graph, target(), fps=fps)
+        assert plan.fps >= fps
+        assert target().shortage(plan.core_cost) is None
+        costs.append(plan.cost.luts)
+    assert costs == sorted(costs)
+    assert costs[0] < costs[-1]
+
+
+def test_fastest_fits_and_uses_a_larger_device(graph):
+    small, large = target(luts=6_000, brams=30), target()
+    slow, fast = make_plan(graph, small), make_plan(graph, large)
+    assert small.shortage(slow.core_cost) is None
+    assert slow.cycles > fast.cycles
+
+
+def test_too_much_names_resource_and_the_nearest_that_fits(graph):
+    with pytest.raises(DoesNotFitError, match=r"(?s)needs at least .*fastest that fits is"):
+        make_plan(graph, target(), fps=5e6)
+    with pytest.raises(DoesNotFitError, match=r"(?s)need \d+ luts, test has .*fastest that fits is"):
+        make_plan(graph, target(luts=4_000), fps=200_000)
+    with pytest.raises(DoesNotFitError, match="larger board"):
+        make_plan(graph, target(luts=500))
+
+
+def test_given_folding_is_taken_as_it_is(graph):
+    name = next(layer.name for layer in layers_of(graph) if isinstance(layer.node, Conv))
+    plan = make_plan(graph, target(), folds=folds(graph, **{name: Fold(pe=2, simd=3)}))
+    unit = next(u for u in plan.units if u.name == name)
+    assert isinstance(unit, MatVec)
+    assert (unit.pe, unit.simd) == (2, 3)
+
+
+def test_folding_of_unknown_or_missing_layer(graph):
+    with pytest.raises(FoldingError, match=r"'nonsense'.*not there"):
+        make_plan(graph, target(), folds=folds(graph, nonsense=Fold()))
+    few = folds(graph)
+    few.popitem()
+    with pytest.raises(FoldingError, match="no entry for layer"):
+        make_plan(graph, target(), folds=few)
+
+
+def test_chain_of_unit_models_is_golden(graph):
+    rng = np.random.default_rng(0)
+    plan = make_plan(graph, target(), fps=50_000)
+    entry = graph.tensors[graph.inputs[0].tensor]
+    q = rng.integers(entry.type.minimum, entry.type.maximum + 1, (3, *entry.shape))
+    values = q.reshape(-1, plan.input.lanes)
+    for unit in plan.units:
+        values = expected_values(unit, values)
+    name = graph.outputs[0].tensor
+    want = golden.run(graph, {graph.inputs[0].tensor: q})[name]
+    np.testing.assert_array_equal(values.reshape(want.shape), want)
+
+
+def straight(*nodes, x: Tensor) -> Graph:
+    tensors = {x.name: x}
+    for node in nodes:
+        x = node.output_tensor(x)
+        tensors[x.name] = x
+    return Graph(name="test", inputs=(), outputs=(), nodes=nodes, tensors=tensors)
+
+
+def test_padded_bipolar_frame_becomes_ternary():
+    bipolar = ElementType.bipolar()
+    conv = Conv(
+        name="c",
+        input="x",
+        output="a",
+        weights=np.ones((4, 3, 3, 2), np.int64),
+        weight_type=bipolar,
+        pads=(1, 1, 1, 1),
+    )
+    x = Tensor(name="x", shape=(5, 5, 2), type=bipolar)
+    plan = make_plan(straight(conv, x=x), target(), folds={"c": Fold(pe=2, simd=2)})
+    window, unit = plan.units
+    assert isinstance(window, Window)
+    assert isinstance(unit, MatVec)
+    assert window.output_type == unit.type == ElementType.ternary()
+    ones = np.ones((1, 5, 5, 2), np.int64)
+    got = expected_values(unit, expected_values(window, ones.reshape(-1, 2))).reshape(5, 5, 4)
+    assert got[0, 0, 0] == 8
+    assert got[2, 2, 0] == 18
+
+
+def test_pool_and_threshold_alone():
+    kind = ElementType.integer(6, signed=True)
+    pool = MaxPool(name="p", input="x", output="m", kernel=(3, 3), stride=(2, 2), pads=(1, 1, 1, 1))
+    steps = Threshold(
+        name="t",
+        input="m",
+        output="y",
+        thresholds=np.array([[-3, 5, 9]]),
+        descending=np.array([False]),
+        first=0,
+        type=ElementType.integer(2, signed=False),
+    )
+    graph = straight(pool, steps, x=Tensor(name="x", shape=(7, 6, 4), type=kind))
+    plan = make_plan(graph, target(), folds={"p": Fold(simd=2), "t": Fold(simd=4)})
+    x = np.random.default_rng(1).integers(-32, 32, (2, 7, 6, 4))
+    values = x.reshape(-1, plan.input.lanes)
+    for unit in plan.units:
+        values = expected_values(unit, values)
+    want = threshold(steps, maxpool(pool, x))
+    np.testing.assert_array_equal(values.reshape(2, 4, 3, 4), want)
+
+
+def test_block_rams_side_by_side():
+    assert brams_for("ecp5", 512, 36) == 1
+    assert brams_for("ecp5", 512, 37) == 2
+    assert brams_for("ecp5", 513, 36) == 2
+    assert brams_for("ecp5", 16384, 16) == 16
+    assert brams_for("ice40", 256, 16) == 1
+    assert brams_for("ice40", 4096, 2) == 2
