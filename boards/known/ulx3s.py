@@ -17,7 +17,7 @@ def _variant(size: str, resources: Resources, notes: str = "") -> Board:
         package="CABGA381",
         speed="6",
         clock_mhz=25.0,
-        compute_mhz=100.0,
+        compute_mhz=90.0,
         baud=1_000_000,
         clock=Pin(site="G2", attributes=_IO),
         uart_rx=Pin(site="M1", attributes=_IO),
