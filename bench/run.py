@@ -20,7 +20,7 @@ import pulsefold
 from pulsefold.errors import PulsefoldError
 from pulsefold.progress import Progress
 
-_TITLES = (
+_TITLES: tuple[str, ...] = (
     "network",
     "board",
     "right (golden)",
@@ -47,7 +47,7 @@ def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
         model, board=case.board, out=folder, fps=case.fps, clock_mhz=case.clock_mhz, progress=say
     )
     golden = pulsefold.simulate(folder, x, level="golden", progress=say).y.reshape(len(x), -1)
-    row: dict[str, str] = {title: "-" for title in _TITLES}
+    row = dict.fromkeys(_TITLES, "-")
     row |= {"network": case.name, "board": case.board}
     if labels is not None:
         marked = labels >= 0
