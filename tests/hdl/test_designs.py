@@ -1,0 +1,199 @@
+"""Random networks under random foldings: the units' models in a row, and the whole circuit, against golden."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import strategies as st
+
+from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Tensor, Threshold
+from pulsefold.compiler.plan.folding import divisors
+from pulsefold.compiler.plan.layers import Fold, layers_of
+from pulsefold.compiler.plan.plan import Plan, make_plan
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.target import Target
+from pulsefold.hdl.top import Core
+from pulsefold.sim.bench.expected import expected_values
+from pulsefold.sim.cosim import Simulator
+from pulsefold.sim.golden import OPERATIONS
+
+INT = ElementType.integer
+TYPES = [
+    ElementType.bipolar(),
+    ElementType.ternary(),
+    INT(1, signed=False),
+    INT(2, signed=True),
+    INT(4, signed=False),
+    INT(8, signed=True),
+]
+TARGET = Target(
+    board="test",
+    family="ecp5",
+    resources=Resources(luts=80_000, ffs=80_000, brams=200, dsps=100),
+    usable=0.65,
+    clock_mhz=100,
+)
+
+
+def values_of(rng: np.random.Generator, kind: ElementType, shape: tuple[int, ...]) -> np.ndarray:
+    if kind.is_bipolar:
+        return rng.choice([-1, 1], shape)
+    return rng.integers(kind.minimum, kind.maximum + 1, shape)
+
+
+@st.composite
+def graphs(draw) -> Graph:
+    """Up to three blocks of convolution, pool and threshold in any sensible order, then a full connection."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    pick = lambda *options: draw(st.sampled_from(options))  # noqa: E731
+    x = Tensor(name="x", shape=(pick(4, 5, 7), pick(4, 6), pick(1, 2, 3)), type=pick(*TYPES))
+    nodes: list[Node] = []
+    tensors = {"x": x}
+
+    def add(node: Node) -> None:
+        nonlocal x
+        nodes.append(node)
+        x = node.output_tensor(x)
+        tensors[x.name] = x
+
+    def conv(outputs: int, kernel: tuple[int, int], **options) -> None:
+        kind = pick(*TYPES)
+        weights = values_of(rng, kind, (outputs, *kernel, x.shape[2]))
+        name = f"conv{len(nodes)}"
+        add(Conv(name=name, input=x.name, output=name + "_y", weights=weights, weight_type=kind, **options))
+
+    def threshold() -> None:
+        kind = pick(*TYPES[:5])
+        count = 1 if kind.is_bipolar else kind.maximum - kind.minimum
+        rows = pick(1, x.shape[2])
+        low, high = max(x.type.minimum, -60), min(x.type.maximum, 60)
+        table = np.sort(rng.integers(low, high + 2, (rows, count)), axis=1)
+        name = f"steps{len(nodes)}"
+        add(
+            Threshold(
+                name=name,
+                input=x.name,
+                output=name + "_y",
+                thresholds=table,
+                descending=rng.random(rows) < pick(0.0, 0.5),
+                first=kind.minimum,
+                type=kind,
+            )
+        )
+
+    def pool() -> None:
+        name = f"pool{len(nodes)}"
+        pads = pick((0, 0, 0, 0), (1, 0, 0, 1))
+        add(
+            MaxPool(
+                name=name,
+                input=x.name,
+                output=name + "_y",
+                kernel=(2, 2),
+                stride=(pick(1, 2),) * 2,
+                pads=pads,
+            )
+        )
+
+    if pick(True, False):
+        threshold()
+    for _ in range(pick(1, 2)):
+        if min(x.shape[:2]) >= 3:
+            pads = tuple(pick(0, 1) for _ in range(4))
+            conv(pick(2, 4, 6), (pick(1, 2, 3), pick(1, 3)), pads=pads, stride=(pick(1, 2), 1))
+        if pick(True, False) and min(x.shape[:2]) >= 2:
+            pool()
+        threshold()
+        if pick(True, False) and min(x.shape[:2]) >= 2:
+            pool()
+    conv(pick(1, 5, 6), x.shape[:2])
+    if pick(True, False):
+        threshold()
+    return Graph(name="random", inputs=(), outputs=(), nodes=tuple(nodes), tensors=tensors)
+
+
+@st.composite
+def plans(draw) -> Plan:
+    graph = draw(graphs())
+    folds = {}
+    for layer in layers_of(graph):
+        memory = draw(st.sampled_from(["lut", "block"]))
+        if isinstance(layer.node, Conv):
+            rows, columns = layer.matrix
+            pe, simd = (draw(st.sampled_from(divisors(n))) for n in (rows, columns))
+            folds[layer.name] = Fold(pe=pe, simd=simd, memory=memory)
+        else:
+            folds[layer.name] = Fold(simd=draw(st.sampled_from(divisors(layer.x.shape[2]))))
+    return make_plan(graph, TARGET, folds=folds)
+
+
+def golden(graph: Graph, x: np.ndarray) -> np.ndarray:
+    for node in graph.nodes:
+        x = OPERATIONS[type(node)](node, x)
+    return x
+
+
+def frames(plan: Plan, seed: int, count: int) -> np.ndarray:
+    x = plan.graph.tensors["x"]
+    return values_of(np.random.default_rng(seed), x.type, (count, *x.shape))
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(plans(), st.integers(0, 2**31))
+def test_units_in_a_row_are_the_network(plan: Plan, seed: int) -> None:
+    x = frames(plan, seed, 2)
+    values = x.reshape(-1, plan.input.lanes)
+    for unit in plan.units:
+        assert unit.input.type.contains(values)
+        values = expected_values(unit, values)
+    want = golden(plan.graph, x)
+    np.testing.assert_array_equal(values.reshape(want.shape), want)
+
+
+def check_circuit(plan: Plan, seed: int) -> None:
+    """Equal under any stalls; alone, a frame every `plan.cycles` cycles and the first one when promised."""
+    assume(plan.cycles < 5_000)
+    count = 5
+    x = frames(plan, seed, count)
+    want = plan.output.type.encode(golden(plan.graph, x).reshape(-1, plan.output.lanes))
+    beats = plan.input.type.encode(x.reshape(-1, plan.input.lanes))
+    simulator = Simulator.build(Core(plan))
+    for k, (stall_in, stall_out) in enumerate([(0.0, 0.0), (0.4, 0.4), (0.0, 0.9), (0.9, 0.0)]):
+        run = simulator.run(
+            beats,
+            outputs=len(want),
+            stall_in=stall_in,
+            stall_out=stall_out,
+            seed=seed + k,
+            idle_cycles=20 * plan.latency_cycles + 10_000,
+        )
+        np.testing.assert_array_equal(run.beats, want)
+        if k == 0:
+            ends = run.produced[plan.output.beats - 1 :: plan.output.beats].astype(np.int64)
+            assert ends[0] - int(run.accepted[0]) + 1 <= plan.latency_cycles
+            assert (ends[-1] - ends[1]) / (count - 2) <= 1.02 * plan.cycles + 1
+
+
+def few(examples: int, *, same: bool):
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=same,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+@few(4, same=True)
+@given(plans(), st.integers(0, 2**31))
+def test_whole_circuit(plan: Plan, seed: int) -> None:
+    check_circuit(plan, seed)
+
+
+@pytest.mark.slow
+@few(30, same=False)
+@given(plans(), st.integers(0, 2**31))
+def test_whole_circuits_at_random(plan: Plan, seed: int) -> None:
+    check_circuit(plan, seed)
