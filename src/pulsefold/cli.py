@@ -101,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             sys.stdout.write(json.dumps(document, indent=2, default=str) + "\n")
         else:
-            show(Console(highlight=False))
+            # A file or pipe has no width: nothing is cut for it.
+            show(Console(highlight=False, width=None if sys.stdout.isatty() else 160))
         sys.stdout.flush()
     except PulsefoldError as error:
         return tell(error, as_json=as_json)
