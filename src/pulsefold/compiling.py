@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,7 +84,11 @@ def compile_model(
         say("building the circuit")
         text = to_rtlil(Core(plan))
         say("writing Verilog")
-        write_verilog(text, rtl, logs / "verilog.log")
+        # Tools write elsewhere: a full disk here is then told as such, and not as a tool's failure.
+        with tempfile.TemporaryDirectory(prefix="pulsefold-") as name:
+            write_verilog(text, Path(name), Path(name) / "verilog.log")
+            for made in Path(name).iterdir():
+                shutil.copyfile(made, (logs if made.suffix == ".log" else rtl) / made.name)
         (rtl / "top.il").write_text(text, encoding="utf-8")
         report = first_report(model.name, sha256, plan)
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")

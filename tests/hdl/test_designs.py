@@ -1,4 +1,4 @@
-"""Random networks under random foldings: the units' models in a row, and the whole circuit, against golden."""
+"""Random networks under random foldings: units in a row, and the whole circuit, against golden."""
 
 from __future__ import annotations
 
