@@ -279,7 +279,9 @@ class MatVec:
 
     def arithmetic_cost(self, family: str) -> Resources:
         """Of the products and the adder tree, without the accumulators."""
-        lanes = self.pe * self.simd
+        lanes = (
+            self.pe * self.simd * (2 if family == "ice40" else 1)
+        )  # no wide functions, a cell an adder bit
         bits = self.wide_type.bits
         if self.form == "xnor":
             return Resources(luts=lanes * 2.9, ffs=lanes * 2.5)

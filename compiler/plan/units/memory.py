@@ -14,6 +14,9 @@ BRAM_SHAPES = {
     "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
 }
 
+#: Bits up to which Yosys makes a memory of flip-flops on a family without LUT RAM.
+_FLIP_FLOPS = 1024
+
 
 def block_width(family: str, depth: int) -> int:
     """Widest port of a block RAM that is at least `depth` deep, the deepest one's where none is.
@@ -38,10 +41,10 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     ``"block"``: block RAM. ``"lut"``: a ROM in LUTs, one LUT4 holding 16 words of one bit, and the
     selection among them. ``"ram"``: a small RAM, in LUT RAM where the family has it, else block RAM.
     """
-    if style == "block" or (style == "ram" and family == "ice40" and depth * width > 64):
-        return Resources(brams=brams_for(family, depth, width))
-    if style == "ram" and family == "ice40":
+    if style == "ram" and family == "ice40" and depth * width <= _FLIP_FLOPS:
         return Resources(luts=depth * width * 1.2, ffs=depth * width)
+    if style == "block" or (style == "ram" and family == "ice40"):
+        return Resources(brams=brams_for(family, depth, width))
     if style == "ram":
         return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
     return Resources(luts=width * max(0.5, depth / 16 * 1.25))
