@@ -179,9 +179,13 @@ class Layer:
 
 
 def with_memory(window: Window) -> Window:
-    """LUT RAM for shallow line buffers, block RAM for the rest."""
-    depth = window.rows * window.row_beats
-    return replace(window, memory="ram" if depth <= 32 or depth * window.input.width <= 512 else "block")
+    """No more rows than throughput asks for; LUT RAM for shallow line buffers, block RAM for the rest."""
+    depth = window.lean_rows * window.row_beats
+    return replace(
+        window,
+        rows=window.lean_rows,
+        memory="ram" if depth <= 32 or depth * window.input.width <= 512 else "block",
+    )
 
 
 def steps_of(node: Threshold, channels: int, limit: int) -> Steps:

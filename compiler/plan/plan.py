@@ -216,6 +216,11 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
             owners += [owners[-1]] * len(between)
         units += mine
         owners += [layer.name] * len(mine)
+    slowest = max(u.cycles for u in units)
+    for k, unit in enumerate(units):
+        # A window that sets the pace must never wait; the others can do with a row less.
+        if isinstance(unit, Window) and 1.1 * unit.cycles > slowest:
+            units[k] = replace(unit, rows=max(unit.rows, unit.enough_rows))
     for k, unit in enumerate(units[1:]):
         # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
         if isinstance(unit, MatVec) and unit.row_folds > 1 and not isinstance(units[k], Window):

@@ -144,15 +144,24 @@ class Window:
         return max(need for need, _ in self.row_program)
 
     @property
-    def enough_rows(self) -> int:
+    def lean_rows(self) -> int:
         """Rows with which the next frame's first rows can arrive while this frame's last are read."""
         # A place is written anew five cycles after the row in it at the earliest: short rows need more.
         return self.least_rows + max(release for _, release in self.row_program) + 5 // self.row_beats
 
     @property
+    def enough_rows(self) -> int:
+        """Rows with which reading never waits: more than the lean ones where rows come as fast as they go."""
+        release = max(release for _, release in self.row_program[:-1]) if len(self.row_program) > 1 else 0
+        read = self.output_shape[1] * self.taps * self.folds
+        tight = release * self.row_beats + 5 > read
+        return self.lean_rows + tight
+
+    @property
     def cycles(self) -> int:
-        """One beat in and one beat out a cycle."""
-        return max(self.input.beats, self.output.beats)
+        """One beat in and one out a cycle; with fewer rows than enough, the turn of each output row more."""
+        turn = (self.RELEASE + 1) * self.output_shape[0] if self.rows < self.enough_rows else 0
+        return max(self.input.beats, self.output.beats) + turn
 
     @property
     def latency_cycles(self) -> int:
