@@ -224,7 +224,7 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     for k, unit in enumerate(units[1:]):
         # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
         if isinstance(unit, MatVec) and unit.row_folds > 1 and not isinstance(units[k], Window):
-            depth = max(getattr(units[k], "buffer_depth", 2), unit.column_folds)
+            depth = max(units[k].buffer_depth, unit.column_folds)
             units[k] = replace(units[k], buffer_depth=depth)  # type: ignore[type-var]
     return Plan(
         graph=graph, target=target, layers=layers, folds=dict(folds), units=tuple(units), owners=tuple(owners)

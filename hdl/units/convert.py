@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Signal
 
-from pulsefold.hdl.memory.buffer import StreamBuffer
-from pulsefold.hdl.units.streams import UnitComponent, payload
+from pulsefold.hdl.units.streams import UnitComponent
 
 __all__ = ["ConvertCircuit"]
 
@@ -19,12 +18,8 @@ class ConvertCircuit(UnitComponent):
     def elaborate(self, platform):
         p = self.unit
         m = Module()
-        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
-        m.d.comb += [
-            self.o.p.eq(buffer.o.p),
-            self.o.valid.eq(buffer.o.valid),
-            buffer.o.ready.eq(self.o.ready),
-        ]
+        self.connect_output(m)
+        buffer = self.buffer
         if p.ratio == 1:
             m.d.comb += [
                 buffer.i.p.eq(self.i.p),

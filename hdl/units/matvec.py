@@ -11,11 +11,11 @@ from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.threshold import threshold_style
-from pulsefold.hdl.memory.buffer import StreamBuffer, memory_attributes
+from pulsefold.hdl.memory.buffer import memory_attributes
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.dot import dot_product
-from pulsefold.hdl.units.streams import UnitComponent, payload
+from pulsefold.hdl.units.streams import UnitComponent
 from pulsefold.hdl.units.threshold import ThresholdPipeline
 
 __all__ = ["Hop", "MatVecCircuit", "raw_shape"]
@@ -132,12 +132,8 @@ class MatVecCircuit(UnitComponent):
     def elaborate(self, platform):
         p = self.unit
         m = Module()
-        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
-        m.d.comb += [
-            self.o.p.eq(buffer.o.p),
-            self.o.valid.eq(buffer.o.valid),
-            buffer.o.ready.eq(self.o.ready),
-        ]
+        self.connect_output(m)
+        buffer = self.buffer
         hops = [Hop(p, k, hold=p.column_folds >= p.hops) for k in range(p.hops)]
         for k, hop in enumerate(hops):
             m.submodules[f"hop{k}"] = hop

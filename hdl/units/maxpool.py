@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 
-from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.units.credits import credit_gate
-from pulsefold.hdl.units.streams import UnitComponent, lane_shape, payload
+from pulsefold.hdl.units.streams import UnitComponent, lane_shape
 
 __all__ = ["MaxPoolCircuit"]
 
@@ -17,7 +16,7 @@ class MaxPoolCircuit(UnitComponent):
     def elaborate(self, platform):
         p = self.unit
         m = Module()
-        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
+        buffer = self.buffer
         tap = Signal(range(p.taps + 1))
         first, last = tap == 0, tap == p.taps - 1
         taken, done, earn = Signal(), Signal(), Signal()
@@ -26,11 +25,9 @@ class MaxPoolCircuit(UnitComponent):
             self.i.ready.eq(some),
             taken.eq(self.i.valid & self.i.ready),
             earn.eq(self.o.valid & self.o.ready),
-            self.o.p.eq(buffer.o.p),
-            self.o.valid.eq(buffer.o.valid),
-            buffer.o.ready.eq(self.o.ready),
-            buffer.i.valid.eq(done),
         ]
+        self.connect_output(m)
+        m.d.comb += buffer.i.valid.eq(done)
         m.d.sync += done.eq(taken & last)
         with m.If(taken):
             m.d.sync += tap.eq(Mux(last, 0, tap + 1))

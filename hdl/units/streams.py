@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Shape, signed, unsigned
+from amaranth.hdl import Module, Shape, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import Stream, Unit
+from pulsefold.hdl.memory.buffer import StreamBuffer
 
 __all__ = ["UnitComponent", "lane_shape", "payload"]
 
@@ -27,9 +28,19 @@ class UnitComponent(wiring.Component):
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
+        self.buffer = StreamBuffer(payload(unit.output), unit.buffer_depth)
         super().__init__(
             {
                 "i": In(stream.Signature(payload(unit.input))),
                 "o": Out(stream.Signature(payload(unit.output))),
             }
         )
+
+    def connect_output(self, m: Module) -> None:
+        """Put the unit's output buffer, the one thing that every unit ends in, between its logic and `o`."""
+        m.submodules.buffer = self.buffer
+        m.d.comb += [
+            self.o.p.eq(self.buffer.o.p),
+            self.o.valid.eq(self.buffer.o.valid),
+            self.buffer.o.ready.eq(self.o.ready),
+        ]

@@ -8,10 +8,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
-from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.credits import credit_gate
-from pulsefold.hdl.units.streams import UnitComponent, lane_shape, payload
+from pulsefold.hdl.units.streams import UnitComponent, lane_shape
 
 __all__ = ["ThresholdCircuit", "ThresholdPipeline"]
 
@@ -126,18 +125,16 @@ class ThresholdCircuit(UnitComponent):
         steps = p.steps.shifted(np.full(p.channels, -1), 2) if p.type.is_bipolar else p.steps
         shape = unsigned(1) if p.type.is_bipolar else lane_shape(p.type)
         m.submodules.search = search = ThresholdPipeline(steps, p.lanes, shape)
-        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
+        buffer = self.buffer
         taken, earn = Signal(), Signal()
         some = credit_gate(m, p.buffer_depth, spend=taken, earn=earn)
         m.d.comb += [
             self.i.ready.eq(some),
             taken.eq(self.i.valid & self.i.ready),
             earn.eq(self.o.valid & self.o.ready),
-            self.o.p.eq(buffer.o.p),
-            self.o.valid.eq(buffer.o.valid),
-            buffer.o.ready.eq(self.o.ready),
-            buffer.i.valid.eq(search.done),
         ]
+        self.connect_output(m)
+        m.d.comb += buffer.i.valid.eq(search.done)
         m.d.sync += search.valid.eq(taken)
         for lane in range(p.lanes):
             m.d.sync += search.x[lane].eq(self.i.p[lane])

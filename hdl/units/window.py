@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib.memory import Memory
 
-from pulsefold.hdl.memory.buffer import StreamBuffer, memory_attributes
+from pulsefold.hdl.memory.buffer import memory_attributes
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, payload
 
@@ -28,12 +28,8 @@ class WindowCircuit(UnitComponent):
         m.submodules.rows = memory = Memory(
             shape=p.input.width, depth=size, init=[], attrs=memory_attributes(p.memory)
         )
-        m.submodules.buffer = buffer = StreamBuffer(payload(p.output), p.buffer_depth)
-        m.d.comb += [
-            self.o.p.eq(buffer.o.p),
-            self.o.valid.eq(buffer.o.valid),
-            buffer.o.ready.eq(self.o.ready),
-        ]
+        self.connect_output(m)
+        buffer = self.buffer
         row_done, release = Signal(), Signal(range(p.rows + 1))
         self.write(m, memory, row_done, release)
         self.read(m, memory, buffer, row_done, release)

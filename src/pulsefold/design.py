@@ -102,7 +102,7 @@ def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
                 "latency_cycles": unit.latency_cycles,
                 "input": f"{unit.input.lanes} x {unit.input.type}",
                 "output": f"{unit.output.lanes} x {unit.output.type}",
-                "buffer_depth": getattr(unit, "buffer_depth", None),
+                "buffer_depth": unit.buffer_depth,
                 **{f"{k}_estimated": round(v) for k, v in asdict(unit.cost(family)).items()},
             }
         )

@@ -70,8 +70,10 @@ def simulated(simulation: dict[str, Any]) -> str:
     text = f"{simulation['images']} images, {simulation['mismatches']} mismatches"
     if simulation.get("cycles_per_image"):
         text += f", {simulation['cycles_per_image']:,.1f} cycles an image"
+        text += f" (promised {simulation['cycles_per_image_promised']:,})"
     if simulation.get("latency_cycles"):
         text += f", first result after {simulation['latency_cycles']:,}"
+        text += f" (promised {simulation['latency_cycles_promised']:,})"
     return text
 
 

@@ -64,6 +64,11 @@ class Unit(Protocol):
         ...
 
     @property
+    def buffer_depth(self) -> int:
+        """Entries of the output buffer."""
+        ...
+
+    @property
     def input(self) -> Stream:
         """Beats in."""
         ...
