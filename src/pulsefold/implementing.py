@@ -51,12 +51,11 @@ def build_design(
                 raise
     if made is None:
         raise PulsefoldError("no seed was tried", where="--seeds")
-    cycles = measured_cycles(design)
+    cycles, latency = measured(design)
     section = made.as_dict()
     section["bitstream"] = relative(made.bitstream, folder)
     section["netlist"] = relative(made.netlist, folder)
     section["throughput_fps_at_fmax"] = made.fmax_mhz * 1e6 / cycles
-    latency = design.read_report().get("simulation", {}).get("latency_cycles") or plan.latency_cycles
     report = design.update_report(
         {
             "implementation": section,
@@ -67,10 +66,13 @@ def build_design(
     return made, report
 
 
-def measured_cycles(design: Design) -> float:
-    """Cycles an image, measured where a simulation did, else promised."""
-    measured = design.read_report().get("simulation", {}).get("cycles_per_image")
-    return float(measured or design.plan.cycles)
+def measured(design: Design) -> tuple[float, int]:
+    """Cycles an image and of the first one: measured where a simulation ran freely, else promised."""
+    simulation = design.read_report().get("simulation", {})
+    # A simulation with random pauses measures the pauses.
+    free = simulation if not simulation.get("stalls") else {}
+    cycles = free.get("cycles_per_image") or design.plan.cycles
+    return float(cycles), int(free.get("latency_cycles") or design.plan.latency_cycles)
 
 
 def relative(path: Path, folder: Path) -> str:

@@ -182,7 +182,7 @@ def unit_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool,
     tensor = design.graph.tensors[design.graph.outputs[0].tensor]
     want = golden.run(design.graph, {design.graph.inputs[0].tensor: q})[tensor.name]
     same = np.array_equal(plan.output.type.decode(beats).reshape(want.shape), want)
-    detail = f"{len(plan.units)} units, stalls {', '.join(f'{p:.0%}' for p in _STALLS)}"
+    detail = f"{len(plan.units)} units, one frame each, stalls {', '.join(f'{p:.0%}' for p in _STALLS)}"
     if not same:
         detail += "; the units agree with their models, but the chain of models differs from golden"
     return same, detail, {"units": len(plan.units)}

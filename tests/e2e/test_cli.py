@@ -10,7 +10,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from pulsefold.design import load_design
 from pulsefold.hdl.units import matvec
+from pulsefold.implementing import measured
 
 
 def files(folder):
@@ -64,6 +66,16 @@ def test_random_stalls_change_nothing(pulsefold, design, images, tmp_path):
     ran = pulsefold("simulate", design, "--input", x, "--stalls", "0.4", "--seed", "7", "--json")
     assert ran.code == 0
     assert ran.document["simulation"]["mismatches"] == 0
+
+
+def test_pauses_are_not_taken_for_the_circuits_rate(pulsefold, design, images, tmp_path):
+    folder = tmp_path / "d"
+    shutil.copytree(design, folder)
+    np.save(tmp_path / "x.npy", images[:3])
+    assert pulsefold("simulate", folder, "--input", tmp_path / "x.npy", "--stalls", "0.8").code == 0
+    loaded = load_design(folder)
+    assert loaded.read_report()["simulation"]["cycles_per_image"] > loaded.plan.cycles
+    assert measured(loaded) == (loaded.plan.cycles, loaded.plan.latency_cycles)
 
 
 def test_verify_rungs(pulsefold, design, images, tmp_path):
