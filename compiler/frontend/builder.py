@@ -258,7 +258,7 @@ class Builder:
 
     def _add(self, node: Node, scale: tuple[Fraction, ...], offset: tuple[Fraction, ...]) -> None:
         self.nodes.append(node)
-        tensor = node.output_tensor(self.tensors[node.input])
+        tensor = node.output_tensor(*(self.tensors[name] for name in node.inputs))
         self.tensors[node.output] = replace(tensor, scale=scale, offset=offset)
 
     def _add_pool(self, tensor: str, pool: Pool, output: str) -> None:
@@ -286,8 +286,8 @@ class Builder:
             Input(
                 tensor=tensor,
                 name=self.input_name,
-                shape=self.input_shape,
-                layout=self.layout,
+                index=self.source().index[0],
+                frame=self.source().shape,
                 dtype=self.dtype,
                 thresholds=thresholds,
                 descending=descending,

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from pulsefold.compiler.frontend.builder import Builder, chw
+from pulsefold.compiler.frontend.builder import Builder
 from pulsefold.compiler.frontend.fold import fold
 from pulsefold.compiler.frontend.load import check_elements, load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
@@ -167,14 +167,12 @@ class Walk:
                 raise ModelError("it does not depend on the model's input", where=where, todo="remove it")
             tensor, stream = self.builder.finish(value.stream if isinstance(value, Pick) else value, where)
             streams.add(tensor)
-            shape = tuple(value.index.shape[1:])
             if isinstance(value, Pick):
                 outputs.append(
                     Output(
                         tensor=tensor,
                         name=output,
-                        shape=shape,
-                        layout="C",
+                        index=value.index[0],
                         dtype=value.dtype,
                         kind=value.kind,
                         k=value.k,
@@ -182,10 +180,7 @@ class Walk:
                     )
                 )
             else:
-                layout = _layout(stream, where)
-                outputs.append(
-                    Output(tensor=tensor, name=output, shape=shape, layout=layout, dtype=stream.dtype)
-                )
+                outputs.append(Output(tensor=tensor, name=output, index=stream.index[0], dtype=stream.dtype))
         if len(streams) > 1:
             todo = "give a model with one result; values and indices of a TopK count as one"
             raise ModelError("its outputs come from different layers", where=self.where, todo=todo)
@@ -312,15 +307,3 @@ def _channels_last(nodes: list[OnnxNode], name: str) -> bool:
             return False
         name = node.outputs[0]
     return False
-
-
-def _layout(stream: Stream, where: str) -> str:
-    """Where the axes of an output go."""
-    order = stream.index.ravel()
-    if np.array_equal(order, np.arange(order.size)):
-        vector = stream.shape[:2] == (1, 1)
-        return ("CHW" if stream.index.ndim == 4 else "C") if vector else "HWC"
-    if np.array_equal(order, chw(stream.shape).ravel()):
-        return "CHW"
-    todo = "give it as (N, C, H, W), (N, H, W, C) or (N, C)"
-    raise UnsupportedNodeError("it is a reordering of the frame", where=where, todo=todo)

@@ -8,6 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir.graph import Tensor
 from pulsefold.compiler.ir.types import ElementType, type_for_range
+from pulsefold.compiler.ir.windows import windows_of
 from pulsefold.errors import ModelError
 
 __all__ = ["Conv"]
@@ -18,12 +19,13 @@ class Conv:
     """Cross-correlation of a frame with integer weights.
 
     y[oy, ox, o] = sum over ky, kx, c of
-    weights[o, ky, kx, c] * x[iy, ix, c], with iy = oy*stride_y - pad_top + ky*dilation_y and
-    ix = ox*stride_x - pad_left + kx*dilation_x,
-    taps outside the frame counting 0 (for every element type, bipolar included).
-    A fully connected layer is a Conv whose kernel is the whole frame.
+    weights[o, ky, kx, c] * x[iy, ix, g*(C/groups) + c], with iy = oy*stride_y - pad_top + ky*dilation_y,
+    ix = ox*stride_x - pad_left + kx*dilation_x and g = o // (O/groups);
+    taps outside the frame are `pad_value`, for every element type: 0 in a bipolar frame is neither -1 nor +1,
+    and a frame whose integer for zero is its zero point pads with that.
+    A fully connected layer is a Conv whose kernel is the whole frame; a depthwise one has C groups.
 
-    Follows ONNX Conv-11 (group 1), MatMul-13 and Gemm-13 with constant weights.
+    Follows ONNX Conv-22, MatMul-13 and Gemm-13 with constant weights.
 
     Parameters
     ----------
@@ -32,13 +34,17 @@ class Conv:
     input, output
         Tensor names.
     weights
-        int64 [O, KH, KW, C].
+        int64 [O, KH, KW, C/groups].
     weight_type
         Element type that holds every weight.
     stride, dilation
         (y, x).
     pads
         (top, left, bottom, right).
+    groups
+        Divides C and O.
+    pad_value
+        The integer of a tap outside the frame.
     sources
         Names of the ONNX nodes it stands for.
     """
@@ -51,7 +57,14 @@ class Conv:
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
+    groups: int = 1
+    pad_value: int = 0
     sources: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The one tensor read."""
+        return (self.input,)
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -65,27 +78,24 @@ class Conv:
 
     def output_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """(OH, OW, O) for an input (H, W, C)."""
-        top, left, bottom, right = self.pads
-        size = []
-        for n, pad, k, s, d in zip(
-            shape[:2], (top + bottom, left + right), self.kernel, self.stride, self.dilation, strict=True
-        ):
-            size.append((n + pad - d * (k - 1) - 1) // s + 1)
-        if min(size) < 1 or shape[2] != self.weights.shape[3]:
-            msg = f"a kernel of {self.weights.shape[1:]} does not fit a frame of {shape}"
-            raise ModelError(msg, where=f"{self.name} (Conv)", todo="check the shapes the model declares")
-        return size[0], size[1], self.weights.shape[0]
+        where = f"{self.name} (Conv)"
+        size = windows_of(shape, self.kernel, self.stride, self.dilation, self.pads, where=where)
+        outputs, _, _, channels = self.weights.shape
+        if shape[2] != channels * self.groups or outputs % self.groups:
+            msg = f"weights {list(self.weights.shape)} in {self.groups} groups don't fit a frame of {shape}"
+            raise ModelError(msg, where=where, todo="check the shapes the model declares")
+        return *size, outputs
 
     def accumulator_range(self, x: ElementType) -> tuple[np.ndarray, np.ndarray]:
         """Least and greatest reachable accumulator of each output channel, int64 [O] each.
 
-        Exact for inputs that range over `x` independently; a padded tap may also contribute 0.
+        Exact for inputs that range over `x` independently; a padded tap may also be `pad_value`.
         """
         w = self.weights.reshape(self.weights.shape[0], -1)
         a, b = w * x.minimum, w * x.maximum
         low, high = np.minimum(a, b), np.maximum(a, b)
         if self.padded:
-            low, high = np.minimum(low, 0), np.maximum(high, 0)
+            low, high = np.minimum(low, w * self.pad_value), np.maximum(high, w * self.pad_value)
         return low.sum(axis=1), high.sum(axis=1)
 
     def macs(self, x: Tensor) -> int:

@@ -6,7 +6,7 @@ A vector is (1, 1, C). Golden functions take batches (N, H, W, C).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, runtime_checkable
@@ -15,7 +15,7 @@ import numpy as np
 
 from pulsefold.compiler.ir.types import ElementType
 
-__all__ = ["Graph", "Input", "Node", "Output", "Tensor"]
+__all__ = ["Graph", "HostStep", "Input", "Node", "Output", "Tensor", "chw_index"]
 
 Shape = tuple[int, int, int]
 
@@ -59,14 +59,22 @@ class Node(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def input(self) -> str: ...
+    def inputs(self) -> tuple[str, ...]:
+        """Tensors read, in the order of the operation's formula."""
+        ...
+
     @property
     def output(self) -> str: ...
     @property
     def sources(self) -> tuple[str, ...]: ...
 
-    def output_tensor(self, x: Tensor) -> Tensor:
-        """Shape and type of the output for the input `x`; raises ModelError if they don't agree."""
+    @property
+    def output_tensor(self) -> Callable[..., Tensor]:
+        """A method: shape and type of the output for the input tensors; ModelError if they don't agree.
+
+        Scale and offset of what it returns mean nothing where the inputs differ in theirs: who adds the node
+        knows them.
+        """
         ...
 
 
@@ -85,11 +93,11 @@ class Input:
         Name of the integer tensor it feeds.
     name
         ONNX input name.
-    shape
-        ONNX shape after the batch axis.
-    layout
-        Where the ONNX axes after the batch go: ``"CHW"``, ``"HWC"`` or ``"C"``; a vector input of any
-        rank is ``"C"`` when its shape has one axis, else ``"CHW"`` or ``"HWC"``.
+    index
+        int32 in the ONNX shape after the batch axis: where each element lies in the flattened (H, W, C)
+        frame. A permutation.
+    frame
+        (H, W, C) of the tensor it feeds.
     dtype
         ONNX element type, as a NumPy name.
     thresholds
@@ -102,15 +110,44 @@ class Input:
 
     tensor: str
     name: str
-    shape: tuple[int, ...]
-    layout: str
+    index: np.ndarray
+    frame: Shape
     dtype: str
     thresholds: np.ndarray
     descending: np.ndarray
     first: int
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """ONNX shape after the batch axis."""
+        return self.index.shape
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostStep:
+    """One step that the host computes in float64 behind the last integers.
+
+    Parameters
+    ----------
+    op
+        ``"clip"``: min(max(x, low), high). ``"softmax"``, ``"log_softmax"``: along `axis`.
+        ``"sigmoid"``, ``"tanh"``: of each element. ``"affine"``: x * scale + offset.
+        ``"quantize"``: clamp(round_half_even(x / scale) + offset, low, high).
+    axis
+        ONNX axis, the batch being axis 0.
+    scale, offset, low, high
+        Exact numbers; None is no bound.
+    """
+
+    op: str
+    axis: int = -1
+    scale: Fraction = Fraction(1)
+    offset: Fraction = Fraction(0)
+    low: Fraction | None = None
+    high: Fraction | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Output:
     """A graph output and the host-side arithmetic behind the last integers.
 
@@ -120,12 +157,13 @@ class Output:
         Integer tensor it reads; real values are that tensor's scale and offset applied.
     name
         ONNX output name.
-    shape
-        ONNX shape after the batch axis.
-    layout
-        As for :class:`Input`.
+    index
+        As for :class:`Input`, without duty to name every element once: where each ONNX element comes from.
+        For ``"topk_*"`` kinds, positions among the `k` picks.
     dtype
         ONNX element type, as a NumPy name.
+    steps
+        Host-side steps behind the real values, first to last; for ``"values"`` alone.
     kind
         ``"values"``: the real values. ``"topk_values"``, ``"topk_indices"``: of the `k` largest
         channels by exact real value, the lower index first on ties.
@@ -137,12 +175,17 @@ class Output:
 
     tensor: str
     name: str
-    shape: tuple[int, ...]
-    layout: str
+    index: np.ndarray
     dtype: str = "float32"
+    steps: tuple[HostStep, ...] = ()
     kind: str = "values"
     k: int = 0
     largest: bool = True
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """ONNX shape after the batch axis."""
+        return self.index.shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,3 +201,12 @@ class Graph:
     def producer(self, tensor: str) -> Node | None:
         """The node that writes `tensor`, or None for an input."""
         return next((n for n in self.nodes if n.output == tensor), None)
+
+    def readers(self, tensor: str) -> tuple[Node, ...]:
+        """The nodes that read `tensor`, in order; a node that reads it twice is there once."""
+        return tuple(n for n in self.nodes if tensor in n.inputs)
+
+
+def chw_index(frame: Shape) -> np.ndarray:
+    """int32 [C, H, W]: where the elements of an ONNX frame lie in the (H, W, C) stream."""
+    return np.arange(frame[0] * frame[1] * frame[2], dtype=np.int32).reshape(frame).transpose(2, 0, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pulsefold.compiler.ir.graph import Tensor
-from pulsefold.errors import ModelError
+from pulsefold.compiler.ir.windows import windows_of
 
 __all__ = ["MaxPool"]
 
@@ -39,15 +39,13 @@ class MaxPool:
     pads: tuple[int, int, int, int] = (0, 0, 0, 0)
     sources: tuple[str, ...] = ()
 
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The one tensor read."""
+        return (self.input,)
+
     def output_tensor(self, x: Tensor) -> Tensor:
         """(OH, OW, C), same type."""
-        top, left, bottom, right = self.pads
-        size = []
-        for n, pad, k, s, d in zip(
-            x.shape[:2], (top + bottom, left + right), self.kernel, self.stride, self.dilation, strict=True
-        ):
-            size.append((n + pad - d * (k - 1) - 1) // s + 1)
-        if min(size) < 1:
-            msg = f"a window of {self.kernel} does not fit a frame of {x.shape}"
-            raise ModelError(msg, where=f"{self.name} (MaxPool)", todo="check the shapes the model declares")
-        return replace(x, name=self.output, shape=(size[0], size[1], x.shape[2]))
+        where = f"{self.name} (MaxPool)"
+        size = windows_of(x.shape, self.kernel, self.stride, self.dilation, self.pads, where=where)
+        return replace(x, name=self.output, shape=(*size, x.shape[2]))

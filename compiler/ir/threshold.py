@@ -52,6 +52,11 @@ class Threshold:
     sources: tuple[str, ...] = ()
 
     @property
+    def inputs(self) -> tuple[str, ...]:
+        """The one tensor read."""
+        return (self.input,)
+
+    @property
     def step(self) -> int:
         """Distance of two neighbouring outputs."""
         return 2 if self.type.is_bipolar else 1

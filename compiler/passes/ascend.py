@@ -7,7 +7,6 @@ With x' = -x, x >= t is x' <= -t, so T - count(x >= t) = count(x' > -t) = count(
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 
@@ -29,7 +28,8 @@ def ascend(graph: Graph) -> Graph:
     """
     nodes = list(graph.nodes)
     tensors = dict(graph.tensors)
-    for i, (conv, threshold) in enumerate(pairwise(list(nodes))):
+    for i, j in _pairs(graph):
+        conv, threshold = nodes[i], nodes[j]
         rows = _negatable(conv, threshold)
         if rows is None or not isinstance(conv, Conv) or not isinstance(threshold, Threshold):
             continue
@@ -41,7 +41,7 @@ def ascend(graph: Graph) -> Graph:
         descending = np.broadcast_to(threshold.descending, channels) & ~rows
         if np.all(thresholds == thresholds[0]) and np.all(descending == descending[0]):
             thresholds, descending = thresholds[:1], descending[:1]
-        nodes[i + 1] = replace(threshold, thresholds=thresholds, descending=descending)
+        nodes[j] = replace(threshold, thresholds=thresholds, descending=descending)
         source, old = tensors[conv.input], tensors[conv.output]
         new = nodes[i].output_tensor(source)
         tensors[conv.output] = _negated(replace(old, type=new.type), rows)
@@ -50,7 +50,23 @@ def ascend(graph: Graph) -> Graph:
 
 def all_ascend(graph: Graph) -> bool:
     """Whether no Threshold behind a Conv descends where negating can help."""
-    return all(_negatable(a, b) is None for a, b in pairwise(graph.nodes))
+    return all(_negatable(graph.nodes[i], graph.nodes[j]) is None for i, j in _pairs(graph))
+
+
+def _pairs(graph: Graph) -> list[tuple[int, int]]:
+    """Places of every Conv and the Threshold that alone reads it."""
+    shown = {output.tensor for output in graph.outputs}
+    writers = {node.output: i for i, node in enumerate(graph.nodes) if isinstance(node, Conv)}
+    readers: dict[str, list[int]] = {name: [] for name in writers}
+    for j, node in enumerate(graph.nodes):
+        for name in node.inputs:
+            if name in readers:
+                readers[name].append(j)
+    return [
+        (writers[name], places[0])
+        for name, places in readers.items()
+        if len(places) == 1 and name not in shown and isinstance(graph.nodes[places[0]], Threshold)
+    ]
 
 
 def _negatable(conv: object, threshold: object) -> np.ndarray | None:

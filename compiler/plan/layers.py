@@ -218,10 +218,10 @@ def layers_of(graph: Graph) -> tuple[Layer, ...]:
     nodes = list(graph.nodes)
     while nodes:
         node = nodes.pop(0)
-        x = graph.tensors[node.input]
         if not isinstance(node, Conv | MaxPool | Threshold):
             msg = "no circuit for this operation"
             raise UnsupportedNodeError(msg, where=f"{node.name} ({type(node).__name__})", todo="remove it")
+        x = graph.tensors[node.input]
         threshold = None
         if isinstance(node, Conv) and nodes and isinstance(following := nodes[0], Threshold):
             threshold = following

@@ -10,6 +10,7 @@ import numpy as np
 from pulsefold.compiler.ir.graph import Graph, Input, Output, Tensor
 from pulsefold.compiler.numerics.floats import nearest_float
 from pulsefold.errors import InputArrayError
+from pulsefold.sim.golden.host import host_steps
 from pulsefold.sim.golden.threshold import levels
 
 __all__ = ["present_output", "present_raw", "quantize_input"]
@@ -51,11 +52,9 @@ def quantize_input(inp: Input, x: np.ndarray) -> np.ndarray:
         raise InputArrayError(msg, where=where, todo=f"convert it: x.astype('{inp.dtype}')")
     with np.errstate(over="ignore"):
         x = x.astype(inp.thresholds.dtype)
-    frames = {
-        "CHW": lambda a: a.transpose(0, 2, 3, 1),
-        "HWC": lambda a: a,
-        "C": lambda a: a.reshape(len(a), 1, 1, -1),
-    }[inp.layout](x)
+    flat = np.empty((len(x), inp.index.size), x.dtype)
+    flat[:, inp.index.ravel()] = x.reshape(len(x), -1)
+    frames = flat.reshape(len(x), *inp.frame)
     # One threshold from -1: a bipolar tensor. Other two-valued inputs count from 0.
     step = 2 if (inp.first, inp.thresholds.shape[1]) == (-1, 1) else 1
     return levels(frames, inp.thresholds, inp.descending, first=inp.first, step=step)
@@ -68,18 +67,24 @@ def present_raw(output: Output, q: np.ndarray) -> np.ndarray:
     """
     if output.kind != "values":
         return q.reshape(len(q), -1)
-    moved = q.transpose(0, 3, 1, 2) if output.layout == "CHW" else q
-    return np.ascontiguousarray(moved).reshape(len(q), *output.shape)
+    return q.reshape(len(q), -1)[:, output.index.ravel()].reshape(len(q), *output.shape)
 
 
 def present_output(graph: Graph, output: Output, q: np.ndarray) -> np.ndarray:
     """The model's own output, batch first: scale * q + offset rounded once to its element type.
 
+    Steps of the host (softmax, say) are computed in float64 behind them.
+
     Indices of TopK are those of the exact rational values, the lower index first on ties.
     """
     tensor = graph.tensors[output.tensor]
+    dtype = np.dtype(output.dtype)
+    if output.kind == "values" and output.steps:
+        return host_steps(
+            output.steps, present_raw(output, real_values(tensor, q, np.dtype(np.float64))), dtype
+        )
     if output.kind == "values":
-        return present_raw(output, real_values(tensor, q, np.dtype(output.dtype)))
+        return present_raw(output, real_values(tensor, q, dtype))
     vector = q.reshape(len(q), -1)
     keys = _comparable(tensor, vector)
     order = np.argsort(-keys if output.largest else keys, axis=1, kind="stable")[:, : output.k]

@@ -4,24 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 
-from pulsefold.compiler.ir.conv import Conv
-from pulsefold.compiler.ir.graph import Graph
-from pulsefold.compiler.ir.maxpool import MaxPool
-from pulsefold.compiler.ir.threshold import Threshold
+from pulsefold.compiler.ir import (
+    Concat,
+    Conv,
+    Graph,
+    Lrn,
+    MaxPool,
+    Product,
+    Reorder,
+    Requantize,
+    Sum,
+    SumPool,
+    Table,
+    Threshold,
+)
 from pulsefold.errors import InputArrayError
 from pulsefold.sim.golden.conv import conv
+from pulsefold.sim.golden.joins import concat, product, sum_
+from pulsefold.sim.golden.lrn import lrn
 from pulsefold.sim.golden.maxpool import maxpool
+from pulsefold.sim.golden.reorder import reorder
+from pulsefold.sim.golden.requantize import requantize
+from pulsefold.sim.golden.sumpool import sumpool
+from pulsefold.sim.golden.table import table
 from pulsefold.sim.golden.threshold import threshold
 
 __all__ = ["OPERATIONS", "run"]
 
-#: Node class -> its function (node, int64 [N, H, W, C]) -> int64 [N, OH, OW, O].
-OPERATIONS: Mapping[type, Callable[[Any, np.ndarray], np.ndarray]] = MappingProxyType(
-    {Conv: conv, MaxPool: maxpool, Threshold: threshold}
+#: Node class -> its function (node, one int64 [N, H, W, C] an input) -> int64 [N, OH, OW, O].
+OPERATIONS: Mapping[type, Callable[..., np.ndarray]] = MappingProxyType(
+    {
+        Concat: concat,
+        Conv: conv,
+        Lrn: lrn,
+        MaxPool: maxpool,
+        Product: product,
+        Reorder: reorder,
+        Requantize: requantize,
+        Sum: sum_,
+        SumPool: sumpool,
+        Table: table,
+        Threshold: threshold,
+    }
 )
 
 #: Bytes that the largest tensor of one chunk of the batch may have.
@@ -56,11 +83,16 @@ def run(
     widest = max(tensor.elements for tensor in graph.tensors.values())
     chunk = max(1, _CHUNK_BYTES // (8 * widest))
     results = {name: np.empty((batch, *graph.tensors[name].shape), np.int64) for name in names}
+    last = {name: k for k, node in enumerate(graph.nodes) for name in node.inputs}
     for start in range(0, batch, chunk):
         part = slice(start, start + chunk)
         values = {name: q[part] for name, q in sources.items()}
-        for node in graph.nodes:
-            values[node.output] = OPERATIONS[type(node)](node, values[node.input])
+        for k, node in enumerate(graph.nodes):
+            values[node.output] = OPERATIONS[type(node)](node, *(values[name] for name in node.inputs))
+            for name in node.inputs:
+                # What nothing reads any more is let go: large networks hold a few tensors at a time.
+                if last[name] == k and name not in names:
+                    values.pop(name, None)
         for name in names:
             results[name][part] = values[name]
     return results

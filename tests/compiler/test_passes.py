@@ -40,8 +40,8 @@ def descending(seed: int, widest: int, rows: int) -> Graph:
     source = Input(
         tensor="x",
         name="x",
-        shape=(3,),
-        layout="C",
+        index=np.arange(3, dtype=np.int32),
+        frame=(1, 1, 3),
         dtype="float32",
         thresholds=np.arange(-3, 4, dtype=np.float32)[None],
         descending=np.zeros(1, np.bool_),
@@ -50,7 +50,7 @@ def descending(seed: int, widest: int, rows: int) -> Graph:
     return Graph(
         name="g",
         inputs=(source,),
-        outputs=(Output(tensor="y", name="y", shape=(4,), layout="C"),),
+        outputs=(Output(tensor="y", name="y", index=np.arange(4)),),
         nodes=(conv, threshold),
         tensors={"x": x, "a": a, "y": y},
     )

@@ -65,19 +65,20 @@ def taps(
 def graph_of(node: Node, kind: ElementType, shape: tuple[int, int, int]) -> Graph:
     """One node between an input and an output."""
     count = 1 if kind.is_bipolar else kind.maximum - kind.minimum
+    (read,) = node.inputs
     source = Input(
-        tensor=node.input,
+        tensor=read,
         name="x",
-        shape=shape,
-        layout="HWC",
+        index=np.arange(np.prod(shape), dtype=np.int32).reshape(shape),
+        frame=shape,
         dtype="float32",
         thresholds=np.arange(count, dtype=np.float32)[None] + kind.minimum + 1,
         descending=np.zeros(1, np.bool_),
         first=kind.minimum,
     )
-    x = Tensor(name=node.input, shape=shape, type=kind)
+    x = Tensor(name=read, shape=shape, type=kind)
     y = node.output_tensor(x)
-    output = Output(tensor=y.name, name="y", shape=y.shape, layout="HWC")
+    output = Output(tensor=y.name, name="y", index=np.arange(y.elements).reshape(y.shape))
     return Graph(
         name="one", inputs=(source,), outputs=(output,), nodes=(node,), tensors={x.name: x, y.name: y}
     )

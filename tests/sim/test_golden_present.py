@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pulsefold.compiler.ir import ElementType, Graph, Input, Output, Tensor
+from pulsefold.compiler.ir import ElementType, Graph, Input, Output, Tensor, chw_index
 from pulsefold.errors import InputArrayError
 from pulsefold.sim import golden
 
@@ -16,11 +16,18 @@ INT8 = ElementType.integer(8, signed=True)
 
 def source(shape: tuple[int, ...] = (2, 3, 4), layout: str = "CHW", dtype: str = "float32") -> Input:
     """Rounds down to -2 ... 2."""
+    index = np.arange(int(np.prod(shape)), dtype=np.int32).reshape(shape)
+    frame = (1, 1, index.size)
+    if layout == "CHW":
+        frame = (shape[1], shape[2], shape[0])
+        index = chw_index(frame)
+    elif layout == "HWC":
+        frame = (shape[0], shape[1], shape[2])
     return Input(
         tensor="q",
         name="x",
-        shape=shape,
-        layout=layout,
+        index=index,
+        frame=frame,
         dtype=dtype,
         thresholds=np.array([[-1, 0, 1, 2]], np.float32),
         descending=np.zeros(1, np.bool_),
@@ -92,8 +99,8 @@ def test_bipolar_steps_by_two() -> None:
     inp = Input(
         tensor="q",
         name="x",
-        shape=(3,),
-        layout="C",
+        index=np.arange(3, dtype=np.int32),
+        frame=(1, 1, 3),
         dtype="float32",
         thresholds=np.array([[0.5]], np.float32),
         descending=np.array([True]),
@@ -109,7 +116,7 @@ def test_values_are_rounded_once() -> None:
     scale = tuple(Fraction(int(a), 3**20) for a in rng.integers(-(10**9), 10**9, 3))
     offset = tuple(Fraction(int(a), 7**15) for a in rng.integers(-(10**12), 10**12, 3))
     tensor = Tensor(name="t", shape=(1, 1, 3), type=INT8, scale=scale, offset=offset)
-    output = Output(tensor="t", name="y", shape=(3,), layout="C")
+    output = Output(tensor="t", name="y", index=np.arange(3))
     q = rng.integers(-128, 128, (200, 1, 1, 3))
     y = golden.present_output(graph(tensor, output), output, q)
     assert y.dtype == np.float32
@@ -124,7 +131,7 @@ def test_a_value_halfway_between_two_floats() -> None:
     """float64 in between would round it twice, to the other neighbour."""
     scale = 1 + Fraction(1, 2**24) + Fraction(1, 2**60)
     tensor = Tensor(name="t", shape=(1, 1, 1), type=INT8, scale=(scale,))
-    output = Output(tensor="t", name="y", shape=(1,), layout="C")
+    output = Output(tensor="t", name="y", index=np.zeros(1, np.int32))
     y = golden.present_output(graph(tensor, output), output, np.ones((1, 1, 1, 1), np.int64))
     assert y[0, 0] == np.nextafter(np.float32(1), np.float32(2))
 
@@ -133,7 +140,8 @@ def test_a_value_halfway_between_two_floats() -> None:
 def test_output_layouts(layout: str) -> None:
     tensor = Tensor(name="t", shape=(2, 3, 4), type=INT8)
     shape = (4, 2, 3) if layout == "CHW" else (2, 3, 4)
-    output = Output(tensor="t", name="y", shape=shape, layout=layout)
+    index = chw_index((2, 3, 4)) if layout == "CHW" else np.arange(24).reshape(shape)
+    output = Output(tensor="t", name="y", index=index)
     q = np.arange(48).reshape(2, 2, 3, 4)
     want = q.transpose(0, 3, 1, 2) if layout == "CHW" else q
     assert np.array_equal(golden.present_raw(output, q), want)
@@ -149,8 +157,7 @@ def test_top_k_compares_exact_values() -> None:
         output = Output(
             tensor="t",
             name="y",
-            shape=(4,),
-            layout="C",
+            index=np.arange(4, dtype=np.int32),
             dtype="int64",
             kind="topk_indices",
             k=4,
@@ -163,7 +170,7 @@ def test_top_k_compares_exact_values() -> None:
 def test_top_k_with_one_scale(scale: int) -> None:
     tensor = Tensor(name="t", shape=(1, 1, 3), type=INT8, scale=(Fraction(scale),))
     q = np.array([5, 9, 5]).reshape(1, 1, 1, 3)
-    output = Output(tensor="t", name="y", shape=(2,), layout="C", dtype="float32", kind="topk_values", k=2)
+    output = Output(tensor="t", name="y", index=np.arange(2), dtype="float32", kind="topk_values", k=2)
     want = {1: [9.0, 5.0], -1: [-5.0, -5.0], 0: [0.0, 0.0]}[scale]
     assert golden.present_output(graph(tensor, output), output, q).tolist() == [want]
     assert golden.present_raw(output, q).tolist() == [[5, 9, 5]]

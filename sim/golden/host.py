@@ -1,0 +1,40 @@
+"""What the host computes in floating point behind the last integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pulsefold.compiler.ir.graph import HostStep
+
+__all__ = ["host_steps"]
+
+
+def host_steps(steps: Sequence[HostStep], x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The steps in turn on float64 [N, ...], rounded once to the output's element type at the end."""
+    for step in steps:
+        x = _step(step, x)
+    return x.astype(dtype)
+
+
+def _step(step: HostStep, x: np.ndarray) -> np.ndarray:
+    low = -np.inf if step.low is None else float(step.low)
+    high = np.inf if step.high is None else float(step.high)
+    match step.op:
+        case "clip":
+            return np.clip(x, low, high)
+        case "affine":
+            return x * float(step.scale) + float(step.offset)
+        case "quantize":
+            return np.clip(np.rint(x / float(step.scale)) + float(step.offset), low, high)
+        case "sigmoid":
+            return 1 / (1 + np.exp(-x))
+        case "tanh":
+            return np.tanh(x)
+        case "softmax" | "log_softmax":
+            shifted = x - x.max(axis=step.axis, keepdims=True)
+            total = np.exp(shifted).sum(axis=step.axis, keepdims=True)
+            return np.exp(shifted) / total if step.op == "softmax" else shifted - np.log(total)
+    msg = f"no host step {step.op!r}"
+    raise ValueError(msg)
