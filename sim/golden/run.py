@@ -79,7 +79,11 @@ def run(
             msg = f"integers of shape {['N', *tensor.shape]} are meant, not {q.dtype} {list(q.shape)}"
             raise InputArrayError(msg, where=f"tensor {source.tensor!r}", todo="use quantize_input")
         sources[source.tensor] = q.astype(np.int64)
-    batch = min((len(q) for q in sources.values()), default=0)
+    lengths = sorted({len(q) for q in sources.values()})
+    if len(lengths) > 1:
+        msg = f"the inputs hold batches of {' and '.join(map(str, lengths))} frames"
+        raise InputArrayError(msg, todo="give as many frames of each")
+    batch = lengths[0]
     widest = max(tensor.elements for tensor in graph.tensors.values())
     chunk = max(1, _CHUNK_BYTES // (8 * widest))
     results = {name: np.empty((batch, *graph.tensors[name].shape), np.int64) for name in names}

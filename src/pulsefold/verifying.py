@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-import onnxruntime
 
 from pulsefold.design import Design
 from pulsefold.errors import PulsefoldError, ToolMissingError, VerificationError
@@ -17,7 +16,7 @@ from pulsefold.progress import Silent
 from pulsefold.sim import golden, reference
 from pulsefold.sim.bench.expected import expected_beats
 from pulsefold.sim.cosim import Simulator
-from pulsefold.sim.golden.export import from_onnx_layout
+from pulsefold.sim.golden.export import Exported
 from pulsefold.sim.trace import Tapped, first_mismatch
 from pulsefold.simulating import beats_of, simulate_integers
 
@@ -145,19 +144,17 @@ def source_rung(design: Design, x: np.ndarray) -> tuple[bool, str, dict]:
 
 def export_rung(design: Design, q: np.ndarray) -> tuple[bool, str, dict]:
     """Exported integer graph in ONNX Runtime against the golden model."""
-    (out,) = design.graph.outputs
-    session = onnxruntime.InferenceSession(design.folder / "golden.onnx", providers=["CPUExecutionProvider"])
-    want = golden.run(design.graph, {design.graph.inputs[0].tensor: q})[out.tensor]
-    (port,) = session.get_inputs()
-    kind = {"tensor(int8)": np.int8, "tensor(uint8)": np.uint8, "tensor(int32)": np.int32}[port.type]
+    source = design.graph.inputs[0].tensor
+    runtime = Exported(design.graph, design.folder / "golden.onnx")
+    want = golden.run(design.graph, {source: q})
     differing = 0
     for start in range(0, len(q), 16):
-        given = np.ascontiguousarray(q[start : start + 16].transpose(0, 3, 1, 2)).astype(kind)
-        (got,) = session.run(None, {port.name: given})
-        got = from_onnx_layout(np.asarray(got))
-        differing += int(np.count_nonzero(got != want[start : start + 16]))
-    detail = f"{want.size} integers of {len(q)} images, {differing} differ"
-    return differing == 0, detail, {"images": len(q), "elements": want.size, "differing": differing}
+        part = slice(start, start + 16)
+        got = runtime.run({source: q[part]})
+        differing += sum(int(np.count_nonzero(got[name] != want[name][part])) for name in want)
+    elements = sum(values.size for values in want.values())
+    detail = f"{elements} integers of {len(q)} images, {differing} differ"
+    return differing == 0, detail, {"images": len(q), "elements": elements, "differing": differing}
 
 
 def unit_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool, str, dict]:

@@ -9,13 +9,12 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import pytest
 
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Graph
 from pulsefold.sim import golden
-from pulsefold.sim.golden.export import from_onnx_layout, to_onnx, to_onnx_layout
+from pulsefold.sim.golden.export import Exported
 from pulsefold.sim.reference import compare
 
 SHARED = Path(os.environ.get("PULSEFOLD_SHARED", Path(__file__).parents[3] / "shared"))
@@ -128,15 +127,12 @@ def test_onnx_runtime_computes_the_same_integers_on_all(name: str) -> None:
 def exported_equals_golden(name: str, count: int) -> None:
     graph = load(name)
     source, output = graph.inputs[0], graph.outputs[0]
-    session = onnxruntime.InferenceSession(
-        to_onnx(graph).SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+    runtime = Exported(graph)
     x = frames(name)[:count]
     for start in range(0, len(x), 500):
         q = golden.quantize_input(source, x[start : start + 500])
         want = golden.run(graph, {source.tensor: q})[output.tensor]
-        feed = {session.get_inputs()[0].name: to_onnx_layout(q, graph.tensors[source.tensor].type)}
-        assert np.array_equal(from_onnx_layout(np.asarray(session.run(None, feed)[0])), want)
+        assert np.array_equal(runtime.run({source.tensor: q})[output.tensor], want)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,4 +1,4 @@
-"""Detectors: (N, 3, size, size) to grids of scores and boxes; decoding and suppression are left to the host."""
+"""Detectors: (N, 3, size, size) to grids of scores and boxes; decoding is left to the host."""
 
 from __future__ import annotations
 
