@@ -32,7 +32,7 @@ class Core(wiring.Component):
         }
         if taps:
             for k, unit in enumerate(plan.units):
-                ports[f"tap_{k}_payload"] = Out(payload(unit.output))
+                ports[f"tap_{k}_payload"] = Out(payload(unit.outputs[0]))
                 ports[f"tap_{k}_valid"] = Out(1)
                 ports[f"tap_{k}_ready"] = Out(1)
         super().__init__(ports)

@@ -54,12 +54,12 @@ class Plan:
     @property
     def input(self) -> Stream:
         """The design's input stream."""
-        return self.units[0].input
+        return self.units[0].inputs[0]
 
     @property
     def output(self) -> Stream:
         """The design's output stream."""
-        return self.units[-1].output
+        return self.units[-1].outputs[0]
 
     @property
     def bottleneck(self) -> Unit:
@@ -206,10 +206,12 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     for layer in layers:
         mine = layer.units(folds[layer.name], target.family)
         if units:
-            before = units[-1].output
+            before = units[-1].outputs[0]
             elements = before.beats * before.lanes
             between = list(
-                converters(f"{layer.name}.input", before.type, elements, before.lanes, mine[0].input.lanes)
+                converters(
+                    f"{layer.name}.input", before.type, elements, before.lanes, mine[0].inputs[0].lanes
+                )
             )
             units += between
             # Converters between layers carry the tensor of the layer before.
@@ -224,8 +226,7 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     for k, unit in enumerate(units[1:]):
         # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
         if isinstance(unit, MatVec) and unit.row_folds > 1 and not isinstance(units[k], Window):
-            depth = max(units[k].buffer_depth, unit.column_folds)
-            units[k] = replace(units[k], buffer_depth=depth)  # type: ignore[type-var]
+            units[k] = units[k].with_depths((max(*units[k].buffer_depths, unit.column_folds),))
     return Plan(
         graph=graph, target=target, layers=layers, folds=dict(folds), units=tuple(units), owners=tuple(owners)
     )

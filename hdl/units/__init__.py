@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pulsefold.compiler.plan.units import Unit
 from pulsefold.hdl.units.convert import ConvertCircuit
+from pulsefold.hdl.units.fork import ForkCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.maxpool import MaxPoolCircuit
 from pulsefold.hdl.units.streams import UnitComponent, payload
@@ -15,6 +16,7 @@ __all__ = ["CIRCUITS", "UnitComponent", "circuit_for", "payload"]
 #: Circuit of every kind of unit.
 CIRCUITS: dict[str, type[UnitComponent]] = {
     "convert": ConvertCircuit,
+    "fork": ForkCircuit,
     "matvec": MatVecCircuit,
     "maxpool": MaxPoolCircuit,
     "threshold": ThresholdCircuit,

@@ -17,6 +17,12 @@ class ContractError(AssertionError):
     """A stream broke its contract; the message says which rule, and when."""
 
 
+def handles(dut: Any, name: str) -> tuple[Any, Any, Any]:
+    """Payload, valid and ready of a stream."""
+    payload, valid, ready = (getattr(dut, f"{name}__{member}") for member in ("payload", "valid", "ready"))
+    return payload, valid, ready
+
+
 class Source:
     """Offers beats, with random pauses between them; never takes an offer back.
 
@@ -24,6 +30,8 @@ class Source:
     ----------
     dut
         The design's handle in cocotb.
+    name
+        Its stream, as ``i``.
     beats
         Payloads as integers.
     bits
@@ -34,8 +42,10 @@ class Source:
         Where the pauses come from.
     """
 
-    def __init__(self, dut: Any, beats: list[int], *, bits: int, stall: float, rng: random.Random) -> None:
-        self._payload, self._valid, self._ready = dut.i__payload, dut.i__valid, dut.i__ready
+    def __init__(
+        self, dut: Any, name: str, beats: list[int], *, bits: int, stall: float, rng: random.Random
+    ) -> None:
+        self._payload, self._valid, self._ready = handles(dut, name)
         self._beats, self._mask = beats, (1 << bits) - 1
         self._stall, self._rng = stall, rng
         self._offered = False
@@ -70,6 +80,8 @@ class Sink:
     ----------
     dut
         The design's handle in cocotb.
+    name
+        Its stream, as ``o``.
     stall
         Probability of withholding ready, each cycle.
     after_valid
@@ -79,8 +91,8 @@ class Sink:
         Where the back-pressure comes from.
     """
 
-    def __init__(self, dut: Any, *, stall: float, after_valid: bool, rng: random.Random) -> None:
-        self._payload, self._valid, self._ready = dut.o__payload, dut.o__valid, dut.o__ready
+    def __init__(self, dut: Any, name: str, *, stall: float, after_valid: bool, rng: random.Random) -> None:
+        self._payload, self._valid, self._ready = handles(dut, name)
         self._stall, self._after_valid, self._rng = stall, after_valid, rng
         self._seen = False
         self.ready = False
@@ -112,10 +124,13 @@ class Monitor:
     ----------
     dut
         The design's handle in cocotb.
+    name
+        Its stream, as ``o``.
     """
 
-    def __init__(self, dut: Any) -> None:
-        self._payload, self._valid = dut.o__payload, dut.o__valid
+    def __init__(self, dut: Any, name: str) -> None:
+        self._name = name
+        self._payload, self._valid, _ = handles(dut, name)
         self._held: int | None = None
 
     def sample(self, cycle: int, *, ready: bool) -> None:
@@ -128,10 +143,11 @@ class Monitor:
         """
         valid = bool(int(self._valid.value))
         if self._held is not None and not valid:
-            msg = f"o.valid was dropped in cycle {cycle} before its beat was taken"
+            msg = f"{self._name}.valid was dropped in cycle {cycle} before its beat was taken"
             raise ContractError(msg)
         payload = int(self._payload.value) if valid and (self._held is not None or not ready) else 0
         if self._held is not None and payload != self._held:
-            msg = f"o.payload changed in cycle {cycle} while stalled, from {self._held:#x} to {payload:#x}"
+            change = f"from {self._held:#x} to {payload:#x}"
+            msg = f"{self._name}.payload changed in cycle {cycle} while stalled, {change}"
             raise ContractError(msg)
         self._held = payload if valid and not ready else None

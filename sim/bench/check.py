@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from pulsefold.sim.bench.stimulus import UnitRun
 __all__ = ["check_ii", "check_latency", "check_paths", "check_run"]
 
 
-def check_run(run: UnitRun, expected: np.ndarray, *, where: str, error: str) -> None:
+def check_run(run: UnitRun, expected: Sequence[np.ndarray], *, where: str, error: str) -> None:
     """Hold the beats to those expected, and pass on what the bench itself found.
 
     A wrong beat is reported before a broken contract: it is mostly the cause, and says more.
@@ -22,7 +22,7 @@ def check_run(run: UnitRun, expected: np.ndarray, *, where: str, error: str) -> 
     run
         What the unit did.
     expected
-        Bit patterns, uint64 [m, lanes].
+        For each output, bit patterns, uint64 [m, lanes].
     where
         Unit and stimulus, for the message.
     error
@@ -33,23 +33,28 @@ def check_run(run: UnitRun, expected: np.ndarray, *, where: str, error: str) -> 
     VerificationError
         With the first beat and lane that differ, and their cycle.
     """
-    common = min(len(run.beats), len(expected))
-    different = np.argwhere(run.beats[:common] != expected[:common])
-    if len(different):
-        beat, lane = (int(k) for k in different[0])
-        raise VerificationError(
-            f"output beat {beat}, lane {lane}: expected {int(expected[beat, lane]):#x}, "
-            f"got {int(run.beats[beat, lane]):#x}, in cycle {int(run.produced[beat])}",
-            where=where,
-        )
+    streams = list(zip(run.all_beats, run.all_produced, expected, strict=True))
+    for number, (beats, produced, wanted) in enumerate(streams):
+        stream = f" of o{number}" if len(streams) > 1 else ""
+        common = min(len(beats), len(wanted))
+        different = np.argwhere(beats[:common] != wanted[:common])
+        if len(different):
+            beat, lane = (int(k) for k in different[0])
+            raise VerificationError(
+                f"output beat {beat}{stream}, lane {lane}: expected {int(wanted[beat, lane]):#x}, "
+                f"got {int(beats[beat, lane]):#x}, in cycle {int(produced[beat])}",
+                where=where,
+            )
     if error:
         raise VerificationError(error, where=where)
-    if len(run.beats) > len(expected):
-        raise VerificationError(
-            f"a surplus beat {run.beats[common].tolist()} came after the {common} expected ones, "
-            f"in cycle {int(run.produced[common])}",
-            where=where,
-        )
+    for number, (beats, produced, wanted) in enumerate(streams):
+        if len(beats) > len(wanted):
+            stream = f" at o{number}" if len(streams) > 1 else ""
+            raise VerificationError(
+                f"a surplus beat {beats[len(wanted)].tolist()} came{stream} after the {len(wanted)} expected "
+                f"ones, in cycle {int(produced[len(wanted)])}",
+                where=where,
+            )
 
 
 def check_paths(paths: Collection[str], *, where: str) -> None:

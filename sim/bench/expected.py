@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from pulsefold.compiler.plan.units import Convert, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Unit, Window
+from pulsefold.compiler.plan.units import (
+    Convert,
+    Fork,
+    MatVec,
+    MaxPoolUnit,
+    Steps,
+    ThresholdUnit,
+    Unit,
+    Window,
+)
 
 __all__ = ["expected_beats", "expected_values", "stepped"]
 
@@ -33,23 +42,27 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
     return taken.reshape(len(x), -1, unit.lanes)
 
 
-def expected_values(unit: Unit, x: np.ndarray) -> np.ndarray:
-    """Integers [beats, lanes] out for integers [frames * beats, lanes] in."""
+def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
+    """Integers [beats, lanes] at every output for integers [frames * beats, lanes] at each input."""
+    if isinstance(unit, Fork):
+        return x[0]
     if isinstance(unit, Convert):
-        return x.reshape(-1, unit.output_lanes)
+        return x[0].reshape(-1, unit.output_lanes)
     if isinstance(unit, Window):
-        return windows(unit, x.reshape(-1, *unit.shape)).reshape(-1, unit.lanes)
+        return windows(unit, x[0].reshape(-1, *unit.shape)).reshape(-1, unit.lanes)
     if isinstance(unit, MaxPoolUnit):
-        return x.reshape(-1, unit.taps, unit.lanes).max(axis=1)
+        return x[0].reshape(-1, unit.taps, unit.lanes).max(axis=1)
     if isinstance(unit, ThresholdUnit):
-        return stepped(unit.steps, x.reshape(-1, unit.channels)).reshape(-1, unit.lanes)
+        return stepped(unit.steps, x[0].reshape(-1, unit.channels)).reshape(-1, unit.lanes)
     if isinstance(unit, MatVec):
-        y = x.reshape(-1, unit.columns) @ unit.weights.T
+        y = x[0].reshape(-1, unit.columns) @ unit.weights.T
         return (stepped(unit.steps, y) if unit.steps else y).reshape(-1, unit.pe)
     msg = f"no golden function for a {type(unit).__name__}"
     raise TypeError(msg)
 
 
-def expected_beats(unit: Unit, beats: np.ndarray) -> np.ndarray:
-    """The same on bit patterns."""
-    return unit.output.type.encode(expected_values(unit, unit.input.type.decode(beats)))
+def expected_beats(unit: Unit, *beats: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The same on bit patterns: an array an output."""
+    x = (stream.type.decode(b) for stream, b in zip(unit.inputs, beats, strict=True))
+    y = expected_values(unit, *x)
+    return tuple(stream.type.encode(y) for stream in unit.outputs)

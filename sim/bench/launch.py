@@ -28,7 +28,7 @@ def compile_bench(design: Design, cache: BuildCache) -> Path:
     link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
     # The bench touches ports alone, and every signal that is public is one that Verilator cannot optimise.
     config = "".join(
-        f'public_flat_rw -module "{design.top}" -var "{name}"\n' for name in ("clk", "rst", "i__*", "o__*")
+        f'public_flat_rw -module "{design.top}" -var "{name}"\n' for name in ("clk", "rst", "i*__*", "o*__*")
     )
     return compile_simulator(
         design,

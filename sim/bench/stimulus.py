@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,9 @@ class Stimulus:
     Parameters
     ----------
     beats
-        Input bit patterns, unsigned integers [n, lanes].
+        Input bit patterns, unsigned integers [n, lanes]; an array an input where there are several.
     expected
-        Output bit patterns [m, lanes].
+        Output bit patterns [m, lanes], likewise.
     stall_in, stall_out
         Probability a cycle of withholding valid at the input, ready at the output.
     ready_after_valid
@@ -27,8 +28,8 @@ class Stimulus:
         Of the stalls.
     """
 
-    beats: np.ndarray
-    expected: np.ndarray
+    beats: np.ndarray | Sequence[np.ndarray]
+    expected: np.ndarray | Sequence[np.ndarray]
     stall_in: float = 0.0
     stall_out: float = 0.0
     ready_after_valid: bool = False
@@ -53,18 +54,33 @@ class UnitRun:
 
     Parameters
     ----------
-    beats
-        Output bit patterns, uint64 [m, lanes].
-    accepted, produced
-        Cycle of each transfer at the input and at the output, uint64; cycle 0 is the first after reset.
+    all_beats
+        For each output, bit patterns, uint64 [m, lanes].
+    all_accepted, all_produced
+        For each input and each output, the cycle of each transfer, uint64; cycle 0 is the first after reset.
     cycles
         Cycles simulated.
     """
 
-    beats: np.ndarray
-    accepted: np.ndarray
-    produced: np.ndarray
+    all_beats: tuple[np.ndarray, ...]
+    all_accepted: tuple[np.ndarray, ...]
+    all_produced: tuple[np.ndarray, ...]
     cycles: int
+
+    @property
+    def beats(self) -> np.ndarray:
+        """Bit patterns of the first output."""
+        return self.all_beats[0]
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """Cycles of the first input."""
+        return self.all_accepted[0]
+
+    @property
+    def produced(self) -> np.ndarray:
+        """Cycles of the first output."""
+        return self.all_produced[0]
 
     @property
     def latency(self) -> int:

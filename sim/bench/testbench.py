@@ -32,18 +32,22 @@ async def stream_unit(dut: Any) -> None:
     results = []
     with np.load(folder / "in.npz", allow_pickle=False) as inputs:
         for k, stimulus in enumerate(job["stimuli"]):
-            beats = [int.from_bytes(row.tobytes(), "little") for row in inputs[f"beats{k}"]]
+            beats = {
+                name: [int.from_bytes(row.tobytes(), "little") for row in inputs[f"{name}_{k}"]]
+                for name in job["inputs"]
+            }
             player = _Player(dut, job, stimulus, beats)
             error = ""
             try:
                 await player.play()
             except ContractError as broken:
                 error = str(broken)
-            size = job["out_words"] * 4
-            words = b"".join(beat.to_bytes(size, "little") for beat in player.sink.beats)
-            arrays[f"beats{k}"] = np.frombuffer(words, "<u4").reshape(-1, job["out_words"])
-            arrays[f"accepted{k}"] = np.array(player.source.accepted, np.uint64)
-            arrays[f"produced{k}"] = np.array(player.sink.produced, np.uint64)
+            for (name, count), sink in zip(job["outputs"].items(), player.sinks, strict=True):
+                words = b"".join(beat.to_bytes(count * 4, "little") for beat in sink.beats)
+                arrays[f"beats_{name}_{k}"] = np.frombuffer(words, "<u4").reshape(-1, count)
+                arrays[f"cycles_{name}_{k}"] = np.array(sink.produced, np.uint64)
+            for name, source in zip(job["inputs"], player.sources, strict=True):
+                arrays[f"cycles_{name}_{k}"] = np.array(source.accepted, np.uint64)
             results.append({"error": error, "cycles": player.cycle, "paths": sorted(player.paths)})
     np.savez(folder / "out.npz", allow_pickle=False, **arrays)
     (folder / "result.json").write_text(json.dumps(results), encoding="utf-8")
@@ -52,13 +56,21 @@ async def stream_unit(dut: Any) -> None:
 class _Player:
     """One stimulus: the agents, and the clock that steps them."""
 
-    def __init__(self, dut: Any, job: dict[str, Any], stimulus: dict[str, Any], beats: list[int]) -> None:
+    def __init__(
+        self, dut: Any, job: dict[str, Any], stimulus: dict[str, Any], beats: dict[str, list[int]]
+    ) -> None:
         self._dut, self._job, self._stimulus = dut, job, stimulus
         rng = random.Random(stimulus["seed"])
         self._rng = rng
-        self.source = Source(dut, beats, bits=job["in_bits"], stall=stimulus["stall_in"], rng=rng)
-        self.sink = Sink(dut, stall=stimulus["stall_out"], after_valid=stimulus["ready_after_valid"], rng=rng)
-        self._monitor = Monitor(dut)
+        self.sources = [
+            Source(dut, name, beats[name], bits=bits, stall=stimulus["stall_in"], rng=rng)
+            for name, bits in job["inputs"].items()
+        ]
+        self.sinks = [
+            Sink(dut, name, stall=stimulus["stall_out"], after_valid=stimulus["ready_after_valid"], rng=rng)
+            for name in job["outputs"]
+        ]
+        self._monitors = [Monitor(dut, name) for name in job["outputs"]]
         self.cycle = 0
         self.paths: set[str] = set()
 
@@ -67,14 +79,15 @@ class _Player:
         await self._reset()
         moved = 0
         inputs, outputs = self._stimulus["inputs"], self._stimulus["outputs"]
-        while len(self.sink.beats) < outputs:
+        while any(len(sink.beats) < count for sink, count in zip(self.sinks, outputs, strict=True)):
             if await self._step():
                 moved = self.cycle
             if self.cycle - moved > self._job["idle_cycles"]:
                 msg = (
                     f"stuck: no transfer at either end for {self._job['idle_cycles']} cycles; "
-                    f"{len(self.source.accepted)} of {inputs} beats went in and "
-                    f"{len(self.sink.beats)} of {outputs} came out in {self.cycle} cycles"
+                    f"{sum(len(s.accepted) for s in self.sources)} of {sum(inputs)} beats went in and "
+                    f"{sum(len(s.beats) for s in self.sinks)} of {sum(outputs)} came out "
+                    f"in {self.cycle} cycles"
                 )
                 raise ContractError(msg)
         for _ in range(self._job["drain_cycles"]):
@@ -82,8 +95,10 @@ class _Player:
 
     async def _reset(self) -> None:
         dut = self._dut
-        dut.i__valid.value = 0
-        dut.o__ready.value = 0
+        for name in self._job["inputs"]:
+            getattr(dut, f"{name}__valid").value = 0
+        for name in self._job["outputs"]:
+            getattr(dut, f"{name}__ready").value = 0
         if self._job["reset"]:
             dut.rst.value = 1
         for _ in range(_RESET_CYCLES):
@@ -94,17 +109,17 @@ class _Player:
 
     async def _step(self) -> bool:
         """One clock cycle; whether a beat went in or out."""
-        self.source.drive()
-        self.sink.drive()
+        for agent in (*self.sources, *self.sinks):
+            agent.drive()
         await Timer(1)
-        self._monitor.sample(self.cycle, ready=self.sink.ready)
-        taken = self.source.sample(self.cycle)
-        given = self.sink.sample(self.cycle)
+        for monitor, sink in zip(self._monitors, self.sinks, strict=True):
+            monitor.sample(self.cycle, ready=sink.ready)
+        moved = [agent.sample(self.cycle) for agent in (*self.sources, *self.sinks)]
         if self._rng.randrange(_PROBE) == 0:
             await self._probe()
         await self._edge()
         self.cycle += 1
-        return taken or given
+        return any(moved)
 
     async def _edge(self) -> None:
         if self._job["clock"]:
@@ -113,12 +128,20 @@ class _Player:
             self._dut.clk.value = 0
 
     async def _probe(self) -> None:
-        """Turn o.ready over between two edges: what follows at once hangs on it combinationally."""
+        """Turn a ready over between two edges: what follows at once hangs on it combinationally."""
         dut = self._dut
-        watched = {"i.ready": dut.i__ready, "o.valid": dut.o__valid, "o.payload": dut.o__payload}
+        outputs = list(self._job["outputs"])
+        watched = {f"{name}.ready": getattr(dut, f"{name}__ready") for name in self._job["inputs"]}
+        watched |= {
+            f"{name}.{member}": getattr(dut, f"{name}__{member}")
+            for name in outputs
+            for member in ("valid", "payload")
+        }
         before = {name: int(handle.value) for name, handle in watched.items()}
-        dut.o__ready.value = int(not self.sink.ready)
+        turned = self._rng.randrange(len(outputs)) if len(outputs) > 1 else 0
+        ready = getattr(dut, f"{outputs[turned]}__ready")
+        ready.value = int(not self.sinks[turned].ready)
         await Timer(1)
         self.paths |= {name for name, handle in watched.items() if int(handle.value) != before[name]}
-        dut.o__ready.value = int(self.sink.ready)
+        ready.value = int(self.sinks[turned].ready)
         await Timer(1)

@@ -16,7 +16,7 @@ from pulsefold.sim.bench.check import check_ii, check_latency, check_paths, chec
 from pulsefold.sim.bench.launch import compile_bench, launch_bench
 from pulsefold.sim.bench.stimulus import Stimulus, UnitRun
 from pulsefold.sim.cosim.compile import design_from_rtlil
-from pulsefold.sim.cosim.packing import check_beats, pack, unpack
+from pulsefold.sim.cosim.packing import check_beats, pack, streams_of, unpack
 from pulsefold.sim.cosim.ports import Ports
 from pulsefold.sim.cosim.verilog import to_rtlil, top_inputs
 
@@ -25,8 +25,8 @@ __all__ = ["Stimulus", "UnitRun", "run_unit", "run_unit_many"]
 
 def run_unit(
     component: wiring.Component,
-    beats_in: np.ndarray,
-    beats_out: np.ndarray,
+    beats_in: np.ndarray | Sequence[np.ndarray],
+    beats_out: np.ndarray | Sequence[np.ndarray],
     *,
     stall_in: float = 0.0,
     stall_out: float = 0.0,
@@ -96,7 +96,7 @@ def run_unit_many(
     Parameters
     ----------
     component
-        With streams `i` and `o`.
+        With streams `i` and `o`, or `i0`, `i1` and so on.
     stimuli
         What to drive and what must come.
     allow_paths
@@ -121,44 +121,52 @@ def run_unit_many(
     """
     text = to_rtlil(component)
     ports = Ports.of(component, top_inputs(text))
-    expected = [check_beats(stimulus.expected, ports.output) for stimulus in stimuli]
+    given = [streams_of(stimulus.beats, ports.inputs) for stimulus in stimuli]
+    expected = [
+        [check_beats(b, port) for b, port in zip(wanted, ports.outputs, strict=True)]
+        for wanted in (streams_of(stimulus.expected, ports.outputs) for stimulus in stimuli)
+    ]
     root = (user_cache_dir() / "cosim") if build_dir is None else build_dir.resolve()
     cache = BuildCache(root=root)
     design = design_from_rtlil(text, cache)
     simulator = compile_bench(design, cache)
     job = {
-        "in_bits": ports.input.bits,
-        "out_words": ports.output.words,
+        "inputs": {port.name: port.bits for port in ports.inputs},
+        "outputs": {port.name: port.words for port in ports.outputs},
         "clock": ports.clock,
         "reset": ports.reset,
         "idle_cycles": idle_cycles,
         "drain_cycles": drain_cycles,
         "stimuli": [
             {
-                "inputs": len(stimulus.beats),
-                "outputs": len(stimulus.expected),
+                "inputs": [len(b) for b in beats],
+                "outputs": [len(b) for b in wanted],
                 "stall_in": stimulus.stall_in,
                 "stall_out": stimulus.stall_out,
                 "ready_after_valid": stimulus.ready_after_valid,
                 "seed": stimulus.seed,
             }
-            for stimulus in stimuli
+            for stimulus, beats, wanted in zip(stimuli, given, expected, strict=True)
         ],
     }
     runs = []
     with tempfile.TemporaryDirectory(prefix="pulsefold-") as name:
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps(job), encoding="utf-8")
-        packed = {f"beats{k}": pack(s.beats, ports.input) for k, s in enumerate(stimuli)}
+        packed = {
+            f"{port.name}_{k}": pack(b, port)
+            for k, beats in enumerate(given)
+            for b, port in zip(beats, ports.inputs, strict=True)
+        }
         np.savez(folder / "in.npz", allow_pickle=False, **packed)
         launch_bench(simulator, design, folder)
         results = json.loads((folder / "result.json").read_text(encoding="utf-8"))
         with np.load(folder / "out.npz", allow_pickle=False) as arrays:
             for k, (stimulus, result) in enumerate(zip(stimuli, results, strict=True)):
                 run = UnitRun(
-                    beats=unpack(arrays[f"beats{k}"], ports.output),
-                    accepted=arrays[f"accepted{k}"],
-                    produced=arrays[f"produced{k}"],
+                    all_beats=tuple(unpack(arrays[f"beats_{p.name}_{k}"], p) for p in ports.outputs),
+                    all_accepted=tuple(arrays[f"cycles_{p.name}_{k}"] for p in ports.inputs),
+                    all_produced=tuple(arrays[f"cycles_{p.name}_{k}"] for p in ports.outputs),
                     cycles=result["cycles"],
                 )
                 where = f"{type(component).__name__}, stimulus {k} ({stimulus})"

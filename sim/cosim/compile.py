@@ -123,7 +123,7 @@ def compile_simulator(
     """
     verilator, compiler, make = _verilator(), find_tool("g++"), find_tool("make")
     tools = (verilator.identity, compiler.identity)
-    key = content_key(["cosim simulator 1", design.key, design.top, main, config, *tools, *options])
+    key = content_key(["cosim simulator 2", design.key, design.top, main, config, *tools, *options])
     # The runtime depends on the options alone, and is most of the work for a small design.
     runtime_key = content_key(["cosim runtime 1", *tools, *options])
 

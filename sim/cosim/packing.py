@@ -2,15 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pulsefold.errors import InputArrayError
 from pulsefold.sim.cosim.ports import StreamPort
 
-__all__ = ["check_beats", "pack", "unpack"]
+__all__ = ["check_beats", "pack", "streams_of", "unpack"]
 
 #: Lanes handled at a time, so that the unpacked bits stay within a few megabytes.
 _CHUNK = 1 << 16
+
+
+def streams_of(
+    beats: np.ndarray | Sequence[np.ndarray], ports: Sequence[StreamPort]
+) -> tuple[np.ndarray, ...]:
+    """Beats an array a port; a single array is those of the only port.
+
+    Raises
+    ------
+    InputArrayError
+        If there are not as many as ports.
+    """
+    arrays = (beats,) if isinstance(beats, np.ndarray) else tuple(beats)
+    if len(arrays) != len(ports):
+        names = ", ".join(port.name for port in ports)
+        raise InputArrayError(f"{len(arrays)} arrays of beats were given for the streams {names}")
+    return arrays
 
 
 def check_beats(beats: np.ndarray, port: StreamPort) -> np.ndarray:

@@ -79,22 +79,28 @@ class StreamPort:
         return f"{self.prefix}ready"
 
 
+def stream_names(ports: Iterable[str], letter: str) -> list[str]:
+    """The numbered streams of a letter, in order; the letter alone where there are none."""
+    found = {int(match[1]) for port in ports if (match := re.fullmatch(rf"{letter}(\d+)__valid", port))}
+    return [f"{letter}{k}" for k in sorted(found)] or [letter]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
     """The ports of a design that a simulation needs to know.
 
     Parameters
     ----------
-    input, output
-        Streams ``i`` and ``o``.
+    inputs, outputs
+        Streams ``i`` and ``o``; where there are several, ``i0``, ``i1`` and so on.
     taps
         Observation streams: outputs ``tap_<name>`` with payload, valid and ready.
     clock, reset
         Whether there is a port ``clk``, a port ``rst``.
     """
 
-    input: StreamPort
-    output: StreamPort
+    inputs: tuple[StreamPort, ...]
+    outputs: tuple[StreamPort, ...]
     taps: tuple[StreamPort, ...] = ()
     clock: bool = True
     reset: bool = True
@@ -106,14 +112,14 @@ class Ports:
         Parameters
         ----------
         component
-            With streams `i` and `o`.
+            With streams `i` or `i0`, `i1`, ..., and `o` or `o0`, `o1`, ...
         inputs
             Names of the Verilog inputs of the converted component; of interest are ``clk`` and ``rst``.
 
         Raises
         ------
         ValueError
-            If `i` or `o` is not a stream, or if there are inputs that nothing would drive.
+            If there are no such streams, or if there are inputs that nothing would drive.
         """
         shapes: dict[str, Any] = {}
         given = set(inputs)
@@ -122,11 +128,15 @@ class Ports:
             shapes[name] = member.shape
             if member.flow == wiring.In:
                 given.add(name)
-        undriven = given - {"clk", "rst", "i__payload", "i__valid", "o__ready"}
+        ins, outs = (stream_names(shapes, letter) for letter in "io")
+        driven = {f"{s}__{member}" for s in ins for member in ("payload", "valid")}
+        undriven = given - {"clk", "rst"} - driven - {f"{s}__ready" for s in outs}
         if undriven:
             msg = f"input ports {sorted(undriven)!r} have nothing to drive them in a simulation"
             raise ValueError(msg)
-        if missing := {f"{s}__{m}" for s in "io" for m in ("payload", "valid", "ready")} - set(shapes):
+        if missing := {f"{s}__{m}" for s in (*ins, *outs) for m in ("payload", "valid", "ready")} - set(
+            shapes
+        ):
             msg = f"a component to simulate must have streams i and o; missing: {sorted(missing)!r}"
             raise ValueError(msg)
         taps = [
@@ -139,8 +149,8 @@ class Ports:
                 msg = f"tap {tap.name!r} must have payload, valid and ready"
                 raise ValueError(msg)
         return cls(
-            input=StreamPort.of("i", "i__", shapes["i__payload"]),
-            output=StreamPort.of("o", "o__", shapes["o__payload"]),
+            inputs=tuple(StreamPort.of(s, f"{s}__", shapes[f"{s}__payload"]) for s in ins),
+            outputs=tuple(StreamPort.of(s, f"{s}__", shapes[f"{s}__payload"]) for s in outs),
             taps=tuple(taps),
             clock="clk" in given,
             reset="rst" in given,

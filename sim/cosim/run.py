@@ -26,8 +26,8 @@ _FOREVER = 2**64 - 1
 class Stimulus:
     """What a run is asked to do; the parameters of :meth:`~pulsefold.sim.cosim.simulator.Simulator.run`."""
 
-    beats: np.ndarray
-    outputs: int
+    beats: tuple[np.ndarray, ...]
+    outputs: tuple[int, ...]
     stall_in: float = 0.0
     stall_out: float = 0.0
     seed: int = 0
@@ -43,8 +43,9 @@ class Stimulus:
                 msg = f"{name} must be at least 0 and less than 1, not {getattr(self, name)!r}"
                 raise ValueError(msg)
         for name in ("outputs", "seed", "idle_cycles"):
-            if getattr(self, name) < 0:
-                msg = f"{name} must not be negative, but is {getattr(self, name)!r}"
+            value = getattr(self, name)
+            if np.min(value) < 0:
+                msg = f"{name} must not be negative, but is {value!r}"
                 raise ValueError(msg)
 
 
@@ -54,12 +55,13 @@ class SimRun:
 
     Parameters
     ----------
-    beats
-        Bit patterns, uint64 [outputs, lanes].
-    accepted
-        Cycle in which each input beat was taken, uint64; as many as were taken before the last output.
-    produced
-        Cycle in which each output beat was handed over, uint64 [outputs].
+    all_beats
+        For each output stream, bit patterns, uint64 [outputs, lanes].
+    all_accepted
+        For each input stream, the cycle in which each beat was taken, uint64; as many as were taken before
+        the last output.
+    all_produced
+        For each output stream, the cycle in which each beat was handed over, uint64 [outputs].
     cycles
         Cycles simulated.
     seconds
@@ -68,12 +70,27 @@ class SimRun:
         For each tap by name, where recorded: beats uint64 [m, lanes] and their cycles uint64 [m].
     """
 
-    beats: np.ndarray
-    accepted: np.ndarray
-    produced: np.ndarray
+    all_beats: tuple[np.ndarray, ...]
+    all_accepted: tuple[np.ndarray, ...]
+    all_produced: tuple[np.ndarray, ...]
     cycles: int
     seconds: float
     taps: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def beats(self) -> np.ndarray:
+        """Bit patterns of the first output."""
+        return self.all_beats[0]
+
+    @property
+    def accepted(self) -> np.ndarray:
+        """Cycles of the first input."""
+        return self.all_accepted[0]
+
+    @property
+    def produced(self) -> np.ndarray:
+        """Cycles of the first output."""
+        return self.all_produced[0]
 
 
 def execute(
@@ -84,7 +101,8 @@ def execute(
         raise InputArrayError("the design has no taps", todo="simulate the variant with taps")
     with tempfile.TemporaryDirectory(prefix="pulsefold-") as name:
         folder = Path(name)
-        pack(stimulus.beats, ports.input).tofile(folder / "in.beats")
+        for beats, port in zip(stimulus.beats, ports.inputs, strict=True):
+            pack(beats, port).tofile(folder / f"{port.name}.beats")
         waves = None if stimulus.waves is None else stimulus.waves.resolve()
         # Waves of a failed run are the ones wanted, so they are renamed whatever happened.
         partial = None if waves is None else waves.with_name(f".partial-{folder.name}{waves.suffix}")
@@ -92,7 +110,8 @@ def execute(
             raise OutputError("the folder for the waves does not exist", where=str(waves.parent))
         try:
             arguments = _arguments(folder, partial, stimulus)
-            code, done = _launch([str(executable), *arguments], design, folder, stimulus.outputs, progress)
+            total = sum(stimulus.outputs)
+            code, done = _launch([str(executable), *arguments], design, folder, total, progress)
         finally:
             if waves is not None and partial is not None and partial.exists():
                 partial.replace(waves)
@@ -100,9 +119,9 @@ def execute(
         if code in (_IDLE, _TOO_LONG):
             raise _failure(code, cycles, sent, received, stimulus)
         return SimRun(
-            beats=_beats(folder / "out.beats", ports.output),
-            accepted=np.fromfile(folder / "accepted.cycles", "<u8"),
-            produced=np.fromfile(folder / "produced.cycles", "<u8"),
+            all_beats=tuple(_beats(folder / f"{port.name}.beats", port) for port in ports.outputs),
+            all_accepted=tuple(_cycles(folder / f"{port.name}.cycles") for port in ports.inputs),
+            all_produced=tuple(_cycles(folder / f"{port.name}.cycles") for port in ports.outputs),
             cycles=cycles,
             seconds=float(done[3]),
             taps=_taps(folder, ports) if stimulus.taps else MappingProxyType({}),
@@ -112,8 +131,6 @@ def execute(
 def _arguments(folder: Path, waves: Path | None, stimulus: Stimulus) -> list[str]:
     first, last = stimulus.wave_window or (0, _FOREVER)
     numbers = [
-        len(stimulus.beats),
-        stimulus.outputs,
         int(stimulus.stall_in * 2**64),
         int(stimulus.stall_out * 2**64),
         stimulus.seed % 2**64,
@@ -121,7 +138,8 @@ def _arguments(folder: Path, waves: Path | None, stimulus: Stimulus) -> list[str
         stimulus.idle_cycles,
         int(stimulus.taps),
     ]
-    return [str(folder), *map(str, numbers), str(waves or ""), str(first), str(last)]
+    counts = [*map(len, stimulus.beats), *stimulus.outputs]
+    return [str(folder), *map(str, numbers), str(waves or ""), str(first), str(last), *map(str, counts)]
 
 
 def _launch(
@@ -160,7 +178,8 @@ def _launch(
 
 def _failure(code: int, cycles: int, sent: int, received: int, stimulus: Stimulus) -> VerificationError:
     counts = (
-        f"{sent} of {len(stimulus.beats)} beats went in and {received} of {stimulus.outputs} came out "
+        f"{sent} of {sum(map(len, stimulus.beats))} beats went in and "
+        f"{received} of {sum(stimulus.outputs)} came out "
         f"in {cycles} cycles (stall_in={stimulus.stall_in}, stall_out={stimulus.stall_out}, "
         f"seed={stimulus.seed})"
     )
@@ -179,9 +198,13 @@ def _beats(path: Path, port: StreamPort) -> np.ndarray:
     return unpack(np.fromfile(path, "<u4").reshape(-1, port.words), port)
 
 
+def _cycles(path: Path) -> np.ndarray:
+    return np.fromfile(path, "<u8")
+
+
 def _taps(folder: Path, ports: Ports) -> Mapping[str, tuple[np.ndarray, np.ndarray]]:
     recorded = {
-        tap.name: (_beats(folder / f"tap{k}.beats", tap), np.fromfile(folder / f"tap{k}.cycles", "<u8"))
-        for k, tap in enumerate(ports.taps)
+        tap.name: (_beats(folder / f"tap_{tap.name}.beats", tap), _cycles(folder / f"tap_{tap.name}.cycles"))
+        for tap in ports.taps
     }
     return MappingProxyType(recorded)

@@ -21,6 +21,7 @@ from pulsefold.sim.cosim.compile import (
     design_from_rtlil,
 )
 from pulsefold.sim.cosim.headers import has_headers
+from pulsefold.sim.cosim.packing import streams_of
 from pulsefold.sim.cosim.ports import Ports
 from pulsefold.sim.cosim.run import SimRun, Stimulus, execute
 from pulsefold.sim.cosim.verilog import to_rtlil, top_inputs
@@ -74,7 +75,7 @@ class Simulator:
         Parameters
         ----------
         component
-            With streams `i` and `o`, and perhaps taps: see :class:`~pulsefold.sim.cosim.ports.Ports`.
+            With streams in and out, and perhaps taps: see :class:`~pulsefold.sim.cosim.ports.Ports`.
         waves
             Compile the simulator that writes VCD waves rather than the fast one. Either is also compiled
             when first asked for, so this only chooses when.
@@ -169,9 +170,9 @@ class Simulator:
 
     def run(
         self,
-        beats: np.ndarray,
+        beats: np.ndarray | Sequence[np.ndarray],
         *,
-        outputs: int,
+        outputs: int | Sequence[int],
         stall_in: float = 0.0,
         stall_out: float = 0.0,
         seed: int = 0,
@@ -189,9 +190,9 @@ class Simulator:
         Parameters
         ----------
         beats
-            Bit patterns, unsigned integers [n, lanes].
+            Bit patterns, unsigned integers [n, lanes]; an array an input stream where there are several.
         outputs
-            Beats to wait for.
+            Beats to wait for, at each output stream. A stream that has given its number is not ready again.
         stall_in, stall_out
             Probabilities, at least 0 and less than 1.
         seed
@@ -215,8 +216,8 @@ class Simulator:
             If `beats` do not fit the port.
         """
         stimulus = Stimulus(
-            beats=beats,
-            outputs=outputs,
+            beats=streams_of(beats, self.ports.inputs),
+            outputs=(outputs,) if isinstance(outputs, int) else tuple(outputs),
             stall_in=stall_in,
             stall_out=stall_out,
             seed=seed,

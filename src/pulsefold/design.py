@@ -100,9 +100,9 @@ def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
                 "layer": owner,
                 "cycles": unit.cycles,
                 "latency_cycles": unit.latency_cycles,
-                "input": f"{unit.input.lanes} x {unit.input.type}",
-                "output": f"{unit.output.lanes} x {unit.output.type}",
-                "buffer_depth": unit.buffer_depth,
+                "input": f"{unit.inputs[0].lanes} x {unit.inputs[0].type}",
+                "output": f"{unit.outputs[0].lanes} x {unit.outputs[0].type}",
+                "buffer_depth": max(unit.buffer_depths),
                 **{f"{k}_estimated": round(v) for k, v in asdict(unit.cost(family)).items()},
             }
         )

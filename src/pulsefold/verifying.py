@@ -168,7 +168,7 @@ def unit_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool,
     beats = beats_of(q, plan.input)
     for number, unit in enumerate(plan.units):
         say(f"rung 3: unit {number + 1} of {len(plan.units)}, {unit.name} ({unit.kind})")
-        want = expected_beats(unit, beats)
+        (want,) = expected_beats(unit, beats)
         stimuli = [Stimulus(beats=beats, expected=want, stall_in=p, stall_out=p, seed=seed) for p in _STALLS]
         patience = 10 * unit.latency_cycles + 10_000
         try:
@@ -229,8 +229,8 @@ def locate(design: Design, q: np.ndarray, stalls: float, seed: int, say: Say) ->
                     unit=unit.name,
                     tensor=name,
                     values=tensors[name],
-                    lanes=unit.output.lanes,
-                    type=unit.output.type,
+                    lanes=unit.outputs[0].lanes,
+                    type=unit.outputs[0].type,
                 )
             )
     found = first_mismatch(watched, run.taps)

@@ -54,7 +54,7 @@ def test_streams_of_neighbours_agree(graph):
     for fps in (None, 100_000, 1000):
         plan = make_plan(graph, target(), fps=fps)
         for a, b in zip(plan.units, plan.units[1:], strict=False):
-            assert a.output == b.input, (a.name, b.name)
+            assert a.outputs == b.inputs, (a.name, b.name)
 
 
 def test_rate_is_reached_with_no_more_than_needed(graph):

@@ -7,12 +7,20 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pulsefold.compiler.plan.units import Unit
+from pulsefold.compiler.plan.units import Stream, Unit
 from pulsefold.hdl.units import circuit_for
 from pulsefold.sim.bench.expected import expected_beats
 from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 
 FRAMES = 3
+
+
+def values(rng: np.random.Generator, stream: Stream) -> np.ndarray:
+    """Random integers of some frames of a stream."""
+    size, kind = (FRAMES * stream.beats, stream.lanes), stream.type
+    return (
+        rng.choice([-1, 1], size) if kind.is_bipolar else rng.integers(kind.minimum, kind.maximum + 1, size)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -21,26 +29,25 @@ def check_unit() -> Callable[[Unit, int], None]:
 
     def check(unit: Unit, seed: int) -> None:
         rng = np.random.default_rng(seed)
-        kind = unit.input.type
-        low, high = kind.minimum, kind.maximum
-        if kind.is_bipolar:
-            values = rng.choice([-1, 1], (FRAMES * unit.input.beats, unit.input.lanes))
-        else:
-            values = rng.integers(low, high + 1, (FRAMES * unit.input.beats, unit.input.lanes))
-        beats = kind.encode(values)
-        want = expected_beats(unit, beats)
+        beats = [stream.type.encode(values(rng, stream)) for stream in unit.inputs]
+        want = expected_beats(unit, *beats)
         rates = [(0.0, 0.0), (0.3, 0.3), (0.0, 0.7), (0.7, 0.0)]
         stimuli = [
             Stimulus(beats=beats, expected=want, stall_in=i, stall_out=o, seed=seed + k)
             for k, (i, o) in enumerate(rates)
         ]
         free, *_ = run_unit_many(circuit_for(unit), stimuli)
-        taken = np.asarray(free.accepted, np.int64)
-        given = np.asarray(free.produced, np.int64) - taken[0]
-        promised = unit.schedule(np.arange(unit.input.beats))
-        np.testing.assert_array_equal(given[: unit.output.beats], promised)
+        start = min(int(taken[0]) for taken in free.all_accepted)
+        promised = unit.schedule(*(np.arange(len(b)) for b in beats))
         assert promised[0] == unit.latency_cycles
-        ends = given[unit.output.beats - 1 :: unit.output.beats]
-        np.testing.assert_array_equal(np.diff(ends), unit.cycles)
+        for stream, produced in zip(unit.outputs, free.all_produced, strict=True):
+            given = np.asarray(produced, np.int64) - start
+            np.testing.assert_array_equal(given, promised)
+            ends = given[stream.beats - 1 :: stream.beats]
+            np.testing.assert_array_equal(np.diff(ends), unit.cycles)
+        if len(unit.inputs) > 1:
+            promises = unit.takes(*(np.arange(len(b)) for b in beats))
+            for taken, promised in zip(free.all_accepted, promises, strict=True):
+                np.testing.assert_array_equal(np.asarray(taken, np.int64) - start, promised)
 
     return check

@@ -145,7 +145,7 @@ def test_units_in_a_row_are_the_network(plan: Plan, seed: int) -> None:
     x = frames(plan, seed, 2)
     values = x.reshape(-1, plan.input.lanes)
     for unit in plan.units:
-        assert unit.input.type.contains(values)
+        assert unit.inputs[0].type.contains(values)
         values = expected_values(unit, values)
     want = golden(plan.graph, x)
     np.testing.assert_array_equal(values.reshape(want.shape), want)

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import ElementType
-from pulsefold.compiler.plan.units import Convert, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Window
+from pulsefold.compiler.plan.units import Convert, Fork, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Window
 from pulsefold.errors import FoldingError
 
 INT = ElementType.integer
@@ -147,6 +147,18 @@ def test_convert(check_unit, unit, seed):
 @given(windows(), seeds)
 def test_window(check_unit, unit, seed):
     check_unit(unit, seed)
+
+
+@few(3)
+@given(
+    narrow_types,
+    st.integers(1, 4),
+    st.integers(1, 9),
+    st.lists(st.integers(2, 9), min_size=2, max_size=4),
+    seeds,
+)
+def test_fork(check_unit, kind, lanes, beats, depths, seed):
+    check_unit(Fork(name="fork", type=kind, lanes=lanes, beats=beats, buffer_depths=tuple(depths)), seed)
 
 
 @few(3)

@@ -1,10 +1,22 @@
 """Parameter objects of the stream units: one a file, under the stem of the circuit that is built from it."""
 
-from pulsefold.compiler.plan.units.base import Stream, Unit
+from pulsefold.compiler.plan.units.base import Join, Stream, Unit
 from pulsefold.compiler.plan.units.convert import Convert
+from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
 from pulsefold.compiler.plan.units.threshold import Steps, ThresholdUnit
 from pulsefold.compiler.plan.units.window import Window
 
-__all__ = ["Convert", "MatVec", "MaxPoolUnit", "Steps", "Stream", "ThresholdUnit", "Unit", "Window"]
+__all__ = [
+    "Convert",
+    "Fork",
+    "Join",
+    "MatVec",
+    "MaxPoolUnit",
+    "Steps",
+    "Stream",
+    "ThresholdUnit",
+    "Unit",
+    "Window",
+]

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 
-__all__ = ["BUFFER_LATENCY", "Stream", "Unit", "accept_times", "bits_for", "ceil_div"]
+__all__ = [
+    "BUFFER_LATENCY",
+    "Join",
+    "OneInput",
+    "OneOutput",
+    "Stream",
+    "Unit",
+    "accept_times",
+    "bits_for",
+    "ceil_div",
+]
 
 #: Cycles from a beat entering a stream buffer to its first offer at the other side.
 BUFFER_LATENCY = 2
@@ -51,7 +61,11 @@ class Stream:
 
 
 class Unit(Protocol):
-    """A stream unit as data: the circuit, its cost and its timing come from this one object."""
+    """A stream unit as data: the circuit, its cost and its timing come from this one object.
+
+    Its circuit has a port for every input and every output stream: `i` where there is one input, else `i0`,
+    `i1` and so on; `o` and `o0`, `o1` likewise. Each output ends in a stream buffer of its own.
+    """
 
     @property
     def name(self) -> str:
@@ -64,23 +78,27 @@ class Unit(Protocol):
         ...
 
     @property
-    def buffer_depth(self) -> int:
-        """Entries of the output buffer."""
+    def buffer_depths(self) -> tuple[int, ...]:
+        """Entries of the buffer of each output."""
+        ...
+
+    def with_depths(self, depths: tuple[int, ...]) -> Unit:
+        """The same unit with other output buffers."""
         ...
 
     @property
-    def input(self) -> Stream:
-        """Beats in."""
+    def inputs(self) -> tuple[Stream, ...]:
+        """Beats in, an entry a port."""
         ...
 
     @property
-    def output(self) -> Stream:
-        """Beats out."""
+    def outputs(self) -> tuple[Stream, ...]:
+        """Beats out, an entry a port."""
         ...
 
     @property
     def cycles(self) -> int:
-        """Initiation interval of a frame in clock cycles, with both neighbours always ready."""
+        """Initiation interval of a frame in clock cycles, with all neighbours always ready."""
         ...
 
     @property
@@ -88,20 +106,74 @@ class Unit(Protocol):
         """Cycles from the first beat accepted to the first beat offered, inputs coming every cycle."""
         ...
 
-    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
-        """Cycle at which each output beat of a first frame is offered.
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Cycle at which each beat is offered, the same at every output.
 
         Parameters
         ----------
         arrivals
-            [input.beats] cycles from which each input beat waits, not decreasing. The unit is idle
-            before and its output never stalls.
+            For each input, [frames * beats] cycles from which each beat waits, not decreasing; the same
+            number of frames at each. The unit is idle before and its outputs never stall.
         """
         ...
 
     def cost(self, family: str) -> Resources:
         """Estimated resources on a device family (``ecp5``, ``ice40``, ``gowin``)."""
         ...
+
+
+class Join(Unit, Protocol):
+    """A unit with several inputs."""
+
+    def takes(self, *arrivals: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Cycle at which each beat of each input is taken, for the `arrivals` of :meth:`Unit.schedule`."""
+        ...
+
+
+class OneInput:
+    """What follows from a unit having one input stream, `input`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def input(self) -> Stream:
+            """Beats in."""
+            ...
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        """Beats in."""
+        return (self.input,)
+
+
+class OneOutput:
+    """What follows from a unit having one output stream, `output`, and `buffer_depth`."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        buffer_depth: int
+
+        @property
+        def output(self) -> Stream:
+            """Beats out."""
+            ...
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        """Beats out."""
+        return (self.output,)
+
+    @property
+    def buffer_depths(self) -> tuple[int, ...]:
+        """Entries of the output buffer."""
+        return (self.buffer_depth,)
+
+    def with_depths(self, depths: tuple[int, ...]) -> Self:
+        """The same unit with another output buffer."""
+        return replace(self, buffer_depth=depths[0])  # type: ignore[type-var]
 
 
 def accept_times(arrivals: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, accept_times
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.errors import FoldingError
 
@@ -16,7 +16,7 @@ __all__ = ["Convert"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Convert:
+class Convert(OneInput, OneOutput):
     """Changes the lanes of a stream by a whole factor, up or down.
 
     Parameters
@@ -81,13 +81,14 @@ class Convert:
         """`ratio` - 1 beats to collect when widening, one register when narrowing, and the buffer."""
         return (self.ratio - 1 if self.up else 1) + BUFFER_LATENCY
 
-    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        (waits,) = arrivals
         if self.up:
-            return accept_times(arrivals)[self.ratio - 1 :: self.ratio] + BUFFER_LATENCY
+            return accept_times(waits)[self.ratio - 1 :: self.ratio] + BUFFER_LATENCY
         # A word is taken in the cycle that sends the last slice of the one before.
-        step = np.arange(len(arrivals)) * self.ratio
-        taken = np.maximum.accumulate(arrivals - step) + step
+        step = np.arange(len(waits)) * self.ratio
+        taken = np.maximum.accumulate(waits - step) + step
         return (taken[:, None] + 1 + np.arange(self.ratio)).ravel() + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:

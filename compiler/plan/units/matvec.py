@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, ceil_div
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
@@ -22,7 +22,7 @@ def default_hop(pe: int) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class MatVec:
+class MatVec(OneInput, OneOutput):
     """A folded matrix-vector product, and the step functions of its rows.
 
     acc[o] = sum over i of weights[o, i] * x[i]; y = steps(acc) where there are steps, else acc.
@@ -244,13 +244,14 @@ class MatVec:
         """Beats of the first fold and its way through the pipeline."""
         return self.column_folds - 1 + self.fold_latency
 
-    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        (waits,) = arrivals
         n, replay = self.column_folds, (self.row_folds - 1) * self.column_folds
         # Position of every beat if nothing waited; the rest is a running maximum.
-        ideal = (np.arange(self.vectors)[:, None] * (n + replay) + np.arange(n)).ravel()
-        taken = np.maximum.accumulate(arrivals - ideal) + ideal
-        last = taken.reshape(self.vectors, n)[:, -1]
+        ideal = (np.arange(len(waits) // n)[:, None] * (n + replay) + np.arange(n)).ravel()
+        taken = np.maximum.accumulate(waits - ideal) + ideal
+        last = taken.reshape(-1, n)[:, -1]
         folds = np.arange(self.row_folds) * n
         return (last[:, None] + folds).ravel() + self.fold_latency
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, accept_times
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost
 
 __all__ = ["MaxPoolUnit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaxPoolUnit:
+class MaxPoolUnit(OneInput, OneOutput):
     """Lane by lane maximum of every `taps` consecutive beats, as a Window with outer channels sends them.
 
     y[lane] = max over taps of x[tap, lane].
@@ -68,9 +68,9 @@ class MaxPoolUnit:
         """The taps of the first maximum, its register and the buffer."""
         return self.taps - 1 + 1 + BUFFER_LATENCY
 
-    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals)[self.taps - 1 :: self.taps] + 1 + BUFFER_LATENCY
+        return accept_times(arrivals[0])[self.taps - 1 :: self.taps] + 1 + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:
         """A comparator and a multiplexer a lane (an OR where bipolar), and the buffer."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, accept_times
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.errors import FoldingError
 
@@ -104,7 +104,7 @@ def threshold_style(depth: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ThresholdUnit:
+class ThresholdUnit(OneInput, OneOutput):
     """A stream of elements through their channels' step functions.
 
     Parameters
@@ -168,9 +168,9 @@ class ThresholdUnit:
         """Input register, search, buffer."""
         return 1 + self.steps.latency + BUFFER_LATENCY
 
-    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals) + self.latency_cycles
+        return accept_times(arrivals[0]) + self.latency_cycles
 
     def cost(self, family: str) -> Resources:
         """The search, and the buffer."""

@@ -8,7 +8,14 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Stream, accept_times, bits_for
+from pulsefold.compiler.plan.units.base import (
+    BUFFER_LATENCY,
+    OneInput,
+    OneOutput,
+    Stream,
+    accept_times,
+    bits_for,
+)
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.errors import FoldingError
 
@@ -16,7 +23,7 @@ __all__ = ["Window"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class Window(OneInput, OneOutput):
     """Line buffer of whole rows that is read window by window.
 
     Beat order out: output row, output column, then (kernel row, kernel column, channel fold), or with
@@ -168,19 +175,20 @@ class Window:
         """Rows of the first window, then counting, pipeline and buffer."""
         return self.row_program[0][0] * self.row_beats + self.PIPELINE + BUFFER_LATENCY
 
-    def schedule(self, arrivals: np.ndarray) -> np.ndarray:
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        taken = np.empty(len(arrivals), np.int64)
+        (waits,) = arrivals
+        taken = np.empty(len(waits), np.int64)
         per_row = self.output_shape[1] * self.taps * self.folds
         starts: list[int] = []
         program = self.row_program
         freed = [0] * self.rows  # cycle from which each of the next rows may be written
         written, base, clock = 0, 0, 0
         row_end: list[int] = []
-        for need, release in program:
+        for need, release in program * (len(waits) // self.input.beats):
             while written < base + need:
                 begin, end = written * self.row_beats, (written + 1) * self.row_beats
-                ready = np.maximum(arrivals[begin:end], freed[written])
+                ready = np.maximum(waits[begin:end], freed[written])
                 if begin:
                     ready[0] = max(int(ready[0]), int(taken[begin - 1]) + 1)
                 taken[begin:end] = accept_times(ready)

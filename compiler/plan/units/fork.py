@@ -1,0 +1,80 @@
+"""Fork: one stream to several readers, each with a buffer of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, Stream, accept_times
+from pulsefold.compiler.plan.units.memory import buffer_cost
+
+__all__ = ["Fork"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork(OneInput):
+    """Every beat to every output.
+
+    A beat is taken when all output buffers have a place for it: readers may run apart by as many beats
+    as the buffers are deep: a branch that skips a long one has the depth that the long one needs.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    type
+        Element type.
+    lanes
+        Elements a beat.
+    beats
+        Beats a frame.
+    buffer_depths
+        Entries of the buffer of each output; as many outputs.
+    """
+
+    name: str
+    type: ElementType
+    lanes: int
+    beats: int
+    buffer_depths: tuple[int, ...]
+
+    @property
+    def kind(self) -> str:
+        """Stem of the circuit."""
+        return "fork"
+
+    @property
+    def input(self) -> Stream:
+        """Beats in."""
+        return Stream(type=self.type, lanes=self.lanes, beats=self.beats)
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        """The same, once a reader."""
+        return (self.input,) * len(self.buffer_depths)
+
+    def with_depths(self, depths: tuple[int, ...]) -> Fork:
+        """The same fork with other buffers."""
+        return replace(self, buffer_depths=depths)
+
+    @property
+    def cycles(self) -> int:
+        """One beat a cycle."""
+        return self.beats
+
+    @property
+    def latency_cycles(self) -> int:
+        """The buffer alone."""
+        return BUFFER_LATENCY
+
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return accept_times(arrivals[0]) + BUFFER_LATENCY
+
+    def cost(self, family: str) -> Resources:
+        """The buffers."""
+        buffers = (buffer_cost(family, depth, self.input.width) for depth in self.buffer_depths)
+        return sum(buffers, Resources(luts=len(self.buffer_depths)))
