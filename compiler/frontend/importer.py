@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from pulsefold.compiler.frontend.load import check_elements, load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.registry import rule_for
-from pulsefold.compiler.frontend.values import Const, Pick, Stream, Value
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value
 from pulsefold.compiler.ir.graph import Graph, Output
 from pulsefold.compiler.passes import run_passes
 from pulsefold.errors import ModelError, UnsupportedNodeError
@@ -26,10 +26,7 @@ __all__ = ["Walk", "import_model"]
 _FLOATS = {"float32", "float64", "float16"}
 _INTEGERS = {"int8", "uint8", "int16", "uint16"}
 
-_QUANTIZE = (
-    "train it with quantization (Brevitas, QKeras) and export QONNX: activations and weights of at "
-    "most 8 bits, with Quant, BipolarQuant or MultiThreshold nodes"
-)
+_QUANTIZE = "quantize it first: pulsefold quantize MODEL.onnx --calibration X.npy -o Q.onnx"
 
 
 def import_model(path: Path | str) -> Graph:
@@ -84,7 +81,6 @@ class Walk:
     batch: int | None
     outputs: list[str]
     values: dict[str, Value]
-    _readers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def start(cls, model: onnx.ModelProto, where: str) -> Walk:
@@ -101,16 +97,19 @@ class Walk:
         used = {name for node in nodes if node.name in wanted for name in node.inputs} | set(outputs)
         # Before IR version 4 every initializer is listed among the inputs too.
         inputs = [v for v in graph.input if v.name not in values and v.name in used]
-        if len(inputs) != 1:
-            names = ", ".join(v.name for v in inputs) or "none"
-            todo = "give a model with one input; join them in front of it"
-            raise ModelError(f"one input is supported, and it has {names}", where=where, todo=todo)
-        shape, dtype, batch = _input_type(inputs[0])
-        layout = "C"
-        if len(shape) == 3:
-            layout = "HWC" if _channels_last(nodes, inputs[0].name) else "CHW"
-        builder = Builder(name=inputs[0].name, shape=shape, layout=layout, dtype=dtype)
-        values[inputs[0].name] = builder.source()
+        if not inputs:
+            todo = "export it with its input"
+            raise ModelError("no output depends on an input", where=where, todo=todo)
+        builder = Builder()
+        batches = set()
+        for value in inputs:
+            shape, dtype, batch = _input_type(value)
+            batches.add(batch)
+            last = _channels_last(nodes, value.name, len(shape))
+            values[value.name] = builder.source(name=value.name, shape=shape, dtype=dtype, channels_last=last)
+        if len(batches) > 1:
+            todo = "give all inputs the same batch axis"
+            raise ModelError("its inputs have batches of different sizes", where=where, todo=todo)
         opset = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 13)
         return cls(
             where=where,
@@ -118,7 +117,7 @@ class Walk:
             wanted=wanted,
             builder=builder,
             opset=opset,
-            batch=batch,
+            batch=batches.pop(),
             outputs=outputs,
             values=values,
         )
@@ -126,11 +125,10 @@ class Walk:
     def visit(self, node: OnnxNode) -> tuple[str, str]:
         """Apply the rule of one node; verdict and reason as :class:`NodeReport` has them."""
         inputs = [self.values[name] if name else None for name in node.inputs]
-        self._read_once(node)
         rule = rule_for(node)
         constants = [value for value in inputs if value is None or isinstance(value, Const)]
         results: tuple[Value, ...] | list[Const]
-        if len(constants) == len(inputs) and not (rule is not None and rule.custom):
+        if len(constants) == len(inputs) and not (rule is not None and rule.folds):
             results = fold(node, constants, self.opset)
             verdict, why = "folded", "a constant"
         elif rule is None:
@@ -159,67 +157,50 @@ class Walk:
     def finish(self, name: str) -> Graph:
         """The graph with its outputs."""
         outputs: list[Output] = []
-        streams: set[str] = set()
         for output in self.outputs:
             value = self.values.get(output)
             where = f"output {output!r}"
-            if not isinstance(value, (Stream, Pick)):
+            if not isinstance(value, (Stream, Pick, Hosted)):
                 raise ModelError("it does not depend on the model's input", where=where, todo="remove it")
-            tensor, stream = self.builder.finish(value.stream if isinstance(value, Pick) else value, where)
-            streams.add(tensor)
+            stream = value if isinstance(value, Stream) else value.stream
+            tensor, stream, steps = self.builder.finish(stream, where)
             if isinstance(value, Pick):
-                outputs.append(
-                    Output(
-                        tensor=tensor,
-                        name=output,
-                        index=value.index[0],
-                        dtype=value.dtype,
-                        kind=value.kind,
-                        k=value.k,
-                        largest=value.largest,
-                    )
+                if steps:
+                    todo = "drop the clip: it does not change which channel wins but for ties"
+                    raise UnsupportedNodeError("it picks among clipped values", where=where, todo=todo)
+                picked = Output(
+                    tensor=tensor,
+                    name=output,
+                    index=value.index[0],
+                    dtype=value.dtype,
+                    kind=value.kind,
+                    k=value.k,
+                    largest=value.largest,
                 )
-            else:
-                outputs.append(Output(tensor=tensor, name=output, index=stream.index[0], dtype=stream.dtype))
-        if len(streams) > 1:
-            todo = "give a model with one result; values and indices of a TopK count as one"
-            raise ModelError("its outputs come from different layers", where=self.where, todo=todo)
+                outputs.append(picked)
+                continue
+            if isinstance(value, Hosted):
+                steps = (*steps, *value.steps)
+            outputs.append(
+                Output(tensor=tensor, name=output, index=stream.index[0], dtype=stream.dtype, steps=steps)
+            )
+        nodes, tensors = self.builder.pruned(output.tensor for output in outputs)
         return Graph(
             name=name,
             inputs=tuple(self.builder.inputs),
             outputs=tuple(outputs),
-            nodes=tuple(self.builder.nodes),
-            tensors=dict(self.builder.tensors),
+            nodes=nodes,
+            tensors=tensors,
         )
-
-    def _read_once(self, node: OnnxNode) -> None:
-        """A stream flows to one place; Shape and Size don't read it."""
-        if node.op_type in ("Shape", "Size"):
-            return
-        for name in filter(None, node.inputs):
-            if not isinstance(self.values[name], Stream):
-                continue
-            other = self._readers.setdefault(name, node.name)
-            if other != node.name or name in self.outputs:
-                also = f"the node {other!r} reads it too" if other != node.name else "it is an output too"
-                msg = f"the activations {name!r} branch: {also}"
-                todo = "only straight-line networks are supported so far: no residual or parallel branches"
-                raise UnsupportedNodeError(msg, where=node.where, todo=todo)
 
 
 def is_quantizer(node: OnnxNode) -> bool:
-    """Whether a node makes integers in the sense of QONNX."""
+    """Whether a node makes integers: a quantizer, or an operator that takes and gives integers."""
     rule = rule_for(node)
-    return rule is not None and rule.custom
+    return rule is not None and rule.quantizer
 
 
 def _refuse_unquantized(nodes: list[OnnxNode], where: str) -> None:
-    kinds = {node.op_type for node in nodes}
-    if "QuantizeLinear" in kinds or any(kind.startswith("QLinear") for kind in kinds):
-        node = next(n for n in nodes if n.op_type == "QuantizeLinear" or n.op_type.startswith("QLinear"))
-        todo = "convert it to QONNX (qonnx.transformation.qcdq_to_qonnx), or export QONNX from the trainer"
-        msg = f"there is no rule for {node.op_type} yet: QONNX quantizers are read"
-        raise UnsupportedNodeError(msg, where=node.where, todo=todo)
     # The first product in floating point says more than the file does.
     products = (node.where for node in nodes if node.op_type in ("Conv", "MatMul", "Gemm", "ConvTranspose"))
     msg = "the model is not quantized: it computes in floating point"
@@ -284,26 +265,29 @@ def _input_type(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], str, int |
     return tuple(dims[1:]), dtype, dims[0] if dims[0] > 0 else None
 
 
-def _channels_last(nodes: list[OnnxNode], name: str) -> bool:
-    """Whether the input (N, A, B, C) is transposed to (N, C, A, B) before anything looks at its channels."""
+#: What keeps the axes of its first input.
+_ELEMENTWISE = frozenset(
+    {
+        "Add", "BipolarQuant", "Cast", "Clip", "DequantizeLinear", "Div", "Identity", "Mul", "Quant",
+        "QuantizeLinear", "Relu", "Sub"
+    }
+)  # fmt: skip
+
+
+def _channels_last(nodes: list[OnnxNode], name: str, rank: int) -> bool:
+    """Whether an input's last axis is that of its channels, as its first readers show."""
+    if rank < 2:
+        return False
     for node in nodes:
         if name not in node.inputs:
             continue
         if node.op_type == "Transpose":
-            return list(node.attributes.get("perm", ())) == [0, 3, 1, 2]
+            return list(node.attributes.get("perm", ())) == [0, rank, *range(1, rank)]
         if node.op_type == "MultiThreshold":
             return node.text("data_layout", "NCHW") == "NHWC"
-        if node.op_type not in (
-            "Quant",
-            "BipolarQuant",
-            "Add",
-            "Sub",
-            "Mul",
-            "Div",
-            "Cast",
-            "Identity",
-            "Clip",
-        ):
+        if node.op_type == "MatMul":
+            return True
+        if node.op_type not in _ELEMENTWISE:
             return False
         name = node.outputs[0]
     return False

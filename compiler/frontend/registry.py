@@ -7,7 +7,20 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from pulsefold.compiler.frontend.nodes import OnnxNode
-from pulsefold.compiler.frontend.ops import elementwise, linear, pool, quantizers, select, shapes
+from pulsefold.compiler.frontend.ops import (
+    elementwise,
+    host,
+    joins,
+    linear,
+    moves,
+    pool,
+    qdq,
+    qoperator,
+    quantizers,
+    resize,
+    select,
+    shapes,
+)
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.values import Value
 
@@ -28,80 +41,144 @@ class Rule:
         What becomes of it, for ``pulsefold inspect``.
     custom
         Whether it belongs to the QONNX domains instead of the default one.
+    quantizer
+        Whether it makes integers, so that a model with it counts as quantized.
+    folds
+        Whether its function takes constants too, and gives exact ones.
     """
 
     function: Callable[[Call], Value | tuple[Value, ...]]
     verdict: str
     why: str
     custom: bool = False
+    quantizer: bool = False
+    folds: bool = False
 
 
-_STEP = "folded", "an exact step in front of the next quantizer's thresholds"
-_MOVE = "folded", "moves nothing in a stream: the next weights are reordered"
+def _node(function: Callable, why: str, *, quantizer: bool = False, custom: bool = False) -> Rule:
+    return Rule(function=function, verdict="supported", why=why, quantizer=quantizer, custom=custom)
+
+
+def _step(function: Callable) -> Rule:
+    why = "an exact step in front of the next quantizer's thresholds"
+    return Rule(function=function, verdict="folded", why=why)
+
+
+def _view(function: Callable, why: str = "moves nothing in a stream") -> Rule:
+    return Rule(function=function, verdict="folded", why=why)
+
+
+def _host(function: Callable) -> Rule:
+    return Rule(function=function, verdict="folded", why="computed by the host from the last integers")
+
+
+def _quantizer(function: Callable, *, custom: bool) -> Rule:
+    why = "becomes a Threshold of integers"
+    return Rule(function=function, verdict="supported", why=why, custom=custom, quantizer=True, folds=True)
+
+
+_CONV = "becomes a Conv"
+_WHOLE = "becomes a Conv over the whole frame, or of 1 x 1 where it has rows"
+_MOVE = "becomes a Reorder where elements are dropped, repeated or filled in"
 
 #: op_type -> rule. To support an operator, write its function in `ops` and list it here.
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
-        "Conv": Rule(function=linear.conv, verdict="supported", why="becomes a Conv"),
-        "MatMul": Rule(
-            function=linear.matmul, verdict="supported", why="becomes a Conv over the whole frame"
+        "Conv": _node(linear.conv, _CONV),
+        "ConvTranspose": _node(resize.conv_transpose, "becomes a Reorder that puts zeros in, and a Conv"),
+        "MatMul": _node(linear.matmul, _WHOLE),
+        "Gemm": _node(linear.gemm, _WHOLE),
+        "ConvInteger": _node(qoperator.conv_integer, _CONV, quantizer=True),
+        "MatMulInteger": _node(qoperator.matmul_integer, _WHOLE, quantizer=True),
+        "QLinearConv": _node(qoperator.qlinear_conv, "becomes a Conv and a Threshold", quantizer=True),
+        "QLinearMatMul": _node(qoperator.qlinear_matmul, "becomes a Conv and a Threshold", quantizer=True),
+        "QGemm": _node(qoperator.qgemm, "becomes a Conv and a Threshold", quantizer=True, custom=True),
+        "QLinearAdd": _node(
+            qoperator.qlinear_binary, "becomes a Sum and a Threshold", quantizer=True, custom=True
         ),
-        "Gemm": Rule(function=linear.gemm, verdict="supported", why="becomes a Conv over the whole frame"),
-        "MaxPool": Rule(function=pool.max_pool, verdict="supported", why="becomes a MaxPool of integers"),
-        "Quant": Rule(
-            function=quantizers.quant, verdict="supported", why="becomes a Threshold of integers", custom=True
+        "QLinearMul": _node(
+            qoperator.qlinear_binary, "becomes a Product and a Threshold", quantizer=True, custom=True
         ),
-        "BipolarQuant": Rule(
-            function=quantizers.bipolar_quant,
-            verdict="supported",
-            why="becomes a Threshold of integers",
+        "QLinearConcat": _node(
+            qoperator.qlinear_concat, "becomes a Concat and a Threshold", quantizer=True, custom=True
+        ),
+        "QLinearAveragePool": _node(
+            qoperator.qlinear_average_pool, "becomes a SumPool and a Threshold", quantizer=True, custom=True
+        ),
+        "QLinearGlobalAveragePool": _node(
+            qoperator.qlinear_global_average_pool,
+            "becomes a SumPool and a Threshold",
+            quantizer=True,
             custom=True,
         ),
-        "MultiThreshold": Rule(
-            function=quantizers.multi_threshold_quant,
-            verdict="supported",
-            why="becomes a Threshold of integers",
+        "MaxPool": _node(pool.max_pool, "becomes a MaxPool of integers"),
+        "GlobalMaxPool": _node(pool.global_max_pool, "becomes a MaxPool of integers"),
+        "AveragePool": _node(pool.average_pool, "becomes a SumPool; the divisor waits behind it"),
+        "GlobalAveragePool": _node(
+            pool.global_average_pool, "becomes a SumPool; the divisor waits behind it"
+        ),
+        "ReduceMean": _node(pool.reduce_mean, "becomes a SumPool; the divisor waits behind it"),
+        "Concat": _node(joins.concat, "becomes a Concat"),
+        "Quant": _quantizer(quantizers.quant, custom=True),
+        "BipolarQuant": _quantizer(quantizers.bipolar_quant, custom=True),
+        "MultiThreshold": _node(
+            quantizers.multi_threshold_quant,
+            "becomes a Threshold of integers",
+            quantizer=True,
             custom=True,
         ),
-        "BatchNormalization": Rule(function=elementwise.batch_normalization, verdict=_STEP[0], why=_STEP[1]),
-        "Add": Rule(function=elementwise.add, verdict=_STEP[0], why=_STEP[1]),
-        "Sub": Rule(function=elementwise.subtract, verdict=_STEP[0], why=_STEP[1]),
-        "Mul": Rule(function=elementwise.multiply, verdict=_STEP[0], why=_STEP[1]),
-        "Div": Rule(function=elementwise.divide, verdict=_STEP[0], why=_STEP[1]),
-        "Relu": Rule(function=elementwise.relu, verdict=_STEP[0], why=_STEP[1]),
-        "Clip": Rule(function=elementwise.clip, verdict=_STEP[0], why=_STEP[1]),
-        "Cast": Rule(function=elementwise.cast, verdict="folded", why="exact values don't change"),
-        "Identity": Rule(function=shapes.identity, verdict=_MOVE[0], why="does nothing"),
-        "Dropout": Rule(function=shapes.identity, verdict=_MOVE[0], why="does nothing at inference"),
-        "Flatten": Rule(function=shapes.flatten, verdict=_MOVE[0], why=_MOVE[1]),
-        "Reshape": Rule(function=shapes.reshape, verdict=_MOVE[0], why=_MOVE[1]),
-        "Transpose": Rule(function=shapes.transpose, verdict=_MOVE[0], why=_MOVE[1]),
-        "Squeeze": Rule(function=shapes.squeeze, verdict=_MOVE[0], why=_MOVE[1]),
-        "Unsqueeze": Rule(function=shapes.unsqueeze, verdict=_MOVE[0], why=_MOVE[1]),
-        "Shape": Rule(function=shapes.shape_of, verdict="folded", why="shapes are known"),
-        "Size": Rule(function=shapes.size_of, verdict="folded", why="shapes are known"),
-        "Slice": Rule(
-            function=select.slice_channels, verdict="folded", why="weight rows that it drops are not computed"
+        "QuantizeLinear": _quantizer(qdq.quantize_linear, custom=False),
+        "DequantizeLinear": Rule(
+            function=qdq.dequantize_linear, verdict="folded", why="an exact scale", quantizer=True, folds=True
         ),
-        "TopK": Rule(
-            function=select.top_k, verdict="folded", why="computed by the host from the last integers"
-        ),
-        "ArgMax": Rule(
-            function=select.arg_best, verdict="folded", why="computed by the host from the last integers"
-        ),
-        "ArgMin": Rule(
-            function=select.arg_best, verdict="folded", why="computed by the host from the last integers"
-        ),
+        "BatchNormalization": _step(elementwise.batch_normalization),
+        "Add": _step(elementwise.add),
+        "Sub": _step(elementwise.subtract),
+        "Sum": _step(elementwise.sum_of),
+        "Mul": _step(elementwise.multiply),
+        "Div": _step(elementwise.divide),
+        "Neg": _step(elementwise.negative),
+        "Relu": _step(elementwise.relu),
+        "Clip": _step(elementwise.clip),
+        "Max": _step(elementwise.extreme),
+        "Min": _step(elementwise.extreme),
+        "Cast": _view(elementwise.cast, "exact values don't change"),
+        "Identity": _view(shapes.identity, "does nothing"),
+        "Dropout": _view(shapes.identity, "does nothing at inference"),
+        "Flatten": _view(shapes.flatten),
+        "Reshape": _view(shapes.reshape),
+        "Transpose": _view(shapes.transpose),
+        "Squeeze": _view(shapes.squeeze),
+        "Unsqueeze": _view(shapes.unsqueeze),
+        "Shape": _view(shapes.shape_of, "shapes are known"),
+        "Size": _view(shapes.size_of, "shapes are known"),
+        "Slice": _view(moves.slice_, _MOVE),
+        "Split": _view(moves.split, _MOVE),
+        "Gather": _view(moves.gather, _MOVE),
+        "Pad": _node(moves.pad, _MOVE),
+        "DepthToSpace": _view(moves.depth_to_space, _MOVE),
+        "SpaceToDepth": _view(moves.space_to_depth, _MOVE),
+        "Resize": _node(resize.resize, "becomes a Reorder (nearest) or a depthwise Conv (linear)"),
+        "Upsample": _node(resize.upsample, "becomes a Reorder (nearest) or a depthwise Conv (linear)"),
+        "Softmax": _host(host.softmax),
+        "LogSoftmax": _host(host.softmax),
+        "TopK": _host(select.top_k),
+        "ArgMax": _host(select.arg_best),
+        "ArgMin": _host(select.arg_best),
     }
 )
 
 #: Domains that the custom operators are written in; some exporters leave the domain out.
-_CUSTOM = frozenset({"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas", ""})
+_CUSTOM = frozenset(
+    {"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas", "com.microsoft", ""}
+)
+#: Standard operators that ONNX Runtime also writes under its own domain, for types the standard lacks.
+_BOTH = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
 def rule_for(node: OnnxNode) -> Rule | None:
     """The rule of a node, None where there is none."""
     rule = RULES.get(node.op_type)
-    if rule is None or node.domain not in (_CUSTOM if rule.custom else {""}):
+    if rule is None or node.domain not in (_CUSTOM if rule.custom or node.op_type in _BOTH else {""}):
         return None
     return rule

@@ -7,9 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.numerics.line import Line
 
-__all__ = ["Const", "Pick", "Pool", "Quantized", "Stream", "Value", "exact"]
+__all__ = ["Const", "Hosted", "Pick", "Pool", "Quantized", "Stream", "Value", "canonical", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -99,12 +100,14 @@ class Stream:
     Parameters
     ----------
     tensor
-        The integers, by tensor name; None for the model's own input before its quantizer.
+        The integers, by tensor name; None for an input of the model before its quantizer.
+    source
+        Name of that input.
     shape
         (H, W, C) behind the waiting pools.
     index
         int32 in the shape of the ONNX value with a batch axis of 1: where each element lies in the
-        flattened (H, W, C) stream. Reshapes and transposes only move its entries.
+        flattened (H, W, C) stream. Reshapes and transposes only move its entries; it is a permutation.
     dtype
         ONNX element type, as a NumPy name.
     pools
@@ -119,6 +122,7 @@ class Stream:
     shape: tuple[int, int, int]
     index: np.ndarray
     dtype: str
+    source: str = ""
     pools: tuple[Pool, ...] = ()
     lines: tuple[Line, ...] = (Line(),)
     pending: tuple[str, ...] = ()
@@ -139,6 +143,47 @@ class Stream:
     def uniform_gain(self) -> bool:
         """Whether all channels share one gain."""
         return all(line.gain == self.lines[0].gain for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Hosted:
+    """A value that only the host computes, in floating point, from the last integers of a stream.
+
+    Parameters
+    ----------
+    stream
+        The values before the host's steps; its index is that of the result.
+    steps
+        First to last.
+    """
+
+    stream: Stream
+    steps: tuple[HostStep, ...]
+
+    @property
+    def index(self) -> np.ndarray:
+        """As in :class:`Stream`."""
+        return self.stream.index
+
+    def reshaped(self, index: np.ndarray) -> Hosted:
+        """With axes of one element added or dropped behind the steps: each step's axis is found again."""
+        old, new = self.index.shape, index.shape
+        steps = []
+        for step in self.steps:
+            place = step.axis % len(old)
+            rank = sum(n > 1 for n in old[:place])
+            wide = [i for i, n in enumerate(new) if n > 1]
+            if old[place] > 1:
+                axis = wide[rank]
+            else:
+                axis = next((i for i in range(1, len(new)) if new[i] == 1), len(new) - 1)
+            steps.append(replace(step, axis=axis))
+        return Hosted(stream=self.stream.moved(index), steps=tuple(steps))
+
+    def then(self, step: HostStep, dtype: str | None = None) -> Hosted:
+        """With one step more."""
+        stream = replace(self.stream, dtype=dtype) if dtype else self.stream
+        return Hosted(stream=stream, steps=(*self.steps, step))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -169,9 +214,23 @@ class Pick:
         return replace(self, index=index)
 
 
-Value = Const | Stream | Pick
+Value = Const | Stream | Pick | Hosted
 
 
 def exact(value: float | np.generic) -> Fraction:
     """A finite number of the model as a rational."""
     return Fraction(int(value)) if isinstance(value, (int, np.integer)) else Fraction(float(value))
+
+
+def canonical(shape: tuple[int, ...]) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Frame and index of an ONNX value (1, ...) in stream order, channels being axis 1.
+
+    (1, C, H, W) lies in a frame (H, W, C), (1, C, L) in (1, L, C), (1, C) in (1, 1, C); of more axes all
+    behind the channels are columns.
+    """
+    size = int(np.prod(shape))
+    channels = shape[1] if len(shape) > 1 else size
+    rows = shape[2] if len(shape) == 4 else 1
+    frame = (rows, size // (rows * channels), channels)
+    index = np.arange(size, dtype=np.int32).reshape(frame).transpose(2, 0, 1).reshape(shape)
+    return frame, index

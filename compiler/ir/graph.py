@@ -15,7 +15,7 @@ import numpy as np
 
 from pulsefold.compiler.ir.types import ElementType
 
-__all__ = ["Graph", "HostStep", "Input", "Node", "Output", "Tensor", "chw_index"]
+__all__ = ["Graph", "HostStep", "Input", "Node", "Output", "Shape", "Tensor", "chw_index"]
 
 Shape = tuple[int, int, int]
 

@@ -108,6 +108,9 @@ def real_values(tensor: Tensor, q: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 def _rounded(values: np.ndarray, scale: Fraction, offset: Fraction, dtype: np.dtype) -> np.ndarray:
     """scale * v + offset for each, correctly rounded."""
+    if dtype.kind in "iu":
+        # The model itself gives integers: scale and offset are whole.
+        return (values * int(scale) + int(offset)).astype(dtype)
     if scale == 1 and offset == 0 and np.abs(values).max(initial=0) <= 1 << 24 and dtype.itemsize >= 4:
         return values.astype(dtype)
     wide = values * float(scale) + float(offset)

@@ -8,8 +8,9 @@ from fractions import Fraction
 import numpy as np
 
 from pulsefold.compiler.frontend.builder import Builder
+from pulsefold.compiler.frontend.load import check_elements
 from pulsefold.compiler.frontend.nodes import OnnxNode
-from pulsefold.compiler.frontend.values import Const, Pick, Stream, Value, exact
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value, exact
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
 __all__ = ["Call", "finite"]
@@ -60,6 +61,11 @@ class Call:
             raise self.refuse(
                 "it computes with the result of TopK or ArgMax", "make that the output of the model"
             )
+        if isinstance(value, Hosted):
+            done = ", ".join(step.op for step in value.steps)
+            msg = f"it computes with values that only the host has (behind {done})"
+            todo = "put a quantizer in front of that step, or make its result the output of the model"
+            raise self.refuse(msg, todo)
         if value is None:
             raise self.wrong(f"its input {i} is missing")
         raise self.refuse(f"its input {i} is a constant", "give the activations there, or fold the constants")
@@ -72,7 +78,7 @@ class Call:
         if not isinstance(value, Const):
             raise self.refuse(
                 f"its {what} (input {i}) is computed from the model's input",
-                "only straight-line networks with constant weights are supported: no branches that join",
+                "give a constant there: products of activations with activations have no fixed weights",
             )
         return value
 
@@ -138,6 +144,10 @@ class Call:
                 msg, todo, f"activations are {self.shown(stream)} with {stream.channels} channels"
             )
         return first
+
+    def check(self, elements: int) -> None:
+        """Refuse a value of too many elements before it is made."""
+        check_elements([elements], self.node.where)
 
     def shown(self, stream: Stream) -> str:
         """The ONNX shape of a stream, for messages."""

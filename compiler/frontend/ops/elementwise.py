@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 from pulsefold.compiler.frontend.ops.common import Call, finite
-from pulsefold.compiler.frontend.values import Const, Stream
+from pulsefold.compiler.frontend.ops.joins import added, multiplied
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, exact
+from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.numerics.line import Line, compose
 from pulsefold.compiler.numerics.surd import Real, sqrt
 
-__all__ = ["add", "batch_normalization", "cast", "clip", "divide", "multiply", "relu", "subtract"]
+__all__ = [
+    "add",
+    "batch_normalization",
+    "cast",
+    "clip",
+    "divide",
+    "extreme",
+    "multiply",
+    "negative",
+    "relu",
+    "subtract",
+    "sum_of",
+]
 
 _ONE = Fraction(1)
 
 
 def add(call: Call) -> Stream:
-    """x + b."""
+    """x + b, or x + y of two streams."""
+    if both := _two_streams(call):
+        return added(call, both, (1, 1))
     stream, values, _ = _operands(call)
     return _affine(call, stream, (_ONE,), values)
 
 
 def subtract(call: Call) -> Stream:
-    """x - b, or b - x."""
+    """x - b, b - x, or x - y of two streams."""
+    if both := _two_streams(call):
+        return added(call, both, (1, -1))
     stream, values, swapped = _operands(call)
     if swapped:
         return _affine(call, stream, (-_ONE,), values)
     return _affine(call, stream, (_ONE,), tuple(-v for v in values))
 
 
+def sum_of(call: Call) -> Stream:
+    """Sum-13 of streams and constants."""
+    streams = [value for value in call.inputs if isinstance(value, Stream)]
+    total = added(call, streams, (1,) * len(streams)) if len(streams) > 1 else streams[0]
+    for value in call.inputs:
+        if isinstance(value, Const):
+            total = _affine(call, total, (_ONE,), call.by_channel(total, value, "constant"))
+    return total
+
+
 def multiply(call: Call) -> Stream:
-    """x * a."""
+    """x * a, or x * y of two streams."""
+    if both := _two_streams(call):
+        return multiplied(call, both)
     stream, values, _ = _operands(call)
     return _affine(call, stream, values, (Fraction(0),))
+
+
+def negative(call: Call) -> Stream:
+    """-x."""
+    return _affine(call, call.stream(), (-_ONE,), (Fraction(0),))
 
 
 def divide(call: Call) -> Stream:
@@ -44,25 +80,41 @@ def divide(call: Call) -> Stream:
     return _affine(call, stream, tuple(1 / v for v in values), (Fraction(0),))
 
 
-def relu(call: Call) -> Stream:
+def relu(call: Call) -> Stream | Hosted:
     """max(x, 0)."""
-    stream = call.stream()
-    return _clamp(call, stream, Fraction(0), None)
+    return _clamp(call, Fraction(0), None)
 
 
-def clip(call: Call) -> Stream:
+def clip(call: Call) -> Stream | Hosted:
     """min(max(x, min), max), bounds as attributes (before operator set 11) or inputs."""
-    stream = call.stream()
+    value = call.input(0)
+    stream = value.stream if isinstance(value, Hosted) else call.stream()
     bounds: list[Fraction | None] = [None, None]
     for i, name in enumerate(("min", "max")):
         if name in call.node.attributes:
             bounds[i] = call.number(name, 0)
         elif call.input(i + 1) is not None:
-            (bounds[i],) = call.by_channel(stream, call.const(i + 1, name), name)
-    low, high = bounds
+            bound = call.const(i + 1, name)
+            # The least and greatest float stand for no bound, infinity too.
+            if bound.value.size == 1 and abs(float(bound.value.ravel()[0])) < 3e38:
+                (bounds[i],) = call.by_channel(stream, bound, name)
+    low, high = (None if b is None or abs(b) > 3 * 10**38 else b for b in bounds)
     if low is not None and high is not None and low > high:
         raise call.wrong(f"its minimum {float(low)} is above its maximum {float(high)}")
-    return _clamp(call, stream, low, high)
+    return _clamp(call, low, high)
+
+
+def extreme(call: Call) -> Stream | Hosted:
+    """Max-13 or Min-13 of a stream and one constant number."""
+    constants = [value for value in call.inputs if isinstance(value, Const)]
+    streams = [i for i, value in enumerate(call.inputs) if not isinstance(value, Const)]
+    if len(streams) != 1 or any(c.value.size != 1 for c in constants):
+        raise call.refuse("it compares two streams, or with more than one number", "use Relu or Clip")
+    bounds = [exact(finite(call, c, "constant").ravel()[0]) for c in constants]
+    call = replace(call, inputs=(call.inputs[streams[0]],))
+    if call.node.op_type == "Max":
+        return _clamp(call, max(bounds), None)
+    return _clamp(call, None, min(bounds))
 
 
 def batch_normalization(call: Call) -> Stream:
@@ -89,33 +141,39 @@ def batch_normalization(call: Call) -> Stream:
     return _affine(call, stream, tuple(gains), tuple(offsets))
 
 
-def cast(call: Call) -> Stream:
-    """To another floating-point type: exact values don't change."""
-    stream = call.stream()
-    kinds = {1: "float32", 11: "float64"}
+def cast(call: Call) -> Stream | Hosted | Pick:
+    """To another type that holds the values: exact numbers don't change."""
+    value = call.input(0)
+    kinds = {1: "float32", 10: "float16", 11: "float64"}
+    integers = {2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64"}
     to = call.integer("to", 0)
+    if isinstance(value, Pick) and to in kinds | integers:
+        return replace(value, dtype=(kinds | integers)[to])
+    if isinstance(value, Hosted) and to in kinds:
+        return replace(value, stream=replace(value.stream, dtype=kinds[to]))
+    stream = call.stream()
+    whole = all(
+        isinstance(n, Fraction) and n.denominator == 1
+        for line in stream.lines
+        for n in (line.gain, line.offset)
+    )
+    if to in (6, 7) and whole:
+        return replace(stream, dtype=integers[to])
     if to not in kinds:
         todo = "remove the cast; integers of the network are shown by --raw"
-        raise call.refuse("it casts activations to something other than float or double", todo)
-    return Stream(
-        tensor=stream.tensor,
-        shape=stream.shape,
-        index=stream.index,
-        dtype=kinds[to],
-        pools=stream.pools,
-        lines=stream.lines,
-        pending=stream.pending,
-    )
+        raise call.refuse("it casts activations to something other than a floating-point type", todo)
+    return replace(stream, dtype=kinds[to])
+
+
+def _two_streams(call: Call) -> list[Stream]:
+    """The operands where both are streams, else nothing."""
+    both = [value for value in (call.input(0), call.input(1)) if isinstance(value, Stream)]
+    return both if len(both) == 2 else []
 
 
 def _operands(call: Call) -> tuple[Stream, tuple[Fraction, ...], bool]:
     """The stream, the constant by channel, and whether the constant comes first."""
-    first, second = call.input(0), call.input(1)
-    if isinstance(first, Stream) and isinstance(second, Stream):
-        msg = "it joins two streams of activations"
-        todo = "only straight-line networks are supported so far: remove the branch (a residual connection)"
-        raise call.refuse(msg, todo)
-    swapped = isinstance(first, Const)
+    swapped = isinstance(call.input(0), Const)
     stream = call.stream(1 if swapped else 0)
     return stream, call.by_channel(stream, call.const(0 if swapped else 1, "constant"), "constant"), swapped
 
@@ -136,5 +194,9 @@ def _affine(call: Call, stream: Stream, gains: tuple[Real, ...], offsets: tuple[
     return stream.stepped(call.node.name, compose(stream.lines, step))
 
 
-def _clamp(call: Call, stream: Stream, low: Fraction | None, high: Fraction | None) -> Stream:
+def _clamp(call: Call, low: Fraction | None, high: Fraction | None) -> Stream | Hosted:
+    value = call.input(0)
+    if isinstance(value, Hosted):
+        return value.then(HostStep(op="clip", low=low, high=high))
+    stream = call.stream()
     return stream.stepped(call.node.name, compose(stream.lines, (Line(low=low, high=high),)))

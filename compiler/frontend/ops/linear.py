@@ -12,10 +12,10 @@ from pulsefold.compiler.frontend.values import Const, Quantized, Stream
 from pulsefold.compiler.numerics.constants import common_scale
 from pulsefold.compiler.numerics.surd import Real
 
-__all__ = ["conv", "gemm", "matmul"]
+__all__ = ["conv", "convolved", "framed", "gemm", "matmul", "product", "vector", "weights_of"]
 
-#: Widest weights: 8 bits, signed or not.
-_LOWEST, _HIGHEST = -128, 255
+#: Widest weights: 8 bits, less a zero point of 8 bits.
+_LOWEST, _HIGHEST = -255, 255
 
 _TODO = (
     "quantize the weights to at most 8 bits with a Quant or BipolarQuant node, for example by training with "
@@ -24,36 +24,41 @@ _TODO = (
 
 
 def conv(call: Call) -> Stream:
-    """Conv-11 over two spatial axes, group 1."""
-    group = call.integer("group", 1)
-    if group != 1:
-        todo = "use a full convolution: depthwise and grouped ones are not supported yet"
-        raise call.refuse(f"it has {group} groups", todo)
+    """Conv-22 over one or two spatial axes, in any number of groups."""
     const = call.const(1, "weights")
-    if const.value.ndim != 4:
-        todo = "reshape a 1-D convolution to a 2-D one with a height of 1"
-        raise call.refuse(f"its kernel has {const.value.ndim - 2} spatial axes, and 2 are supported", todo)
     stream = framed(call)
-    q, scale = weights_of(call, const, 0)
-    if q.shape[1] != stream.channels:
-        msg = f"its weights take {q.shape[1]} channels, and its input has {stream.channels}"
-        raise call.wrong(msg, "check the shapes the model declares")
-    shape = window(call, stream.shape[:2], (q.shape[2], q.shape[3]))
-    outputs = q.shape[0]
     bias: tuple[Real, ...] = (Fraction(0),)
     if call.input(2) is not None:
-        bias = _vector(call, call.const(2, "bias"), outputs)
-    stream = call.builder.integers(stream, call.node)
+        bias = vector(call, call.const(2, "bias"), const.value.shape[0] if const.value.ndim else 0)
+    return convolved(call, stream, const, bias)
+
+
+def convolved(call: Call, stream: Stream, const: Const, bias: tuple[Real, ...]) -> Stream:
+    """A framed stream through the weights (O, C/g, kernel) of a Conv, with the node's own attributes."""
+    axes = stream.index.ndim - 2
+    if const.value.ndim != axes + 2:
+        msg = f"its kernel has {const.value.ndim - 2} spatial axes, and its input {call.shown(stream)} {axes}"
+        raise call.refuse(msg, "use 1-D or 2-D convolutions")
+    group = call.integer("group", 1)
+    q, scale = weights_of(call, const, 0)
+    if axes == 1:
+        q = q[:, :, np.newaxis]
+    if group < 1 or q.shape[1] * group != stream.channels or q.shape[0] % group:
+        msg = f"its weights take {q.shape[1]} channels in {group} groups, and its input has {stream.channels}"
+        raise call.wrong(msg, "check the shapes the model declares")
+    shape = window(call, stream.shape[:2], (q.shape[2], q.shape[3]), axes=axes)
+    stream = call.builder.integers(stream, call.node, by_channel=group == stream.channels)
     return call.builder.linear(
         stream,
         call.node,
         weights=np.ascontiguousarray(q.transpose(0, 2, 3, 1)),
         scale=scale,
         bias=bias,
-        shape=(1, outputs, 0, 0),
+        shape=(1, q.shape[0], *([0] * axes)),
         stride=shape.stride,
         dilation=shape.dilation,
         pads=shape.pads,
+        groups=group,
     )
 
 
@@ -65,7 +70,7 @@ def matmul(call: Call) -> Stream:
             raise call.refuse("its weights come before the activations", todo)
         call.stream(0)
     const = call.const(1, "weights")
-    return _product(call, const, transposed=False, gain=Fraction(1), bias=(Fraction(0),))
+    return product(call, const, transposed=False)
 
 
 def gemm(call: Call) -> Stream:
@@ -81,24 +86,17 @@ def gemm(call: Call) -> Stream:
     if call.input(2) is not None and const.value.ndim == 2:
         beta = call.number("beta", 1.0)
         outputs = const.value.shape[0 if transposed else 1]
-        bias = tuple(beta * Fraction(v) for v in _vector(call, call.const(2, "bias"), outputs))
-    return _product(call, const, transposed=transposed, gain=call.number("alpha", 1.0), bias=bias)
+        bias = tuple(beta * Fraction(v) for v in vector(call, call.const(2, "bias"), outputs))
+    return product(call, const, transposed=transposed, gain=call.number("alpha", 1.0), bias=bias)
 
 
-def framed(call: Call) -> Stream:
-    """Input 0 as a frame (N, C, H, W)."""
-    stream = call.stream()
-    h, w, c = stream.shape
-    if stream.index.ndim != 4:
-        todo = "use 2-D layers on (N, C, H, W) activations"
+def framed(call: Call, i: int = 0) -> Stream:
+    """Input `i` as a frame (N, C, H, W) or (N, C, L), moved there if it lies otherwise."""
+    stream = call.stream(i)
+    if stream.index.ndim not in (3, 4):
+        todo = "use 1-D or 2-D layers on (N, C, L) or (N, C, H, W) activations"
         raise call.refuse(f"it works on {call.shown(stream)} activations", todo)
-    order = np.arange(h * w * c, dtype=np.int32).reshape(h, w, c).transpose(2, 0, 1)[np.newaxis]
-    if not np.array_equal(stream.index, order):
-        msg = f"its input {call.shown(stream)} was reshaped or transposed from another frame"
-        raise call.refuse(
-            msg, "let the activations flow into it as (N, C, H, W) without a reshape in between"
-        )
-    return stream
+    return call.builder.arranged(stream, call.node)
 
 
 def weights_of(call: Call, const: Const, axis: int) -> tuple[np.ndarray, tuple[Fraction, ...]]:
@@ -108,7 +106,7 @@ def weights_of(call: Call, const: Const, axis: int) -> tuple[np.ndarray, tuple[F
         raise call.wrong("its weights are empty")
     quantized = const.quantized or _integral(call, const, axis)
     q = quantized.q
-    if q.min() < _LOWEST or q.max() > _HIGHEST or (q.min() < 0 and q.max() > -_LOWEST - 1):
+    if q.min() < _LOWEST or q.max() > _HIGHEST:
         msg = f"its weights reach from {q.min()} to {q.max()}, more than 8 bits hold"
         raise call.refuse(msg, _TODO)
     group = quantized.group
@@ -147,35 +145,42 @@ def _integral(call: Call, const: Const, axis: int) -> Quantized:
     return Quantized(q=q, group=np.arange(len(scales), dtype=np.int32).reshape(shape), scales=tuple(scales))
 
 
-def _product(call: Call, const: Const, *, transposed: bool, gain: Fraction, bias: tuple[Real, ...]) -> Stream:
-    stream = call.stream()
+def product(
+    call: Call,
+    const: Const,
+    *,
+    transposed: bool,
+    gain: Fraction = Fraction(1),
+    bias: tuple[Real, ...] = (Fraction(0),),
+    stream: Stream | None = None,
+) -> Stream:
+    """Rows of activations times a matrix of weights: gain * x * W + bias."""
+    stream = stream or call.stream()
     if const.value.ndim != 2:
         msg = f"its weights have {const.value.ndim} axes, and a matrix has 2"
         raise call.refuse(msg, "use a fully connected layer with a matrix of weights")
     q, scale = weights_of(call, const, 0 if transposed else 1)
     q = q if transposed else q.T
-    h, w, c = stream.shape
     if q.shape[1] != stream.index.shape[-1]:
         msg = f"its weights take {q.shape[1]} inputs, and its input is {call.shown(stream)}"
         raise call.wrong(msg, "check the shapes the model declares")
+    shape = (*stream.index.shape[:-1], q.shape[0])
     if stream.index.size != stream.index.shape[-1]:
-        msg = f"it multiplies each row of {call.shown(stream)} activations"
-        raise call.refuse(msg, "flatten the activations in front of it, or use a Conv with a 1 x 1 kernel")
-    # Streams are (H, W, C): the columns follow, whatever flatten or transpose came between.
-    weights = np.empty((q.shape[0], h * w * c), np.int64)
-    weights[:, stream.index.ravel()] = q
+        # Every row is a pixel of a 1 x 1 convolution.
+        stream = call.builder.arranged(stream, call.node, channels_last=True)
+        weights = q.reshape(q.shape[0], 1, 1, -1)
+    else:
+        # Streams are (H, W, C): the columns follow, whatever flatten or transpose came between.
+        h, w, c = stream.shape
+        weights = np.empty((q.shape[0], h * w * c), np.int64)
+        weights[:, stream.index.ravel()] = q
+        weights = weights.reshape(-1, h, w, c)
     stream = call.builder.integers(stream, call.node)
-    return call.builder.linear(
-        stream,
-        call.node,
-        weights=weights.reshape(-1, h, w, c),
-        scale=tuple(gain * s for s in scale),
-        bias=bias,
-        shape=(*stream.index.shape[:-1], q.shape[0]),
-    )
+    scale = tuple(gain * s for s in scale)
+    return call.builder.linear(stream, call.node, weights=weights, scale=scale, bias=bias, shape=shape)
 
 
-def _vector(call: Call, const: Const, outputs: int) -> tuple[Fraction, ...]:
+def vector(call: Call, const: Const, outputs: int) -> tuple[Fraction, ...]:
     """A bias as one number, or one an output."""
     index = np.arange(outputs, dtype=np.int32).reshape(1, outputs)
     frame = Stream(tensor=None, shape=(1, 1, outputs), index=index, dtype="float32")

@@ -1,27 +1,32 @@
-"""MaxPool: on integers at once, or waiting for the next quantizer."""
+"""Pools: MaxPool on integers at once or waiting for the next quantizer, averages as sums."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.ops.linear import framed
 from pulsefold.compiler.frontend.ops.windows import window
 from pulsefold.compiler.frontend.values import Pool, Stream
+from pulsefold.compiler.ir.sumpool import SumPool
 
-__all__ = ["max_pool"]
+__all__ = ["average_pool", "averaged", "global_average_pool", "global_max_pool", "max_pool", "reduce_mean"]
 
 
 def max_pool(call: Call) -> Stream:
-    """MaxPool-12 over two spatial axes, without the indices."""
+    """MaxPool-22 over one or two spatial axes, without the indices."""
     output, *indices = call.node.outputs
     if any(indices):
         raise call.refuse("it also gives indices", "remove the indices output")
-    kernel = call.integers("kernel_shape") or []
-    if len(kernel) != 2:
-        raise call.refuse(f"kernel_shape is {kernel}", "use a window over two spatial axes")
     stream = framed(call)
-    size = (kernel[0], kernel[1])
+    axes = stream.index.ndim - 2
+    size = _kernel(call, axes)
     shape = window(
-        call, (stream.shape[0], stream.shape[1]), size, ceil_mode=bool(call.integer("ceil_mode", 0))
+        call,
+        (stream.shape[0], stream.shape[1]),
+        size,
+        ceil_mode=bool(call.integer("ceil_mode", 0)),
+        axes=axes,
     )
     for axis in range(2):
         reach = shape.dilation[axis] * (size[axis] - 1) + 1
@@ -36,4 +41,103 @@ def max_pool(call: Call) -> Stream:
         dilation=shape.dilation,
         pads=shape.pads,
     )
-    return call.builder.pool(stream, pool)
+    return _ranked(call.builder.pool(stream, pool), axes)
+
+
+def global_max_pool(call: Call) -> Stream:
+    """GlobalMaxPool-22."""
+    stream = framed(call)
+    pool = Pool(
+        lines=stream.lines,
+        name=call.node.name,
+        output=call.node.outputs[0],
+        kernel=stream.shape[:2],
+        stride=(1, 1),
+        dilation=(1, 1),
+        pads=(0, 0, 0, 0),
+    )
+    return _ranked(call.builder.pool(stream, pool), stream.index.ndim - 2)
+
+
+def average_pool(call: Call) -> Stream:
+    """AveragePool-22 over one or two spatial axes."""
+    stream = framed(call)
+    axes = stream.index.ndim - 2
+    size = _kernel(call, axes)
+    shape = window(
+        call,
+        (stream.shape[0], stream.shape[1]),
+        size,
+        ceil_mode=bool(call.integer("ceil_mode", 0)),
+        axes=axes,
+    )
+    include = bool(call.integer("count_include_pad", 0))
+    stream = call.builder.plain(stream, call.node)
+    pool = SumPool(
+        name=call.node.name,
+        input=str(stream.tensor),
+        output=call.node.outputs[0],
+        kernel=size,
+        stride=shape.stride,
+        dilation=shape.dilation,
+        pads=shape.pads,
+        include_pad=include,
+        pad_value=call.builder.real_zero(stream, call.node) if include and any(shape.pads) else 0,
+        extra=shape.extra,
+        sources=(*stream.pending, call.node.name),
+    )
+    h, w, c = pool.output_tensor(call.builder.tensors[str(stream.tensor)]).shape
+    return call.builder.sum_pool(stream, pool, (1, c, h, w) if axes == 2 else (1, c, w))
+
+
+def global_average_pool(call: Call) -> Stream:
+    """GlobalAveragePool-22."""
+    stream = framed(call)
+    shape = (1, stream.channels, *([1] * (stream.index.ndim - 2)))
+    return averaged(call, stream, shape)
+
+
+def reduce_mean(call: Call) -> Stream:
+    """ReduceMean-18 over all spatial axes of a frame."""
+    stream = call.stream()
+    rank = stream.index.ndim
+    axes = sorted(a % rank for a in call.integers("axes", 1) or range(rank))
+    keep = bool(call.integer("keepdims", 1))
+    if rank in (3, 4) and axes == list(range(1, rank - 1)):
+        # Channels last: seen as channels first.
+        stream = stream.moved(np.ascontiguousarray(np.moveaxis(stream.index, -1, 1)))
+        shape = (1, *([1] * (rank - 2)), stream.index.shape[1])
+    elif rank in (3, 4) and axes == list(range(2, rank)):
+        shape = (1, stream.index.shape[1], *([1] * (rank - 2)))
+    else:
+        raise call.refuse(f"it averages axes {axes} of {call.shown(stream)}", "average height and width")
+    stream = averaged(call, call.builder.arranged(stream, call.node), shape)
+    if keep:
+        return stream
+    return stream.moved(stream.index.reshape(1, -1))
+
+
+def averaged(call: Call, stream: Stream, shape: tuple[int, ...]) -> Stream:
+    """The average of each channel, in an ONNX shape of as many elements."""
+    stream = call.builder.plain(stream, call.node)
+    pool = SumPool(
+        name=call.node.name,
+        input=str(stream.tensor),
+        output=call.node.outputs[0],
+        kernel=stream.shape[:2],
+        stride=(1, 1),
+        sources=(*stream.pending, call.node.name),
+    )
+    return call.builder.sum_pool(stream, pool, shape)
+
+
+def _kernel(call: Call, axes: int) -> tuple[int, int]:
+    kernel = call.integers("kernel_shape") or []
+    if len(kernel) != axes:
+        raise call.refuse(f"kernel_shape is {kernel}", f"use a window over {axes} spatial axes")
+    return (1, kernel[0]) if axes == 1 else (kernel[0], kernel[1])
+
+
+def _ranked(stream: Stream, axes: int) -> Stream:
+    """As an ONNX value of one or two spatial axes; :meth:`Builder.pool` makes two."""
+    return stream.moved(stream.index[:, :, 0]) if axes == 1 else stream

@@ -1,53 +1,18 @@
-"""Choosing channels: Slice behind a matrix product, TopK and ArgMax at the output."""
+"""Choosing the best channels at the output: TopK and ArgMax."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.values import Pick, Stream
+from pulsefold.compiler.frontend.values import Hosted, Pick, Stream
 
-__all__ = ["arg_best", "slice_channels", "top_k"]
-
-
-def slice_channels(call: Call) -> Stream:
-    """Slice-13 of channels: the matrix product in front of it loses weight rows."""
-    stream = call.stream()
-    rank = stream.index.ndim
-    starts, ends = call.integers("starts", 1), call.integers("ends", 2)
-    if starts is None or ends is None:
-        raise call.wrong("it says neither where it starts nor where it ends")
-    axes = call.integers("axes", 3) or list(range(len(starts)))
-    steps = call.integers("steps", 4) or [1] * len(starts)
-    if not len(starts) == len(ends) == len(axes) == len(steps) or 0 in steps:
-        raise call.wrong(f"starts {starts}, ends {ends}, axes {axes} and steps {steps} don't agree")
-    picks = [slice(None)] * rank
-    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
-        if not -rank <= axis < rank:
-            raise call.wrong(f"it slices axis {axis} of {call.shown(stream)}")
-        # Beyond the far end of a falling slice means "through element 0".
-        stop = None if step < 0 and end < -stream.index.shape[axis] else end
-        picks[axis % rank] = slice(start, stop, step)
-    index = stream.index[tuple(picks)]
-    if index.shape[0] != 1:
-        raise call.refuse("it slices the batch", "keep the whole batch")
-    h, w, c = stream.shape
-    channels, first, places = np.unique(index % c, return_index=True, return_inverse=True)
-    if index.size != h * w * len(channels) or index.size == 0:
-        todo = "slice whole channels, and leave height and width whole"
-        raise call.refuse("it drops something other than whole channels", todo)
-    # In the order of their appearance, so that a backward slice turns the rows around.
-    order = np.argsort(first)
-    kept = channels[order]
-    if np.array_equal(kept, np.arange(c)):
-        return stream.moved(index)
-    moved = index // c * len(kept) + np.argsort(order)[places].reshape(index.shape)
-    return call.builder.select(stream, kept, moved.astype(np.int32), call.node)
+__all__ = ["arg_best", "top_k"]
 
 
 def top_k(call: Call) -> tuple[Pick, Pick]:
     """TopK-11 over the channels of a vector: values and indices."""
-    stream = call.stream()
+    stream = _compared(call)
     counts = call.integers("k", 1) or [0]
     k, axis = counts[0], call.integer("axis", -1)
     _vector_axis(call, stream, axis)
@@ -66,7 +31,7 @@ def top_k(call: Call) -> tuple[Pick, Pick]:
 
 def arg_best(call: Call) -> Pick:
     """ArgMax-13 and ArgMin-13 over the channels of a vector."""
-    stream = call.stream()
+    stream = _compared(call)
     axis = call.integer("axis", 0)
     _vector_axis(call, stream, axis)
     if call.integer("select_last_index", 0):
@@ -89,3 +54,14 @@ def _vector_axis(call: Call, stream: Stream, axis: int) -> None:
     if not whole or not np.array_equal(stream.index.ravel(), order):
         msg = f"it compares along axis {axis} of {call.shown(stream)}"
         raise call.refuse(msg, "compare the channels of a vector (N, C)")
+
+
+def _compared(call: Call) -> Stream:
+    """What is compared: softmax and sigmoid on the host keep the order of their inputs."""
+    value = call.input(0)
+    if isinstance(value, Hosted) and all(s.op in ("softmax", "log_softmax") for s in value.steps):
+        if call.node.op_type == "TopK" and call.node.outputs[0]:
+            msg = "it gives the values behind a softmax, which only the host has"
+            raise call.refuse(msg, "take the indices alone, or drop the softmax")
+        return value.stream
+    return call.stream()

@@ -7,11 +7,11 @@ from math import prod
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.values import Const, Pick, Stream
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream
 
 __all__ = ["flatten", "identity", "reshape", "shape_of", "size_of", "squeeze", "transpose", "unsqueeze"]
 
-Flowing = Stream | Pick
+Flowing = Stream | Pick | Hosted
 
 
 def identity(call: Call) -> Flowing:
@@ -33,7 +33,7 @@ def flatten(call: Call) -> Flowing:
     axis = axis + rank if axis < 0 else axis
     if axis != 1:
         raise call.refuse(f"it flattens at axis {axis}, across the batch", "flatten at axis 1")
-    return value.moved(value.index.reshape(1, -1))
+    return _moved(call, value, value.index.reshape(1, -1))
 
 
 def reshape(call: Call) -> Flowing:
@@ -55,7 +55,7 @@ def reshape(call: Call) -> Flowing:
     if not target or target[0] != 1 or prod(target) != value.index.size or min(target) < 1:
         msg = f"it reshapes {['N', *old[1:]]} to {shown}, which does not keep the batch axis in front"
         raise call.refuse(msg, "reshape to (N, ...) with the batch axis first")
-    return value.moved(value.index.reshape(target))
+    return _moved(call, value, value.index.reshape(target))
 
 
 def transpose(call: Call) -> Flowing:
@@ -67,7 +67,7 @@ def transpose(call: Call) -> Flowing:
         raise call.wrong(f"perm is {perm} for {rank} axes")
     if perm[0] != 0:
         raise call.refuse(f"it moves the batch axis: perm is {perm}", "keep the batch axis first")
-    return value.moved(value.index.transpose(perm))
+    return _moved(call, value, value.index.transpose(perm))
 
 
 def squeeze(call: Call) -> Flowing:
@@ -82,7 +82,7 @@ def squeeze(call: Call) -> Flowing:
         raise call.refuse("it removes the batch axis", "keep the batch axis first")
     if any(not 0 < a < rank or value.index.shape[a] != 1 for a in axes):
         raise call.wrong(f"it squeezes axes {axes} of {['N', *value.index.shape[1:]]}")
-    return value.moved(value.index.squeeze(tuple(axes)))
+    return _moved(call, value, value.index.squeeze(tuple(axes)))
 
 
 def unsqueeze(call: Call) -> Flowing:
@@ -95,7 +95,7 @@ def unsqueeze(call: Call) -> Flowing:
         raise call.refuse("it puts an axis in front of the batch axis", "keep the batch axis first")
     if len(set(axes)) != len(axes) or any(not 0 < a < rank for a in axes):
         raise call.wrong(f"it adds axes {axes} to {['N', *value.index.shape[1:]]}")
-    return value.moved(np.expand_dims(value.index, tuple(axes)))
+    return _moved(call, value, np.expand_dims(value.index, tuple(axes)))
 
 
 def shape_of(call: Call) -> Const:
@@ -113,4 +113,15 @@ def size_of(call: Call) -> Const:
 
 def _flowing(call: Call) -> Flowing:
     value = call.input(0)
-    return value if isinstance(value, Pick) else call.stream()
+    return value if isinstance(value, (Pick, Hosted)) else call.stream()
+
+
+def _moved(call: Call, value: Flowing, index: np.ndarray) -> Flowing:
+    if isinstance(value, (Stream, Pick)):
+        return value.moved(index)
+    # The host's steps look at axes: only axes of one element may come and go behind them.
+    wide = [n for n in index.shape if n > 1] == [n for n in value.index.shape if n > 1]
+    if not wide or not np.array_equal(index.ravel(), value.index.ravel()):
+        done = value.steps[-1].op
+        raise call.refuse(f"it moves elements behind {done}", f"put it in front of {done}")
+    return value.reshaped(index)

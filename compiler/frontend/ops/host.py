@@ -1,0 +1,28 @@
+"""Softmax and its like at the end of a network: left to the host."""
+
+from __future__ import annotations
+
+from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.values import Hosted, Stream
+from pulsefold.compiler.ir.graph import HostStep
+
+__all__ = ["softmax"]
+
+
+def softmax(call: Call) -> Hosted:
+    """Softmax-13 and LogSoftmax-13, and before operator set 13 over all axes from `axis` on."""
+    value = call.input(0)
+    hosted = value if isinstance(value, Hosted) else Hosted(stream=call.stream(), steps=())
+    stream: Stream = hosted.stream
+    shape = stream.index.shape
+    axis = call.integer("axis", -1 if call.opset >= 13 else 1) % len(shape)
+    if call.opset < 13:
+        wide = [i for i in range(axis, len(shape)) if shape[i] > 1]
+        if len(wide) > 1:
+            todo = "export it with operator set 13 or later, or flatten the scores in front of it"
+            raise call.refuse(f"it goes over the axes {wide} together", todo)
+        axis = wide[0] if wide else axis
+    if axis == 0:
+        raise call.refuse("it goes over the batch", "give an axis behind the batch")
+    op = "softmax" if call.node.op_type == "Softmax" else "log_softmax"
+    return hosted.then(HostStep(op=op, axis=axis))

@@ -1,0 +1,167 @@
+"""What joins streams: Add, Sub, Sum and Mul of activations, and Concat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from math import gcd, lcm
+
+import numpy as np
+
+from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.values import Stream, canonical
+from pulsefold.compiler.ir.concat import Concat
+from pulsefold.compiler.ir.product import Product
+from pulsefold.compiler.ir.sum import Sum
+from pulsefold.compiler.numerics.line import Line
+
+__all__ = ["added", "concat", "concatenated", "multiplied"]
+
+
+def concat(call: Call) -> Stream:
+    """Concat-13 of streams behind the batch axis."""
+    streams = [call.stream(i) for i in range(len(call.inputs))]
+    return concatenated(call, streams, call.integer("axis", 1))
+
+
+def added(call: Call, streams: Sequence[Stream], signs: Sequence[int]) -> Stream:
+    """sum of signs[i] * x_i: integers weighted by their scales over the greatest common one, added."""
+    streams, shape = _aligned(call, streams)
+    gains = [_gain(call, stream) * sign for stream, sign in zip(streams, signs, strict=True)]
+    # x_i = g_i q_i + o_i; u is the greatest rational of which every g_i is a multiple: u * sum(g_i / u q_i).
+    below = lcm(*(g.denominator for g in gains))
+    unit = Fraction(gcd(*(int(g * below) for g in gains)), below)
+    node = Sum(
+        name=call.node.name,
+        inputs=tuple(str(s.tensor) for s in streams),
+        output=call.node.outputs[0],
+        gains=tuple(int(g / unit) for g in gains),
+        sources=(*(p for s in streams for p in s.pending), call.node.name),
+    )
+    count = max(len(s.lines) for s in streams)
+    lines = tuple(
+        Line(
+            gain=unit,
+            offset=sum(
+                (sign * s.lines[c % len(s.lines)].offset for s, sign in zip(streams, signs, strict=True)),
+                Fraction(0),
+            ),
+        )
+        for c in range(count)
+    )
+    return call.builder.join(node, streams, lines, shape)
+
+
+def multiplied(call: Call, streams: Sequence[Stream]) -> Stream:
+    """a * b: integers less their zero points, multiplied."""
+    streams, shape = _aligned(call, streams)
+    gains = [_gain(call, stream) for stream in streams]
+    a, b = streams
+    node = Product(
+        name=call.node.name,
+        inputs=(str(a.tensor), str(b.tensor)),
+        output=call.node.outputs[0],
+        zeros=(call.builder.real_zero(a, call.node), call.builder.real_zero(b, call.node)),
+        sources=(*a.pending, *b.pending, call.node.name),
+    )
+    return call.builder.join(node, streams, (Line(gain=gains[0] * gains[1]),), shape)
+
+
+def concatenated(call: Call, streams: Sequence[Stream], axis: int) -> Stream:
+    """Streams side by side along an ONNX axis; each keeps its scale for its channels."""
+    rank = streams[0].index.ndim
+    axis = axis + rank if axis < 0 else axis
+    if any(s.index.ndim != rank for s in streams) or not 0 < axis < rank:
+        raise call.refuse(f"it joins along axis {axis}", "concatenate behind the batch axis")
+    streams = [call.builder.plain(s, call.node) for s in streams]
+    size = sum(s.index.shape[axis] for s in streams)
+    shape = list(streams[0].index.shape)
+    shape[axis] = size
+    sources = (*(p for s in streams for p in s.pending), call.node.name)
+    whole = [
+        axis == 1
+        and s.shape == canonical(s.index.shape)[0]
+        and np.array_equal(s.index, canonical(s.index.shape)[1])
+        for s in streams
+    ]
+    if axis == rank - 1 and not all(whole):
+        # Channels last: the ONNX value lies in the stream as it is.
+        whole = [
+            s.shape[2] == s.index.shape[-1] and np.array_equal(s.index.ravel(), np.arange(s.index.size))
+            for s in streams
+        ]
+        whole = [w and s.shape[:2] == streams[0].shape[:2] for w, s in zip(whole, streams, strict=True)]
+        target = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+        frame = (*streams[0].shape[:2], size)
+    else:
+        if axis == 1:
+            streams = [call.builder.arranged(s, call.node) for s in streams]
+            whole = [True] * len(streams)
+        frame, target = canonical(tuple(shape))
+    if all(whole):
+        return _side_by_side(call, streams, sources, replace(streams[0], shape=frame, index=target))
+    # Along another axis: all elements in one row, then each to its place.
+    rows = []
+    for s in streams:
+        order = np.arange(s.index.size, dtype=np.int32).reshape(s.index.shape)
+        rows.append(call.builder.reorder(s, call.node, s.index, order, (1, 1, s.index.size)))
+    total = int(np.prod(shape))
+    flat = replace(rows[0], shape=(1, 1, total), index=np.arange(total, dtype=np.int32).reshape(1, total))
+    joined = _side_by_side(call, rows, sources, flat)
+    starts = np.cumsum([0, *(s.index.size for s in rows)])
+    taken = np.concatenate([s.index + start for s, start in zip(rows, starts[:-1], strict=True)], axis=axis)
+    return call.builder.reorder(joined, call.node, taken.astype(np.int32), target, frame)
+
+
+def _side_by_side(call: Call, streams: Sequence[Stream], sources: tuple[str, ...], shape: Stream) -> Stream:
+    if all(s.lines == streams[0].lines and len(s.lines) == 1 for s in streams):
+        lines = streams[0].lines
+    else:
+        lines = tuple(s.lines[c % len(s.lines)] for s in streams for c in range(s.channels))
+    node = Concat(
+        name=call.node.name,
+        inputs=tuple(str(s.tensor) for s in streams),
+        output=call.node.outputs[0],
+        sources=sources,
+    )
+    return call.builder.join(node, streams, lines, shape)
+
+
+def _gain(call: Call, stream: Stream) -> Fraction:
+    """The one rational gain of a stream that is joined with another."""
+    gain = stream.lines[0].gain
+    if not stream.uniform_gain() or not isinstance(gain, Fraction) or gain == 0:
+        todo = "quantize both sides in front of it, with one scale a tensor each"
+        raise call.refuse("one of the streams it joins has a scale for each channel", todo)
+    return gain
+
+
+def _aligned(call: Call, streams: Sequence[Stream]) -> tuple[list[Stream], Stream]:
+    """Plain integers that lie alike, and the stream whose place the result takes.
+
+    A vector (1, C, 1, 1) beside a frame (1, C, H, W) stays one; other broadcasts repeat elements.
+    """
+    plain = [call.builder.plain(s, call.node) for s in streams]
+    try:
+        shape = np.broadcast_shapes(*(s.index.shape for s in plain))
+    except ValueError:
+        shown = " and ".join(call.shown(s) for s in plain)
+        raise call.wrong(
+            f"activations of {shown} do not go together", "check the shapes the model declares"
+        ) from None
+    first = next((s for s in plain if s.index.shape == shape), None)
+    if first is None:
+        frame, target = canonical(shape)
+    else:
+        frame, target = first.shape, first.index
+    result = []
+    for s in plain:
+        vector = s.shape == (1, 1, frame[2]) and s.index.size < np.prod(shape)
+        if vector and np.array_equal(np.broadcast_to(s.index, shape).ravel(), target.ravel() % frame[2]):
+            result.append(s)
+            continue
+        taken = np.ascontiguousarray(np.broadcast_to(s.index, shape))
+        result.append(call.builder.reorder(s, call.node, taken, target, frame))
+    place = replace(result[0], shape=frame, index=target)
+    return result, place
