@@ -6,10 +6,10 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from graphs import TYPES, exported, graph_of, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphs import TYPES, exported, graph_of, values
 from pulsefold.compiler.ir import (
     Conv,
     ElementType,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graphs import TYPES, exported, graph_of, values
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graphs import TYPES, exported, graph_of, values
 from pulsefold.compiler.ir import (
     Concat,
     ElementType,
