@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Names the lock file it was made from, so that it is made once and again when the lock changes.
 STAMP := $(VENV)/stamp
 
-.PHONY: demo test lint regress bench lock clean
+.PHONY: demo test lint regress bench boards lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -37,6 +37,10 @@ regress: $(STAMP)
 ## bench: the figures of the documentation
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
+
+## boards: a bitstream of the demo's network for every board, and its figures
+boards: $(STAMP)
+	$(BIN)/python bench/run.py --boards
 
 ## lock: newest versions that the bounds allow, on the oldest Python supported
 lock: $(STAMP)

@@ -14,7 +14,7 @@ import onnx
 from onnx import numpy_helper
 from PIL import Image
 
-__all__ = ["CASES", "Case"]
+__all__ = ["BOARD_CASES", "CASES", "Case"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -125,6 +125,28 @@ def signs(x: np.ndarray) -> np.ndarray:
     return np.where(x >= 128, 1, -1).reshape(-1, 784)
 
 
+def on_board(board: str, fps: float | None = 20_000) -> Case:
+    """The demo on a board."""
+    return Case(
+        name=f"digits-{board}", model="demo/digits.onnx", data=digits, board=board, fps=fps, build=True
+    )
+
+
+#: Every board but the one of the first case, which is the demo too.
+BOARD_CASES = (
+    on_board("ulx3s-45f"),
+    on_board("ulx3s-25f"),
+    on_board("ulx3s-12f"),
+    on_board("colorlight-i5"),
+    on_board("orangecrab-85f"),
+    on_board("orangecrab-25f"),
+    on_board("icebreaker", fps=None),
+    on_board("ice40-hx8k"),
+    on_board("tang-nano-9k", fps=10_000),
+    on_board("tang-nano-20k"),
+    on_board("crosslink-nx-evn", fps=5_000),
+)
+
 _TFC = "models/tfc_w1a1_mnist_qonnx.onnx"
 
 CASES = (
@@ -157,7 +179,7 @@ CASES = (
         fps=1_000,
         images=3,
     ),
-    Case(name="digits-icebreaker", model="demo/digits.onnx", data=digits, board="icebreaker", build=True),
     Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", build=True),
     Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", fps=2e5, build=True),
+    *BOARD_CASES,
 )

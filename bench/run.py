@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-from cases import CASES, REPOSITORY, Case
+from cases import BOARD_CASES, CASES, REPOSITORY, Case
 
 import pulsefold
 from pulsefold.errors import PulsefoldError
@@ -99,8 +99,11 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="build folders")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "bench" / "results.json")
+    parser.add_argument("--boards", action="store_true", help="the demo on every board")
     options = parser.parse_args()
     known = {case.name: case for case in CASES}
+    if options.boards:
+        options.cases += [CASES[0].name, *(case.name for case in BOARD_CASES)]
     unknown = [name for name in options.cases if name not in known]
     if unknown:
         parser.error(f"there is no case {unknown[0]}")

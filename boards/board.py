@@ -11,7 +11,7 @@ from pulsefold.compiler.plan.resources import Resources
 __all__ = ["FAMILIES", "Board", "Pin"]
 
 #: Device families with a build flow.
-FAMILIES = ("ecp5", "ice40", "gowin")
+FAMILIES = ("ecp5", "ice40", "gowin", "nexus")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,11 +26,14 @@ class Pin:
         Whether low means active (pressed, lit).
     attributes
         Attributes of the pin's buffer, in the family's own words.
+    pll_pad
+        Whether the pin belongs to a PLL, which is then to be fed by it directly (iCE40).
     """
 
     site: str
     inverted: bool = False
     attributes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    pll_pad: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

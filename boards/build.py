@@ -137,7 +137,7 @@ class _Run:
         script = "; ".join(
             [
                 f"read_rtlil {TOP}.il",
-                self.flow.synthesis(TOP),
+                self.flow.synthesis(self.board, TOP),
                 *commands,
                 "write_json netlist.json",
                 "tee -q -o cells.json stat -json",

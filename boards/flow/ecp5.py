@@ -24,7 +24,7 @@ class Ecp5Flow:
     routed_name = "top.config"
     bitstream_name = "top.bit"
 
-    def synthesis(self, top: str) -> str:
+    def synthesis(self, board: Board, top: str) -> str:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""
         return f"synth_ecp5 -abc9 -no-rw-check -top {top}"
 

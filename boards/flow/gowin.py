@@ -1,4 +1,4 @@
-"""Gowin GW1N: synth_gowin, nextpnr-himbaechel-gowin, gowin_pack."""
+"""Gowin GW1N and GW2A: synth_gowin, nextpnr-himbaechel-gowin, gowin_pack."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["GowinFlow"]
 
 
 class GowinFlow:
-    """GW1N(R); see :class:`pulsefold.boards.flow.base.Flow`. `Board.package` is the die."""
+    """GW1N(R) and GW2A(R); see :class:`pulsefold.boards.flow.base.Flow`. `Board.package` is the die."""
 
     router = "nextpnr-himbaechel-gowin"
     packer = "gowin_pack"
@@ -19,9 +19,10 @@ class GowinFlow:
     routed_name = "top.pnr.json"
     bitstream_name = "top.fs"
 
-    def synthesis(self, top: str) -> str:
+    def synthesis(self, board: Board, top: str) -> str:
         """Read-write collisions never happen in our memories."""
-        return f"synth_gowin -family gw1n -no-rw-check -top {top}"
+        family = board.package[:4].lower()
+        return f"synth_gowin -family {family} -no-rw-check -top {top}"
 
     def constraints(self, board: Board) -> str:
         """CST; every pin needs a line, or the router refuses."""

@@ -11,7 +11,7 @@ __all__ = ["Ice40Flow"]
 
 
 class Ice40Flow:
-    """iCE40 UltraPlus; see :class:`pulsefold.boards.flow.base.Flow`."""
+    """iCE40 HX and UltraPlus; see :class:`pulsefold.boards.flow.base.Flow`."""
 
     router = "nextpnr-ice40"
     packer = "icepack"
@@ -19,9 +19,10 @@ class Ice40Flow:
     routed_name = "top.asc"
     bitstream_name = "top.bin"
 
-    def synthesis(self, top: str) -> str:
-        """With multipliers; read-write collisions never happen in our memories."""
-        return f"synth_ice40 -device u -abc9 -dsp -no-rw-check -top {top}"
+    def synthesis(self, board: Board, top: str) -> str:
+        """With multipliers where there are; read-write collisions never happen in our memories."""
+        kind = "u -dsp" if board.device.startswith("up") else "hx"
+        return f"synth_ice40 -device {kind} -abc9 -no-rw-check -top {top}"
 
     def constraints(self, board: Board) -> str:
         """PCF; attributes are the options of ``set_io``."""

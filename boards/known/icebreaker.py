@@ -17,7 +17,7 @@ BOARDS = (
         clock_mhz=12.0,
         compute_mhz=24.0,
         baud=1_000_000,
-        clock=Pin(site="35"),
+        clock=Pin(site="35", pll_pad=True),
         uart_rx=Pin(site="6", attributes={"-pullup": "yes"}),
         uart_tx=Pin(site="9"),
         reset=Pin(site="10", inverted=True),

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from amaranth.hdl import Module, Signal
 
+from pulsefold.boards.board import Board
 from pulsefold.boards.pll.ecp5 import Ecp5Pll
 from pulsefold.boards.pll.gowin import GowinPll
 from pulsefold.boards.pll.ice40 import Ice40Pll
@@ -33,20 +34,24 @@ class Pll(Protocol):
         ...
 
 
-_FAMILIES: Mapping[str, Callable[[Fraction, Fraction], Pll | None]] = MappingProxyType(
-    {"ecp5": Ecp5Pll.nearest, "ice40": Ice40Pll.nearest, "gowin": GowinPll.nearest}
+_FAMILIES: Mapping[str, Callable[[Board, Fraction, Fraction], Pll | None]] = MappingProxyType(
+    {
+        "ecp5": lambda _, source, wanted: Ecp5Pll.nearest(source, wanted),
+        "ice40": lambda board, source, wanted: Ice40Pll.nearest(source, wanted, pad=board.clock.pll_pad),
+        "gowin": lambda board, source, wanted: GowinPll.nearest(source, wanted, die=board.package),
+        # Nexus PLLs want 18 MHz, and the board there is brings 12 to the pins: it runs on those.
+        "nexus": lambda *_: None,
+    }
 )
 
 
-def find_pll(family: str, input_mhz: float, output_mhz: float) -> Pll:
+def find_pll(board: Board, output_mhz: float) -> Pll:
     """The settings whose output is nearest to `output_mhz`.
 
     Parameters
     ----------
-    family
-        One of :data:`pulsefold.boards.board.FAMILIES`.
-    input_mhz
-        The board's oscillator.
+    board
+        Its family, device and oscillator.
     output_mhz
         The clock wanted.
 
@@ -56,11 +61,11 @@ def find_pll(family: str, input_mhz: float, output_mhz: float) -> Pll:
         If no setting comes within 2 %.
     """
     wanted = Fraction(str(output_mhz))
-    found = _FAMILIES[family](Fraction(str(input_mhz)), wanted)
+    found = _FAMILIES[board.family](board, Fraction(str(board.clock_mhz)), wanted)
     if found is None or abs(found.output_mhz - wanted) > TOLERANCE * wanted:
         near = f"; the nearest is {float(found.output_mhz):.4g} MHz" if found is not None else ""
         raise PulsefoldError(
-            f"the {family} PLL cannot make {output_mhz:g} MHz from {input_mhz:g} MHz{near}",
+            f"the PLL of {board.title} cannot make {output_mhz:g} MHz from {board.clock_mhz:g} MHz{near}",
             where="--clock-mhz",
             todo="ask for another clock",
         )

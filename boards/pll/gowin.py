@@ -1,4 +1,4 @@
-"""rPLL of Gowin GW1NR-9C."""
+"""rPLL of Gowin GW1N and GW2A."""
 
 from __future__ import annotations
 
@@ -10,11 +10,24 @@ from amaranth.hdl import Const, Instance, Module, Signal
 
 __all__ = ["GowinPll"]
 
-# PLL switching characteristics of GW1NR-9, speed grade C6/I5, data sheet DS117.
-_IN = (3, 400)
-_PFD = (3, 400)
-_VCO = (400, 1200)
-_OUT = (Fraction(25, 8), 600)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Limits:
+    """PLL switching characteristics: MHz at input and phase detector, of the oscillator, at the output."""
+
+    device: str
+    pfd: tuple[int, int]
+    vco: tuple[int, int]
+    out: tuple[Fraction, int]
+
+
+#: By die, of the speed grade that the boards carry; `device` is the primitive's DEVICE.
+_LIMITS = {
+    # GW1NR-9, C6/I5: data sheet DS117.
+    "GW1N-9C": _Limits(device="GW1NR-9C", pfd=(3, 400), vco=(400, 1200), out=(Fraction(25, 8), 600)),
+    # GW2AR-18, C8/I7: data sheet DS226.
+    "GW2A-18C": _Limits(device="GW2AR-18C", pfd=(3, 500), vco=(500, 1250), out=(Fraction(125, 32), 625)),
+}
 _OUTPUT_DIVIDERS = (2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128)
 
 
@@ -30,43 +43,47 @@ class GowinPll:
         1 to 64; the primitive's IDIV_SEL and FBDIV_SEL are one less.
     output_divider
         ODIV_SEL: 2, 4, 8, 16, 32, 48, 64, 80, 96, 112 or 128.
+    die
+        ``GW1N-9C`` or ``GW2A-18C``, which have their own limits.
     """
 
     input_mhz: Fraction
     input_divider: int
     feedback: int
     output_divider: int
+    die: str = "GW1N-9C"
 
     @property
     def pfd_mhz(self) -> Fraction:
-        """At the phase detector, 3 to 400 MHz."""
+        """At the phase detector, 3 to 400 (GW2A: 500) MHz."""
         return self.input_mhz / self.input_divider
 
     @property
     def output_mhz(self) -> Fraction:
-        """At CLKOUT, 3.125 to 600 MHz."""
+        """At CLKOUT, 3.125 to 600 (GW2A: 3.90625 to 625) MHz."""
         return self.pfd_mhz * self.feedback
 
     @property
     def vco_mhz(self) -> Fraction:
-        """Of the oscillator, 400 to 1200 MHz."""
+        """Of the oscillator, 400 to 1200 (GW2A: 500 to 1250) MHz."""
         return self.output_mhz * self.output_divider
 
     @property
     def legal(self) -> bool:
         """Whether every limit of the data sheet holds."""
+        limits = _LIMITS[self.die]
         return (
             1 <= self.input_divider <= 64
             and 1 <= self.feedback <= 64
             and self.output_divider in _OUTPUT_DIVIDERS
-            and _IN[0] <= self.input_mhz <= _IN[1]
-            and _PFD[0] <= self.pfd_mhz <= _PFD[1]
-            and _VCO[0] <= self.vco_mhz <= _VCO[1]
-            and _OUT[0] <= self.output_mhz <= _OUT[1]
+            and limits.pfd[0] <= self.input_mhz <= limits.pfd[1]
+            and limits.pfd[0] <= self.pfd_mhz <= limits.pfd[1]
+            and limits.vco[0] <= self.vco_mhz <= limits.vco[1]
+            and limits.out[0] <= self.output_mhz <= limits.out[1]
         )
 
     @classmethod
-    def nearest(cls, input_mhz: Fraction, output_mhz: Fraction) -> Self | None:
+    def nearest(cls, input_mhz: Fraction, output_mhz: Fraction, *, die: str = "GW1N-9C") -> Self | None:
         """The legal settings nearest to `output_mhz`, a low divider first; None if there are none."""
         best: Self | None = None
         for input_divider in range(1, 65):
@@ -78,6 +95,7 @@ class GowinPll:
                         input_divider=input_divider,
                         feedback=feedback,
                         output_divider=output_divider,
+                        die=die,
                     )
                     if not found.legal:
                         continue
@@ -89,7 +107,7 @@ class GowinPll:
         """Instantiate it in `m`."""
         m.submodules.pll = Instance(
             "rPLL",
-            p_DEVICE="GW1NR-9C",
+            p_DEVICE=_LIMITS[self.die].device,
             p_FCLKIN=f"{float(self.input_mhz):g}",
             p_IDIV_SEL=self.input_divider - 1,
             p_FBDIV_SEL=self.feedback - 1,

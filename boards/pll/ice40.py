@@ -1,4 +1,4 @@
-"""SB_PLL40_PAD of Lattice iCE40."""
+"""SB_PLL40_PAD and SB_PLL40_CORE of Lattice iCE40."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from amaranth.hdl import Const, Instance, Module, Signal
 
 __all__ = ["Ice40Pll"]
 
-# sysCLOCK PLL timing, iCE40 UltraPlus family data sheet FPGA-DS-02008.
+# sysCLOCK PLL timing, iCE40 UltraPlus family data sheet FPGA-DS-02008; those of iCE40 LP/HX
+# (FPGA-DS-02029) are the same.
 _PFD = (10, 133)
 _VCO = (533, 1066)
 _OUT = (16, 275)
@@ -29,12 +30,15 @@ class Ice40Pll:
         Frequency at the pad.
     divr, divf, divq
         Reference (0 to 15), feedback (0 to 127) and output (1 to 6) settings.
+    pad
+        Whether the input is the PLL's own pad; a clock from any other pin goes through the fabric.
     """
 
     input_mhz: Fraction
     divr: int
     divf: int
     divq: int
+    pad: bool = True
 
     @property
     def pfd_mhz(self) -> Fraction:
@@ -69,14 +73,14 @@ class Ice40Pll:
         )
 
     @classmethod
-    def nearest(cls, input_mhz: Fraction, output_mhz: Fraction) -> Self | None:
+    def nearest(cls, input_mhz: Fraction, output_mhz: Fraction, *, pad: bool = True) -> Self | None:
         """The legal settings nearest to `output_mhz`, a low divider first; None if there are none."""
         best: Self | None = None
         for divr in range(16):
             for divq in range(1, 7):
                 ideal = int(output_mhz * (1 << divq) * (divr + 1) / input_mhz)
                 for divf in (ideal - 1, ideal):
-                    found = cls(input_mhz=input_mhz, divr=divr, divf=divf, divq=divq)
+                    found = cls(input_mhz=input_mhz, divr=divr, divf=divf, divq=divq, pad=pad)
                     if not found.legal:
                         continue
                     if best is None or abs(found.output_mhz - output_mhz) < abs(best.output_mhz - output_mhz):
@@ -84,15 +88,15 @@ class Ice40Pll:
         return best
 
     def add_to(self, m: Module, *, clock_in: Signal, clock_out: Signal, locked: Signal) -> None:
-        """Instantiate it in `m`; `clock_in` must be the pad itself."""
+        """Instantiate it in `m`; with `pad`, `clock_in` must be the pad itself."""
         m.submodules.pll = Instance(
-            "SB_PLL40_PAD",
+            "SB_PLL40_PAD" if self.pad else "SB_PLL40_CORE",
+            ("i", "PACKAGEPIN" if self.pad else "REFERENCECLK", clock_in),
             p_FEEDBACK_PATH="SIMPLE",
             p_DIVR=Const(self.divr, 4),
             p_DIVF=Const(self.divf, 7),
             p_DIVQ=Const(self.divq, 3),
             p_FILTER_RANGE=Const(self.filter_range, 3),
-            i_PACKAGEPIN=clock_in,
             i_RESETB=Const(1),
             i_BYPASS=Const(0),
             o_PLLOUTGLOBAL=clock_out,

@@ -22,7 +22,7 @@ class Target:
     board
         Its name.
     family
-        ``ecp5``, ``ice40`` or ``gowin``.
+        ``ecp5``, ``ice40``, ``gowin`` or ``nexus``.
     resources
         All that the device has.
     usable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import cocotb_tools.config
@@ -17,19 +18,20 @@ __all__ = ["compile_bench", "launch_bench"]
 _MODULE = "pulsefold.sim.bench.testbench"
 
 
-def compile_bench(design: Design, cache: BuildCache) -> Path:
+def compile_bench(
+    design: Design, cache: BuildCache, visible: Sequence[str] = ("clk", "rst", "i*__*", "o*__*")
+) -> Path:
     """The folder of the design's simulator with cocotb in it, compiled if it is not in the cache.
 
     cocotb's runner could compile too, but finds Verilator only on PATH, makes all signals public and
-    compiles the runtime each time, which takes most of the time for a small unit.
+    compiles the runtime each time, which takes most of the time for a small unit. Only the ports of the
+    patterns in `visible` can be driven and read.
     """
     main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
     libraries = cocotb_tools.config.libs_dir
     link = f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"
     # The bench touches ports alone, and every signal that is public is one that Verilator cannot optimise.
-    config = "".join(
-        f'public_flat_rw -module "{design.top}" -var "{name}"\n' for name in ("clk", "rst", "i*__*", "o*__*")
-    )
+    config = "".join(f'public_flat_rw -module "{design.top}" -var "{name}"\n' for name in visible)
     return compile_simulator(
         design,
         main.read_text(encoding="utf-8"),

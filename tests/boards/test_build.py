@@ -22,6 +22,10 @@ def files(folder):
         ("ulx3s-85f", 100.0, b"LFE5U-85F"),
         ("icebreaker", 24.0, b"\x7e\xaa\x99\x7e"),
         ("tang-nano-9k", 54.0, b"1010010111000011"),
+        ("tang-nano-20k", 81.0, b"1010010111000011"),
+        ("ice40-hx8k", 48.0, b"\x7e\xaa\x99\x7e"),
+        ("crosslink-nx-evn", 12.0, b"\xff\xff\xbd\xb3"),
+        ("orangecrab-25f", 96.0, b"LFE5U-25F"),
         # The oscillator's own clock takes no PLL.
         ("icebreaker", 12.0, b"\x7e\xaa\x99\x7e"),
     ],

@@ -1,12 +1,15 @@
 """Boards by name, and the facts that every board must have."""
 
+import subprocess
+
 import pytest
 
 from pulsefold.boards import all_boards, get_board
 from pulsefold.boards.board import FAMILIES, Board, Pin
 from pulsefold.boards.pll import find_pll
+from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.errors import UnknownBoardError
+from pulsefold.errors import ToolMissingError, UnknownBoardError
 
 
 def test_names_are_unique_and_plain():
@@ -25,8 +28,18 @@ def test_board_is_complete(board):
     sites = [pin.site for pin in board.ports().values()]
     assert len(set(sites)) == len(sites), "two ports on one pin"
     assert board.resources.luts > 0
-    pll = find_pll(board.family, board.clock_mhz, board.compute_mhz)
-    assert float(pll.output_mhz) == board.compute_mhz
+    if board.compute_mhz != board.clock_mhz:
+        assert float(find_pll(board, board.compute_mhz).output_mhz) == board.compute_mhz
+
+
+def test_programmer_knows_every_board():
+    try:
+        tool = find_tool("openFPGALoader")
+        listed = subprocess.check_output([tool.path, "--list-boards"], text=True, stderr=subprocess.STDOUT)
+    except (ToolMissingError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"openFPGALoader does not run here: {error}")
+    names = {line.split()[0] for line in listed.splitlines() if line.split()}
+    assert {board.programmer for board in all_boards()} <= names
 
 
 def test_case_does_not_matter():

@@ -77,6 +77,18 @@ def test_doctor_lists_everything_needed():
     assert all(row.purpose and row.package for row in rows)
 
 
+def test_doctor_sees_what_does_not_start(monkeypatch, tmp_path):
+    path = tmp_path / "loader"
+    path.write_text("#!/bin/sh\necho error while loading shared libraries: libusb-1.0.so.0 >&2\nexit 127\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("OPENFPGALOADER", str(path))
+    row = next(row for row in doctor() if row.name == "openFPGALoader")
+    assert not row.found
+    assert "libusb" in row.package
+    path.write_text("#!/bin/sh\necho openFPGALoader v1\n")
+    assert next(row for row in doctor() if row.name == "openFPGALoader").found
+
+
 def test_cache_folder(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert user_cache_dir() == tmp_path / "pulsefold"

@@ -118,7 +118,7 @@ class Unit(Protocol):
         ...
 
     def cost(self, family: str) -> Resources:
-        """Estimated resources on a device family (``ecp5``, ``ice40``, ``gowin``)."""
+        """Estimated resources on a device family (``ecp5``, ``ice40``, ``gowin``, ``nexus``)."""
         ...
 
 
