@@ -6,6 +6,7 @@ import numpy as np
 
 from pulsefold.compiler.ir.conv import Conv
 from pulsefold.compiler.ir.graph import Graph
+from pulsefold.compiler.ir.requantize import Requantize
 from pulsefold.compiler.ir.threshold import Threshold
 
 __all__ = ["verify"]
@@ -16,7 +17,7 @@ def verify(graph: Graph) -> None:
 
     Checked: one producer a tensor, nodes in topological order, unique names, shapes and types as the
     node's own rule gives them, one scale or one a channel, weights within their type, thresholds in
-    order and levels within their type.
+    order, levels and bounds within their type.
     """
     known = {source.tensor for source in graph.inputs}
     _check(known <= set(graph.tensors), "inputs", "feed a tensor that does not exist")
@@ -53,6 +54,12 @@ def verify(graph: Graph) -> None:
             _check(node.weight_type.contains(node.weights), node.name, "has weights beyond their type")
         if isinstance(node, Threshold):
             _check_threshold(node)
+        if isinstance(node, Requantize):
+            _check(0 <= node.shift < 63, node.name, f"shifts by {node.shift}")
+            _check(bool(np.all(node.low <= node.high)), node.name, "has bounds that cross")
+            _check(
+                node.type.contains(np.stack([node.low, node.high])), node.name, "has bounds beyond its type"
+            )
     _check(set(graph.tensors) == known, graph.name, "has tensors that nothing writes")
     for output in graph.outputs:
         _check(output.tensor in known, output.name, "reads a tensor that does not exist")

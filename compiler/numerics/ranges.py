@@ -1,0 +1,162 @@
+"""The integers that every tensor can reach, channel by channel: what thresholds must be right for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+
+from pulsefold.compiler.ir import (
+    Concat,
+    Conv,
+    Graph,
+    Input,
+    Lrn,
+    MaxPool,
+    Node,
+    Product,
+    Reorder,
+    Requantize,
+    Sum,
+    SumPool,
+    Table,
+    Tensor,
+    Threshold,
+)
+
+__all__ = ["Range", "input_range", "node_range", "reachable"]
+
+#: Least and greatest integer of each channel, int64 [C] both.
+Range = tuple[np.ndarray, np.ndarray]
+
+
+def reachable(graph: Graph) -> dict[str, Range]:
+    """The range of every tensor of a graph, by name.
+
+    It holds every integer that the channel can have; it is exact where what is read varies independently.
+    """
+    ranges = {source.tensor: input_range(source) for source in graph.inputs}
+    for node in graph.nodes:
+        tensors = [graph.tensors[name] for name in node.inputs]
+        ranges[node.output] = node_range(node, tensors, [ranges[name] for name in node.inputs])
+    return ranges
+
+
+def input_range(source: Input) -> Range:
+    """From the first to the last level of a graph input."""
+    count = source.thresholds.shape[1]
+    step = 2 if (source.first, count) == (-1, 1) else 1
+    channels = source.frame[2]
+    return np.full(channels, source.first), np.full(channels, source.first + step * count)
+
+
+def node_range(node: Node, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    """The range of a node's output, given its input tensors and their ranges."""
+    return _RULES[type(node)](node, tensors, ranges)
+
+
+def _conv(node: Conv, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    low, high = ranges[0]
+    if node.padded:
+        low, high = np.minimum(low, node.pad_value), np.maximum(high, node.pad_value)
+    outputs, _, _, channels = node.weights.shape
+    low, high = low.reshape(node.groups, channels), high.reshape(node.groups, channels)
+    least, most = np.empty(outputs, np.int64), np.empty(outputs, np.int64)
+    # Some rows at a time: the weights of a large layer would be copied several times over.
+    rows = max(1, (1 << 22) // (node.weights.size // outputs))
+    for start in range(0, outputs, rows):
+        part = slice(start, min(start + rows, outputs))
+        w = node.weights[part]
+        up, down = np.maximum(w, 0).sum(axis=(1, 2)), np.minimum(w, 0).sum(axis=(1, 2))
+        group = np.arange(part.start, part.stop) // (outputs // node.groups)
+        least[part] = (up * low[group] + down * high[group]).sum(axis=1)
+        most[part] = (up * high[group] + down * low[group]).sum(axis=1)
+    return least, most
+
+
+def _threshold(node: Threshold, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    low, high = ranges[0]
+    counts = [(x[:, np.newaxis] >= node.thresholds).sum(axis=1) for x in (low, high)]
+    a, b = (node.first + node.step * np.where(node.descending, node.count - n, n) for n in counts)
+    return np.minimum(a, b), np.maximum(a, b)
+
+
+def _requantize(node: Requantize, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    a, b = (
+        np.clip((x.astype(object) * node.multiplier + node.addend) >> node.shift, node.low, node.high).astype(
+            np.int64
+        )
+        for x in ranges[0]
+    )
+    return np.minimum(a, b), np.maximum(a, b)
+
+
+def _table(node: Table, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    low, high = (x[:, np.newaxis] - node.least for x in ranges[0])
+    place = np.arange(node.values.shape[1])
+    inside = (place >= low) & (place <= high)
+    limits = np.iinfo(np.int64)
+    least = np.where(inside, node.values, limits.max).min(axis=1)
+    return least, np.where(inside, node.values, limits.min).max(axis=1)
+
+
+def _lrn(node: Lrn, tensors: Sequence[Tensor], _: Sequence[Range]) -> Range:
+    channels = tensors[0].shape[2]
+    return np.full(channels, node.first), np.full(channels, node.first + node.thresholds.shape[1])
+
+
+def _same(_: MaxPool, __: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    return ranges[0]
+
+
+def _sumpool(node: SumPool, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    low, high = ranges[0]
+    shape = tensors[0].shape
+    if node.include_pad and any(node.pads):
+        low, high = np.minimum(low, node.pad_value), np.maximum(high, node.pad_value)
+    # Taps times factor is the divisor everywhere, but 0 where a window has no tap.
+    empty = bool(np.any(node.counts(shape) == 0))
+    low, high = low * node.divisor(shape), high * node.divisor(shape)
+    return (np.minimum(low, 0), np.maximum(high, 0)) if empty else (low, high)
+
+
+def _sum(node: Sum, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    ends = [(g * r[0], g * r[1]) for g, r in zip(node.gains, ranges, strict=True)]
+    return np.sum([np.minimum(a, b) for a, b in ends], axis=0), np.sum(
+        [np.maximum(a, b) for a, b in ends], axis=0
+    )
+
+
+def _product(node: Product, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    (a, b), (c, d) = ((r[0] - z, r[1] - z) for r, z in zip(ranges, node.zeros, strict=True))
+    corners = np.stack([a * c, a * d, b * c, b * d])
+    return corners.min(axis=0), corners.max(axis=0)
+
+
+def _concat(_: Concat, __: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    return np.concatenate([r[0] for r in ranges]), np.concatenate([r[1] for r in ranges])
+
+
+def _reorder(node: Reorder, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    source = node.index % tensors[0].shape[2]
+    filled = node.index < 0
+    low, high = (np.where(filled, node.fill, x[source]) for x in ranges[0])
+    return low.min(axis=(0, 1)), high.max(axis=(0, 1))
+
+
+_RULES: Mapping[type, Callable[..., Range]] = MappingProxyType(
+    {
+        Concat: _concat,
+        Conv: _conv,
+        Lrn: _lrn,
+        MaxPool: _same,
+        Product: _product,
+        Reorder: _reorder,
+        Requantize: _requantize,
+        Sum: _sum,
+        SumPool: _sumpool,
+        Table: _table,
+        Threshold: _threshold,
+    }
+)
