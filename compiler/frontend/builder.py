@@ -26,11 +26,13 @@ from pulsefold.compiler.ir.product import Product
 from pulsefold.compiler.ir.reorder import Reorder
 from pulsefold.compiler.ir.sum import Sum
 from pulsefold.compiler.ir.sumpool import SumPool
+from pulsefold.compiler.ir.table import Table
 from pulsefold.compiler.ir.threshold import Threshold
 from pulsefold.compiler.ir.types import ElementType, type_for_range
 from pulsefold.compiler.numerics.line import Line, compose
 from pulsefold.compiler.numerics.quantizer import Boundary, Quantizer
 from pulsefold.compiler.numerics.surd import Real
+from pulsefold.compiler.numerics.tables import curve_thresholds, table_values
 from pulsefold.compiler.numerics.thresholds import float_thresholds, integer_thresholds
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
@@ -38,6 +40,9 @@ __all__ = ["Builder"]
 
 #: Widest activations that a product reads: concatenated and added integers may pass a quantizer's 8 bits.
 WIDEST_OPERAND = 12
+
+#: Thresholds that cost less than a table.
+_FEW = 3
 
 _QUANTIZE = (
     "quantize the activations in front of every matrix product to at most 8 bits, for example by training "
@@ -77,6 +82,10 @@ class Builder:
 
     def quantize(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
         """Everything that waits, and a quantizer, as one Threshold (or as the graph's input)."""
+        if stream.norm is not None:
+            return self._normalized(stream, quantizer, node)
+        if stream.curve is not None:
+            return self._curved(stream, quantizer, node)
         before = pools_in_front(stream)
         if before is None:
             msg = f"the MaxPool {stream.pools[0].name!r} has negative gains both before and behind it"
@@ -103,12 +112,65 @@ class Builder:
                 sources=(*stream.pending, node.name),
             )
             name = self._add(threshold, quantizer.scale, quantizer.offset)
-        channels = self.tensors[name].shape[2]
-        self._ranges[name] = np.full(channels, quantizer.first), np.full(channels, quantizer.last)
-        self._quantized.add(name)
+        behind = self._quantized_as(stream, name, quantizer)
         for i, pool in enumerate(stream.pools):
             following = output if i == len(stream.pools) - 1 else f"{output}/unpooled"
             name = self._add_pool(name, pool, following)
+        return replace(behind, tensor=name)
+
+    def _curved(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
+        """A curve and a quantizer: a Table of narrow integers, or a Threshold of wide ones."""
+        assert stream.curve is not None
+        tensor = self.tensors[str(stream.tensor)]
+        low, high = self._ranges[tensor.name]
+        directed = all(stream.curve.direction(c) is not None for c in range(stream.curve.channels))
+        narrow = tensor.type.bits <= WIDEST_OPERAND and not tensor.type.is_bipolar
+        sources = (*stream.pending, node.name)
+        output = node.outputs[0]
+        try:
+            if narrow and not (directed and quantizer.count <= _FEW):
+                least, most = int(low.min()), int(high.max())
+                values = table_values(stream.curve, quantizer, least, most)
+                # Integers of the type that cannot come give what their neighbour gives.
+                edges = ((0, 0), (least - tensor.type.minimum, tensor.type.maximum - most))
+                table = Table(
+                    name=node.name,
+                    input=tensor.name,
+                    output=output,
+                    values=np.pad(values, edges, mode="edge"),
+                    least=tensor.type.minimum,
+                    type=quantizer.type,
+                    sources=sources,
+                )
+                name = self._add(table, quantizer.scale, quantizer.offset)
+            elif directed:
+                thresholds, descending = curve_thresholds(stream.curve, quantizer, low, high)
+                threshold = Threshold(
+                    name=node.name,
+                    input=tensor.name,
+                    output=output,
+                    thresholds=thresholds,
+                    descending=descending,
+                    first=quantizer.first,
+                    type=quantizer.type,
+                    sources=sources,
+                )
+                name = self._add(threshold, quantizer.scale, quantizer.offset)
+            else:
+                msg = f"{stream.pending[-1]!r} rises and falls, and reads {tensor.type} accumulators"
+                todo = "put a quantizer of at most 8 bits in front of it: it becomes a table there"
+                raise UnsupportedNodeError(msg, where=node.where, todo=todo)
+        except ArithmeticError as error:
+            msg = f"{stream.pending[-1]!r} cannot be evaluated on what it reads"
+            todo = "check that its input lies where the function is defined"
+            raise UnsupportedNodeError(msg, where=node.where, why=str(error), todo=todo) from None
+        return self._quantized_as(stream, name, quantizer)
+
+    def _quantized_as(self, stream: Stream, name: str, quantizer: Quantizer) -> Stream:
+        """The stream behind a quantizer that has made the tensor `name`."""
+        channels = self.tensors[name].shape[2]
+        self._ranges[name] = np.full(channels, quantizer.first), np.full(channels, quantizer.last)
+        self._quantized.add(name)
         lines = tuple(
             Line(
                 gain=quantizer.scale[c % len(quantizer.scale)],
@@ -116,10 +178,32 @@ class Builder:
             )
             for c in range(max(len(quantizer.scale), len(quantizer.offset)))
         )
-        return replace(stream, tensor=name, pools=(), lines=lines, pending=())
+        return Stream(tensor=name, shape=stream.shape, index=stream.index, dtype=stream.dtype, lines=lines)
+
+    def narrow(self, stream: Stream, node: OnnxNode) -> Stream:
+        """The stream ready for a function: integers of the graph behind lines or a curve."""
+        if stream.tensor is None:
+            stream = self._identity(stream, node)
+        if stream.curve is None:
+            while stream.pools:
+                if not all(line.rising for line in stream.pools[0].lines):
+                    msg = f"the MaxPool {stream.pools[-1].name!r} follows a negative gain"
+                    raise UnsupportedNodeError(msg, where=node.where, todo=_QUANTIZE)
+                stream = self._pooled_now(stream)
+        return stream
+
+    def same_integers(self, a: Stream, b: Stream) -> bool:
+        """Whether both are functions of one narrow tensor's integers, element by element."""
+        if a.tensor is None or a.tensor != b.tensor or a.pools or b.pools or a.norm or b.norm:
+            return False
+        return self.tensors[a.tensor].type.bits <= WIDEST_OPERAND and np.array_equal(a.index, b.index)
 
     def plain(self, stream: Stream, node: OnnxNode) -> Stream:
         """The stream as integers of the graph behind lines without a clamp."""
+        if stream.curve is not None or stream.norm is not None:
+            msg = f"no quantizer stands between {stream.pending[-1]!r} and this node"
+            todo = "quantize its output: the function becomes an exact table there"
+            raise UnsupportedNodeError(msg, where=node.where, todo=todo)
         if stream.tensor is None:
             stream = self._identity(stream, node)
         while stream.pools:
@@ -320,7 +404,14 @@ class Builder:
         ).output_tensor(Tensor(name="", shape=stream.shape, type=type_for_range(0, 1)))
         check_elements(moved.shape, f"{pool.name} (MaxPool)")
         after = replace(stream, shape=moved.shape, index=chw(moved.shape))
-        if stream.tensor in self._quantized and all(line.rising for line in stream.lines):
+        rising = all(line.rising for line in stream.lines)
+        if stream.curve is not None:
+            rising = all(stream.curve.direction(c) in (0, 1) for c in range(stream.channels))
+        if (stream.curve is not None or stream.norm is not None) and not rising:
+            msg = f"no quantizer stands between {stream.pending[-1]!r} and this pool"
+            todo = "quantize its output: the function becomes an exact table there"
+            raise UnsupportedNodeError(msg, where=pool.name, todo=todo)
+        if (stream.tensor in self._quantized or stream.curve is not None) and rising and stream.norm is None:
             return replace(after, tensor=self._add_pool(str(stream.tensor), pool, pool.output))
         return replace(
             after, pools=(*stream.pools, pool), lines=(Line(),), pending=(*stream.pending, pool.name)
@@ -354,6 +445,11 @@ class Builder:
         """
         if stream.tensor is None:
             raise ModelError("no node of the model is quantized", where=where, todo=_QUANTIZE)
+        host = stream.host
+        if host is None or stream.norm is not None:
+            msg = f"no quantizer stands between {stream.pending[-1]!r} and the output"
+            todo = "quantize the output: the function becomes an exact table there"
+            raise UnsupportedNodeError(msg, where=where, todo=todo)
         lines = (Line(),)
         for pool in stream.pools:
             lines = compose(lines, pool.lines)
@@ -373,6 +469,7 @@ class Builder:
                 msg = "the output of the model is clipped to other bounds in each channel"
                 raise UnsupportedNodeError(msg, where=where, todo="put a quantizer behind it, or drop it")
             steps = (HostStep(op="clip", low=_rational(low), high=_rational(high)),)
+        steps = (*steps, *host)
         scale, offset = presented(stream.lines)
         name = str(stream.tensor)
         shown = self.shown.setdefault(name, (scale, offset))
@@ -462,6 +559,9 @@ class Builder:
             offset=quantizer.offset,
         )
         return tensor
+
+    def _normalized(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
+        raise UnsupportedNodeError("LRN", where=node.where, todo="soon")
 
     def _pooled_now(self, stream: Stream) -> Stream:
         """The first waiting pool, applied to the integers in front of the steps that wait."""

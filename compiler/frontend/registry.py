@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.ops import (
+    activations,
     elementwise,
     host,
     joins,
@@ -142,6 +143,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Clip": _step(elementwise.clip),
         "Max": _step(elementwise.extreme),
         "Min": _step(elementwise.extreme),
+        "PRelu": _node(activations.parametric_relu, "becomes a table or thresholds of the next quantizer"),
+        **{
+            name: _node(activations.activation, "becomes a table or thresholds of the next quantizer")
+            for name in activations.OPERATORS
+        },
         "Cast": _view(elementwise.cast, "exact values don't change"),
         "Identity": _view(shapes.identity, "does nothing"),
         "Dropout": _view(shapes.identity, "does nothing at inference"),

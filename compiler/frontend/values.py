@@ -8,7 +8,12 @@ from fractions import Fraction
 import numpy as np
 
 from pulsefold.compiler.ir.graph import HostStep
-from pulsefold.compiler.numerics.line import Line
+from pulsefold.compiler.numerics.curve import Curve
+from pulsefold.compiler.numerics.line import Line, compose
+from pulsefold.compiler.numerics.surd import approximate
+
+#: Precision of irrational numbers that only the host computes with, in float64.
+_HOST_BITS = 128
 
 __all__ = ["Const", "Hosted", "Pick", "Pool", "Quantized", "Stream", "Value", "canonical", "exact"]
 
@@ -93,6 +98,16 @@ class Pool:
     pads: tuple[int, int, int, int]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Norm:
+    """An LRN-13 as the file has it: numbers are those of its float32 attributes, exactly."""
+
+    size: int
+    alpha: Fraction
+    beta: Fraction
+    bias: Fraction
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stream:
     """A value that flows: integers of the graph, and the exact steps that still wait behind them.
@@ -116,6 +131,13 @@ class Stream:
         Steps behind the last of them; one, or one a channel.
     pending
         Names of the ONNX nodes whose steps wait.
+    curve
+        Where a function (Sigmoid, say) waits: all that waits, as a function of the integers of `tensor`. The lines
+        are then those in front of the first function.
+    host
+        The steps behind the lines as the host can compute them; None where it cannot.
+    norm
+        An LRN that waits in front of everything else but the lines.
     """
 
     tensor: str | None
@@ -126,6 +148,9 @@ class Stream:
     pools: tuple[Pool, ...] = ()
     lines: tuple[Line, ...] = (Line(),)
     pending: tuple[str, ...] = ()
+    curve: Curve | None = None
+    host: tuple[HostStep, ...] | None = ()
+    norm: Norm | None = None
 
     @property
     def channels(self) -> int:
@@ -138,7 +163,22 @@ class Stream:
 
     def stepped(self, node: str, lines: tuple[Line, ...]) -> Stream:
         """With the steps of one more node."""
-        return replace(self, lines=lines, pending=(*self.pending, node))
+        pending = (*self.pending, node)
+        if self.curve is None:
+            return replace(self, lines=compose(self.lines, lines), pending=pending)
+        host = None
+        if self.host is not None and len(lines) == 1:
+            host = (*self.host, *_host_steps(lines[0]))
+        return replace(self, curve=self.curve.then_line(*lines), host=host, pending=pending)
+
+    def as_curve(self) -> Curve:
+        """All that waits, as a function of the integers."""
+        return self.curve if self.curve is not None else Curve().then_line(*self.lines)
+
+    def curved(self, node: str, curve: Curve, *steps: HostStep) -> Stream:
+        """With a curve in place of all that waits; `steps` are what the node adds to it on the host."""
+        host = None if self.host is None or not steps else (*self.host, *steps)
+        return replace(self, curve=curve, host=host, pending=(*self.pending, node))
 
     def uniform_gain(self) -> bool:
         """Whether all channels share one gain."""
@@ -234,3 +274,15 @@ def canonical(shape: tuple[int, ...]) -> tuple[tuple[int, int, int], np.ndarray]
     frame = (rows, size // (rows * channels), channels)
     index = np.arange(size, dtype=np.int32).reshape(frame).transpose(2, 0, 1).reshape(shape)
     return frame, index
+
+
+def _host_steps(line: Line) -> tuple[HostStep, ...]:
+    """A line as the host computes it."""
+    steps = []
+    if (line.gain, line.offset) != (1, 0):
+        scale, offset = (approximate(n, _HOST_BITS) for n in (line.gain, line.offset))
+        steps.append(HostStep(op="affine", scale=scale, offset=offset))
+    if line.clamped:
+        low, high = (None if n is None else approximate(n, _HOST_BITS) for n in (line.low, line.high))
+        steps.append(HostStep(op="clip", low=low, high=high))
+    return tuple(steps)

@@ -30,6 +30,8 @@ def _step(step: HostStep, x: np.ndarray) -> np.ndarray:
             return np.clip(np.rint(x / float(step.scale)) + float(step.offset), low, high)
         case "sigmoid":
             return 1 / (1 + np.exp(-x))
+        case "leaky_relu":
+            return np.where(x < 0, x * float(step.scale), x)
         case "tanh":
             return np.tanh(x)
         case "softmax" | "log_softmax":

@@ -9,7 +9,7 @@ from pulsefold.compiler.frontend.ops.common import Call, finite
 from pulsefold.compiler.frontend.ops.joins import added, multiplied
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, exact
 from pulsefold.compiler.ir.graph import HostStep
-from pulsefold.compiler.numerics.line import Line, compose
+from pulsefold.compiler.numerics.line import Line
 from pulsefold.compiler.numerics.surd import Real, sqrt
 
 __all__ = [
@@ -32,6 +32,9 @@ _ONE = Fraction(1)
 def add(call: Call) -> Stream:
     """x + b, or x + y of two streams."""
     if both := _two_streams(call):
+        if call.builder.same_integers(*both):
+            a, b = both
+            return a.curved(call.node.name, a.as_curve().plus(b.as_curve()))
         return added(call, both, (1, 1))
     stream, values, _ = _operands(call)
     return _affine(call, stream, (_ONE,), values)
@@ -60,6 +63,9 @@ def sum_of(call: Call) -> Stream:
 def multiply(call: Call) -> Stream:
     """x * a, or x * y of two streams."""
     if both := _two_streams(call):
+        if call.builder.same_integers(*both):
+            a, b = both
+            return a.curved(call.node.name, a.as_curve().times(b.as_curve()))
         return multiplied(call, both)
     stream, values, _ = _operands(call)
     return _affine(call, stream, values, (Fraction(0),))
@@ -191,7 +197,7 @@ def _along_channels(call: Call, stream: Stream, const: Const, what: str) -> Cons
 def _affine(call: Call, stream: Stream, gains: tuple[Real, ...], offsets: tuple[Real, ...]) -> Stream:
     count = max(len(gains), len(offsets))
     step = tuple(Line(gain=gains[c % len(gains)], offset=offsets[c % len(offsets)]) for c in range(count))
-    return stream.stepped(call.node.name, compose(stream.lines, step))
+    return stream.stepped(call.node.name, step)
 
 
 def _clamp(call: Call, low: Fraction | None, high: Fraction | None) -> Stream | Hosted:
@@ -199,4 +205,4 @@ def _clamp(call: Call, low: Fraction | None, high: Fraction | None) -> Stream | 
     if isinstance(value, Hosted):
         return value.then(HostStep(op="clip", low=low, high=high))
     stream = call.stream()
-    return stream.stepped(call.node.name, compose(stream.lines, (Line(low=low, high=high),)))
+    return stream.stepped(call.node.name, (Line(low=low, high=high),))

@@ -12,7 +12,7 @@ from pulsefold.compiler.frontend.values import Const, Hosted, Quantized, Stream,
 from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.ir.types import type_for_range
 from pulsefold.compiler.numerics.constants import quantize_constant
-from pulsefold.compiler.numerics.line import Line, compose
+from pulsefold.compiler.numerics.line import Line
 from pulsefold.compiler.numerics.quantizer import WIDEST, Boundary, Quantizer
 from pulsefold.compiler.numerics.rounding import MODES, boundary
 
@@ -98,7 +98,7 @@ def dequantize(call: Call, stream: Stream, scale: np.ndarray, zero: np.ndarray, 
         for c in range(max(len(scales), len(zeros)))
     )
     kind = scale.dtype.name if scale.dtype.name in ("float16", "float32", "float64") else "float32"
-    return replace(stream.stepped(call.node.name, compose(stream.lines, step)), dtype=kind)
+    return replace(stream.stepped(call.node.name, step), dtype=kind)
 
 
 def dequantized_constant(call: Call, const: Const, scale: np.ndarray, zero: np.ndarray, axis: int) -> Const:

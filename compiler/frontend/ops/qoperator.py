@@ -18,7 +18,7 @@ from pulsefold.compiler.frontend.ops.qdq import (
     scale_and_zero,
 )
 from pulsefold.compiler.frontend.values import Const, Stream
-from pulsefold.compiler.numerics.line import Line, compose
+from pulsefold.compiler.numerics.line import Line
 
 __all__ = [
     "conv_integer",
@@ -82,7 +82,7 @@ def qlinear_binary(call: Call) -> Stream:
     const = dequantized_constant(call, call.const(place, "constant"), scale, zero, 1)
     values = call.by_channel(streams[0], const, "constant")
     step = tuple(Line(offset=v) if add else Line(gain=v) for v in values)
-    y = streams[0].stepped(call.node.name, compose(streams[0].lines, step))
+    y = streams[0].stepped(call.node.name, step)
     return _written(call, y, 6, 7)
 
 
@@ -133,7 +133,7 @@ def _shifted(call: Call, i: int, j: int) -> Call:
     if call.input(j) is not None:
         zero = call.by_channel(stream, call.const(j, "zero point"), "zero point")
         step = tuple(Line(offset=-z) for z in zero)
-        stream = stream.stepped(call.node.name, compose(stream.lines, step))
+        stream = stream.stepped(call.node.name, step)
     return replace(call, inputs=(stream, *call.inputs[1:]))
 
 

@@ -1,0 +1,130 @@
+"""Functions of single elements: they wait as exact curves until a quantizer makes a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.values import Hosted, Stream
+from pulsefold.compiler.ir.graph import HostStep
+from pulsefold.compiler.numerics import activations
+from pulsefold.compiler.numerics.curve import Curve
+from pulsefold.compiler.numerics.functions import (
+    Abs,
+    Elu,
+    Erf,
+    Exp,
+    LeakyRelu,
+    Log,
+    Sigmoid,
+    Softplus,
+    Softsign,
+    Tanh,
+)
+from pulsefold.compiler.numerics.line import Line
+
+__all__ = ["activation", "parametric_relu"]
+
+Made = tuple[Curve, HostStep | None]
+
+
+def activation(call: Call) -> Stream | Hosted:
+    """The function of the node's operator, as the table below has it."""
+    value = call.input(0)
+    if isinstance(value, Hosted):
+        _, step = _FUNCTIONS[call.node.op_type](call, Curve())
+        if step is None:
+            raise call.refuse("it follows a step of the host, which has no such function", "drop it")
+        return value.then(step)
+    stream = call.builder.narrow(call.stream(), call.node)
+    curve, step = _FUNCTIONS[call.node.op_type](call, stream.as_curve())
+    return stream.curved(call.node.name, curve, *([step] if step else []))
+
+
+def parametric_relu(call: Call) -> Stream:
+    """PRelu-16: a slope below zero for each channel."""
+    stream = call.builder.narrow(call.stream(), call.node)
+    const = call.const(1, "slope")
+    slopes = call.by_channel(stream, const, "slope")
+    curve = stream.as_curve().then(*(LeakyRelu(slope) for slope in slopes))
+    step = [HostStep(op="leaky_relu", scale=slopes[0])] if len(slopes) == 1 else []
+    return stream.curved(call.node.name, curve, *step)
+
+
+def _leaky_relu(call: Call, x: Curve) -> Made:
+    slope = call.number("alpha", 0.01)
+    return x.then(LeakyRelu(slope)), HostStep(op="leaky_relu", scale=slope)
+
+
+def _elu(call: Call, x: Curve) -> Made:
+    return x.then(Elu(call.number("alpha", 1.0))), None
+
+
+def _selu(call: Call, x: Curve) -> Made:
+    alpha, gamma = call.number("alpha", 1.67326319), call.number("gamma", 1.05070102)
+    return x.then(Elu(alpha)).then_line(Line(gain=gamma)), None
+
+
+def _celu(call: Call, x: Curve) -> Made:
+    alpha = call.number("alpha", 1.0)
+    return x.then_line(Line(gain=1 / alpha)).then(Elu()).then_line(Line(gain=alpha)), None
+
+
+def _hard_sigmoid(call: Call, x: Curve) -> Made:
+    alpha, beta = call.number("alpha", 0.2), call.number("beta", 0.5)
+    return activations.hard_sigmoid(x, alpha, beta), None
+
+
+def _swish(call: Call, x: Curve) -> Made:
+    return activations.silu(x, call.number("alpha", 1.0)), None
+
+
+def _gelu(call: Call, x: Curve) -> Made:
+    return activations.gelu(x, approximate=call.node.text("approximate", "none") == "tanh"), None
+
+
+def _thresholded_relu(call: Call, x: Curve) -> Made:
+    raise call.refuse("it jumps", "use Relu or Clip")
+
+
+def _power(call: Call, x: Curve) -> Made:
+    """Pow-15 of a small whole exponent."""
+    exponent = call.const(1, "exponent").value
+    n = int(exponent.ravel()[0]) if exponent.size == 1 else 0
+    if exponent.size != 1 or n != exponent.ravel()[0] or not 1 <= n <= 4:
+        raise call.refuse(
+            f"its exponent is {exponent.ravel()[:4].tolist()}", "use a whole exponent from 1 to 4"
+        )
+    curve = x
+    for _ in range(n - 1):
+        curve = curve.times(x)
+    return curve, None
+
+
+_FUNCTIONS: Mapping[str, Callable[[Call, Curve], Made]] = MappingProxyType(
+    {
+        "Abs": lambda _, x: (x.then(Abs()), None),
+        "Celu": _celu,
+        "Elu": _elu,
+        "Erf": lambda _, x: (x.then(Erf()), None),
+        "Exp": lambda _, x: (x.then(Exp()), None),
+        "Gelu": _gelu,
+        "HardSigmoid": _hard_sigmoid,
+        "HardSwish": lambda _, x: (activations.hard_swish(x), None),
+        "LeakyRelu": _leaky_relu,
+        "Log": lambda _, x: (x.then(Log()), None),
+        "Mish": lambda _, x: (activations.mish(x), None),
+        "Pow": _power,
+        "Selu": _selu,
+        "Sigmoid": lambda _, x: (x.then(Sigmoid()), HostStep(op="sigmoid")),
+        "Softplus": lambda _, x: (x.then(Softplus()), None),
+        "Softsign": lambda _, x: (x.then(Softsign()), None),
+        "Swish": _swish,
+        "Tanh": lambda _, x: (x.then(Tanh()), HostStep(op="tanh")),
+        "ThresholdedRelu": _thresholded_relu,
+    }
+)
+
+#: Operators of this file.
+OPERATORS = tuple(_FUNCTIONS)
