@@ -132,7 +132,7 @@ class Stream:
     pending
         Names of the ONNX nodes whose steps wait.
     curve
-        Where a function (Sigmoid, say) waits: all that waits, as a function of the integers of `tensor`. The lines
+        Where a function (Sigmoid, say) waits: all that waits, as a function of the integers of `tensor`. Lines
         are then those in front of the first function.
     host
         The steps behind the lines as the host can compute them; None where it cannot.

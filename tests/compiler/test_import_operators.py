@@ -390,7 +390,7 @@ def test_unused_nodes_are_ignored(tmp_path: Path, net: Start) -> None:
 
 def test_inspection_of_what_stops(tmp_path: Path, net: Start) -> None:
     n = net("N", 3, 6, 6).quant(0.5, bits=4)
-    n.conv(weights(n, 2, 3, 3, 3), name="first").add("Erf", name="odd").add("Relu").add(
+    n.conv(weights(n, 2, 3, 3, 3), name="first").add("Det", name="odd").add("Relu").add(
         "Einsum", equation="a->a"
     )
     inspection = inspect_model(n.save(tmp_path))
