@@ -132,8 +132,8 @@ class Stream:
     pending
         Names of the ONNX nodes whose steps wait.
     curve
-        Where a function (Sigmoid, say) waits: all that waits, as a function of the integers of `tensor`. Lines
-        are then those in front of the first function.
+        Where a function (Sigmoid, say) waits: all that waits, as a function of the tensor's integers. The
+        lines are then those in front of the first function.
     host
         The steps behind the lines as the host can compute them; None where it cannot.
     norm

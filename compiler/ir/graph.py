@@ -129,10 +129,10 @@ class HostStep:
 
     Parameters
     ----------
-        ``"sigmoid"``, ``"tanh"``: of each element. ``"leaky_relu"``: x * scale below 0.
-        ``"affine"``: x * scale + offset.
     op
         ``"clip"``: min(max(x, low), high). ``"softmax"``, ``"log_softmax"``: along `axis`.
+        ``"sigmoid"``, ``"tanh"``: of each element. ``"leaky_relu"``: x * scale below 0.
+        ``"affine"``: x * scale + offset.
         ``"quantize"``: clamp(round_half_even(x / scale) + offset, low, high).
     axis
         ONNX axis, the batch being axis 0.

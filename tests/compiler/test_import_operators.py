@@ -399,7 +399,7 @@ def test_inspection_of_what_stops(tmp_path: Path, net: Start) -> None:
     assert verdicts["odd"] == "unsupported"
     assert verdicts["relu4"] == "unchecked"
     assert verdicts["einsum5"] == "unsupported"
-    assert "odd (Erf)" in inspection.advice
+    assert "odd (Det)" in inspection.advice
     assert "what to do" in inspection.advice
 
 
