@@ -103,6 +103,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "QLinearConcat": _node(
             qoperator.qlinear_concat, "becomes a Concat and a Threshold", quantizer=True, custom=True
         ),
+        "QLinearSigmoid": _node(qoperator.qlinear_function, "becomes a Table", quantizer=True, custom=True),
+        "QLinearLeakyRelu": _node(qoperator.qlinear_function, "becomes a Table", quantizer=True, custom=True),
         "QLinearAveragePool": _node(
             qoperator.qlinear_average_pool, "becomes a SumPool and a Threshold", quantizer=True, custom=True
         ),

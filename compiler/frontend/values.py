@@ -208,16 +208,19 @@ class Hosted:
     def reshaped(self, index: np.ndarray) -> Hosted:
         """With axes of one element added or dropped behind the steps: each step's axis is found again."""
         old, new = self.index.shape, index.shape
+        wide = [i for i, n in enumerate(new) if n > 1]
+
+        def found(axis: int) -> int | None:
+            place = axis % len(old)
+            return wide[sum(n > 1 for n in old[:place])] if old[place] > 1 else None
+
         steps = []
         for step in self.steps:
-            place = step.axis % len(old)
-            rank = sum(n > 1 for n in old[:place])
-            wide = [i for i, n in enumerate(new) if n > 1]
-            if old[place] > 1:
-                axis = wide[rank]
-            else:
-                axis = next((i for i in range(1, len(new)) if new[i] == 1), len(new) - 1)
-            steps.append(replace(step, axis=axis))
+            axes = tuple(axis for axis in map(found, step.axes) if axis is not None)
+            # Over axes of one element alone: any other such axis will do.
+            steps.append(
+                replace(step, axes=axes or (next(i for i in (*range(1, len(new)), 0) if new[i] == 1),))
+            )
         return Hosted(stream=self.stream.moved(index), steps=tuple(steps))
 
     def then(self, step: HostStep, dtype: str | None = None) -> Hosted:

@@ -130,18 +130,18 @@ class HostStep:
     Parameters
     ----------
     op
-        ``"clip"``: min(max(x, low), high). ``"softmax"``, ``"log_softmax"``: along `axis`.
+        ``"clip"``: min(max(x, low), high). ``"softmax"``, ``"log_softmax"``: over `axes` together.
         ``"sigmoid"``, ``"tanh"``: of each element. ``"leaky_relu"``: x * scale below 0.
         ``"affine"``: x * scale + offset.
         ``"quantize"``: clamp(round_half_even(x / scale) + offset, low, high).
-    axis
-        ONNX axis, the batch being axis 0.
+    axes
+        ONNX axes, the batch being axis 0.
     scale, offset, low, high
         Exact numbers; None is no bound.
     """
 
     op: str
-    axis: int = -1
+    axes: tuple[int, ...] = (-1,)
     scale: Fraction = Fraction(1)
     offset: Fraction = Fraction(0)
     low: Fraction | None = None

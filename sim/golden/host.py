@@ -35,8 +35,8 @@ def _step(step: HostStep, x: np.ndarray) -> np.ndarray:
         case "tanh":
             return np.tanh(x)
         case "softmax" | "log_softmax":
-            shifted = x - x.max(axis=step.axis, keepdims=True)
-            total = np.exp(shifted).sum(axis=step.axis, keepdims=True)
+            shifted = x - x.max(axis=step.axes, keepdims=True)
+            total = np.exp(shifted).sum(axis=step.axes, keepdims=True)
             return np.exp(shifted) / total if step.op == "softmax" else shifted - np.log(total)
     msg = f"no host step {step.op!r}"
     raise ValueError(msg)

@@ -16,13 +16,8 @@ def softmax(call: Call) -> Hosted:
     stream: Stream = hosted.stream
     shape = stream.index.shape
     axis = call.integer("axis", -1 if call.opset >= 13 else 1) % len(shape)
-    if call.opset < 13:
-        wide = [i for i in range(axis, len(shape)) if shape[i] > 1]
-        if len(wide) > 1:
-            todo = "export it with operator set 13 or later, or flatten the scores in front of it"
-            raise call.refuse(f"it goes over the axes {wide} together", todo)
-        axis = wide[0] if wide else axis
     if axis == 0:
         raise call.refuse("it goes over the batch", "give an axis behind the batch")
+    axes = (axis,) if call.opset >= 13 else tuple(range(axis, len(shape)))
     op = "softmax" if call.node.op_type == "Softmax" else "log_softmax"
-    return hosted.then(HostStep(op=op, axis=axis))
+    return hosted.then(HostStep(op=op, axes=axes))

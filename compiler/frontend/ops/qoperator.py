@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from pulsefold.compiler.frontend.ops.activations import activation
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.ops.joins import added, concatenated, multiplied
 from pulsefold.compiler.frontend.ops.linear import convolved, framed, product
@@ -28,6 +29,7 @@ __all__ = [
     "qlinear_binary",
     "qlinear_concat",
     "qlinear_conv",
+    "qlinear_function",
     "qlinear_global_average_pool",
     "qlinear_matmul",
 ]
@@ -106,6 +108,14 @@ def qlinear_global_average_pool(call: Call) -> Stream:
     y = averaged(_inside(call), stream, shape)
     if call.integer("channels_last", 0):
         y = y.moved(np.ascontiguousarray(np.moveaxis(y.index, 1, -1)))
+    return _written(call, y, 3, 4)
+
+
+def qlinear_function(call: Call) -> Stream:
+    """QLinearSigmoid and QLinearLeakyRelu of com.microsoft: x and y with scale and zero point each."""
+    node = replace(call.node, op_type=call.node.op_type.removeprefix("QLinear"))
+    y = activation(replace(_reading(call, 0, 1, 2), node=node))
+    assert isinstance(y, Stream)
     return _written(call, y, 3, 4)
 
 
