@@ -576,7 +576,7 @@ class Builder:
     def _identity(self, stream: Stream, node: OnnxNode) -> Stream:
         """A model input of narrow integers needs no quantizer."""
         kind = np.dtype(self.sources[stream.source].dtype)
-        if kind.kind not in "iu" or kind.itemsize > 1 or stream.pools:
+        if kind.kind not in "iu" or kind.itemsize > 1:
             msg = "the activations it reads are not quantized"
             raise UnsupportedNodeError(msg, where=node.where, todo=_QUANTIZE)
         name = self._plain_inputs.get(stream.source)

@@ -59,8 +59,11 @@ def global_max_pool(call: Call) -> Stream:
     return _ranked(call.builder.pool(stream, pool), stream.index.ndim - 2)
 
 
-def average_pool(call: Call) -> Stream:
-    """AveragePool-22 over one or two spatial axes."""
+def average_pool(call: Call, *, whole: bool = False) -> Stream:
+    """AveragePool-22 over one or two spatial axes.
+
+    `whole`: count_include_pad counts what ceil_mode added too, as ONNX Runtime's QLinearAveragePool does.
+    """
     stream = framed(call)
     axes = stream.index.ndim - 2
     size = _kernel(call, axes)
@@ -83,7 +86,7 @@ def average_pool(call: Call) -> Stream:
         pads=shape.pads,
         include_pad=include,
         pad_value=call.builder.real_zero(stream, call.node) if include and any(shape.pads) else 0,
-        extra=shape.extra,
+        extra=(0, 0) if whole and include else shape.extra,
         sources=(*stream.pending, call.node.name),
     )
     h, w, c = pool.output_tensor(call.builder.tensors[str(stream.tensor)]).shape

@@ -98,7 +98,7 @@ def qlinear_concat(call: Call) -> Stream:
 def qlinear_average_pool(call: Call) -> Stream:
     """QLinearAveragePool of com.microsoft."""
     call = _first_last(call)
-    return _written(call, average_pool(_inside(_reading(call, 0, 1, 2))), 3, 4)
+    return _written(call, average_pool(_inside(_reading(call, 0, 1, 2)), whole=True), 3, 4)
 
 
 def qlinear_global_average_pool(call: Call) -> Stream:
