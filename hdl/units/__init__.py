@@ -7,7 +7,9 @@ from pulsefold.hdl.units.convert import ConvertCircuit
 from pulsefold.hdl.units.fork import ForkCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.maxpool import MaxPoolCircuit
+from pulsefold.hdl.units.requantize import RequantizeCircuit
 from pulsefold.hdl.units.streams import UnitComponent, payload
+from pulsefold.hdl.units.table import TableCircuit
 from pulsefold.hdl.units.threshold import ThresholdCircuit
 from pulsefold.hdl.units.window import WindowCircuit
 
@@ -19,6 +21,8 @@ CIRCUITS: dict[str, type[UnitComponent]] = {
     "fork": ForkCircuit,
     "matvec": MatVecCircuit,
     "maxpool": MaxPoolCircuit,
+    "requantize": RequantizeCircuit,
+    "table": TableCircuit,
     "threshold": ThresholdCircuit,
     "window": WindowCircuit,
 }

@@ -9,7 +9,9 @@ from pulsefold.compiler.plan.units import (
     Fork,
     MatVec,
     MaxPoolUnit,
+    RequantizeUnit,
     Steps,
+    TableUnit,
     ThresholdUnit,
     Unit,
     Window,
@@ -57,6 +59,13 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
     if isinstance(unit, MatVec):
         y = x[0].reshape(-1, unit.columns) @ unit.weights.T
         return (stepped(unit.steps, y) if unit.steps else y).reshape(-1, unit.pe)
+    if isinstance(unit, RequantizeUnit):
+        y = (x[0].reshape(-1, unit.channels) * unit.multiplier + unit.addend) >> unit.shift
+        return np.clip(y, unit.low, unit.high).reshape(-1, unit.lanes)
+    if isinstance(unit, TableUnit):
+        channel = np.arange(unit.channels) % len(unit.values)
+        entry = x[0].reshape(-1, unit.channels) - unit.type.minimum
+        return unit.values[channel, entry].reshape(-1, unit.lanes)
     msg = f"no golden function for a {type(unit).__name__}"
     raise TypeError(msg)
 

@@ -5,6 +5,8 @@ from pulsefold.compiler.plan.units.convert import Convert
 from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
+from pulsefold.compiler.plan.units.requantize import RequantizeUnit
+from pulsefold.compiler.plan.units.table import TableUnit
 from pulsefold.compiler.plan.units.threshold import Steps, ThresholdUnit
 from pulsefold.compiler.plan.units.window import Window
 
@@ -14,8 +16,10 @@ __all__ = [
     "Join",
     "MatVec",
     "MaxPoolUnit",
+    "RequantizeUnit",
     "Steps",
     "Stream",
+    "TableUnit",
     "ThresholdUnit",
     "Unit",
     "Window",

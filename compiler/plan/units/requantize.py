@@ -1,0 +1,180 @@
+"""Requantize unit: multiply, add, shift and clip, a row of constants a channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.affine import Affine, as_slow, word_bits
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.threshold import threshold_style
+from pulsefold.errors import FoldingError
+
+__all__ = ["RequantizeUnit"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RequantizeUnit(OneInput, OneOutput):
+    """y[c] = min(max((multiplier[c] * x + addend[c]) >> shift, low[c]), high[c]).
+
+    Source: Jacob et al. 2017, section 2.2. One beat a cycle; the constants of a beat's channels are read
+    from a memory beside it, and what all channels of a lane have in common is wired.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    type
+        Element type in.
+    channels, pixels
+        Channels, and pixels a frame.
+    lanes
+        Channels a beat; divides `channels`.
+    multiplier, addend, low, high
+        int64 [1 or C].
+    shift
+        Bits, 0 or more.
+    output_type
+        Element type out, an ``int``.
+    multiplies
+        ``"lut"`` or ``"dsp"``: what makes products.
+    buffer_depth
+        Entries of the output buffer; 0 takes enough for one beat a cycle.
+    """
+
+    name: str
+    type: ElementType
+    channels: int
+    pixels: int
+    lanes: int
+    multiplier: np.ndarray
+    addend: np.ndarray
+    shift: int
+    low: np.ndarray
+    high: np.ndarray
+    output_type: ElementType
+    multiplies: str = "lut"
+    buffer_depth: int = 0
+
+    def __post_init__(self) -> None:
+        if self.channels % self.lanes:
+            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
+            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
+        if self.buffer_depth == 0:
+            object.__setattr__(self, "buffer_depth", self.latency_cycles + 2)
+
+    @property
+    def kind(self) -> str:
+        """Stem of the circuit."""
+        return "requantize"
+
+    @property
+    def folds(self) -> int:
+        """Beats a pixel."""
+        return self.channels // self.lanes
+
+    def of_lane(self, row: np.ndarray, lane: int) -> tuple[int, ...]:
+        """Entries of [1 or C] that a lane meets, a fold each."""
+        return tuple(int(v) for v in np.broadcast_to(row, (self.channels,))[lane :: self.lanes])
+
+    @cached_property
+    def products(self) -> list[Affine]:
+        """multiplier * x + addend of each lane, a row a fold, all of one latency."""
+        return as_slow(
+            [
+                Affine(
+                    multiplier=self.of_lane(self.multiplier, lane),
+                    addend=self.of_lane(self.addend, lane),
+                    low=self.type.minimum,
+                    high=self.type.maximum,
+                    multiplies=self.multiplies,
+                )
+                for lane in range(self.lanes)
+            ]
+        )
+
+    @cached_property
+    def bounds(self) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """(low, high) of each lane, an entry a fold; a single one where all folds have it."""
+        found = []
+        for lane in range(self.lanes):
+            ends = self.of_lane(self.low, lane), self.of_lane(self.high, lane)
+            found.append(tuple(e if len(set(e)) > 1 else e[:1] for e in ends))
+        return found
+
+    @cached_property
+    def words(self) -> list[int]:
+        """Contents of the memory, a word a fold: for each lane the product's, then the bounds that vary."""
+        words = [0] * self.folds
+        at = 0
+        for product, bounds in zip(self.products, self.bounds, strict=True):
+            columns = [(sum(product.fields), product.words)]
+            columns += [(self.output_type.bits, list(e)) for e in bounds if len(e) > 1]
+            for bits, column in columns:
+                for fold, value in enumerate(column if bits else ()):
+                    words[fold] |= (value & ((1 << bits) - 1)) << at
+                at += bits
+        return words
+
+    @property
+    def word_width(self) -> int:
+        """Bits of a word."""
+        varying = sum(len(e) > 1 for bounds in self.bounds for e in bounds)
+        return sum(sum(p.fields) for p in self.products) + varying * self.output_type.bits
+
+    @property
+    def memory(self) -> str:
+        """Style of the memory."""
+        return threshold_style(self.folds)
+
+    @property
+    def read_latency(self) -> int:
+        """Cycles of the memory; a block RAM's output is registered once more."""
+        return 2 if self.word_width and self.memory == "block" else 1
+
+    @property
+    def pipeline(self) -> int:
+        """Cycles from taking a beat to the buffer: input or memory, product, comparison, choice."""
+        return self.read_latency + self.products[0].latency + 2
+
+    @property
+    def input(self) -> Stream:
+        """Elements."""
+        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
+
+    @property
+    def output(self) -> Stream:
+        """Clipped integers."""
+        return Stream(type=self.output_type, lanes=self.lanes, beats=self.pixels * self.folds)
+
+    @property
+    def cycles(self) -> int:
+        """One beat a cycle."""
+        return self.input.beats
+
+    @property
+    def latency_cycles(self) -> int:
+        """The pipeline and the buffer."""
+        return self.pipeline + BUFFER_LATENCY
+
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return accept_times(arrivals[0]) + self.latency_cycles
+
+    def cost(self, family: str) -> Resources:
+        """Memory, products, comparisons, buffer."""
+        total = memory_cost(family, self.folds, self.word_width, self.memory) if self.folds > 1 else Resources()
+        held = self.input.width * self.read_latency + self.word_width * self.read_latency
+        total += Resources(luts=20, ffs=held + self.pipeline)
+        for product in self.products:
+            low, high = (end >> self.shift for end in product.range)
+            bits = word_bits(min(0, low), max(0, high))
+            compared = bits * ((low < self.low.min()) + (high > self.high.max()))
+            out = self.output_type.bits
+            total += product.cost(family) + Resources(luts=0.6 * compared + out, ffs=2 * out + 2)
+        return total + buffer_cost(family, self.buffer_depth, self.output.width)

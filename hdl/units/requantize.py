@@ -1,0 +1,81 @@
+"""Circuit of :class:`pulsefold.compiler.plan.units.requantize.RequantizeUnit`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
+
+from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.streams import UnitComponent
+
+__all__ = ["RequantizeCircuit"]
+
+
+class RequantizeCircuit(UnitComponent):
+    """A pipeline that never stalls: constants, product and sum, comparison with the bounds, choice.
+
+    Timing as the parameter object states.
+    """
+
+    def elaborate(self, platform):
+        p = self.unit
+        m = Module()
+        self.connect_output(m)
+        taken, earn = Signal(), Signal()
+        some = credit_gate(m, p.buffer_depth, spend=taken, earn=earn)
+        m.d.comb += [
+            self.i.ready.eq(some),
+            taken.eq(self.i.valid & self.i.ready),
+            earn.eq(self.o.valid & self.o.ready),
+            self.buffer.i.valid.eq(delayed(m, taken, p.pipeline, "valid", reset_less=False)),
+        ]
+        word = self.constants(m, taken)
+        x = delayed(m, self.i.payload.as_value(), p.read_latency, "x")
+        bits, at = p.type.bits, 0
+        for lane, (product, bounds) in enumerate(zip(p.products, p.bounds, strict=True)):
+            width = sum(product.fields)
+            number = lane_number(x[lane * bits : (lane + 1) * bits], p.type)
+            y = affine(m, product, number, word[at : at + width], f"lane{lane}")
+            at += width
+            ends = []
+            for name, entries in zip(("low", "high"), bounds, strict=True):
+                if len(entries) == 1:
+                    ends.append(Const(entries[0], Shape.cast(range(min(0, *entries), max(0, *entries) + 1))))
+                    continue
+                kept = delayed(m, word[at : at + p.output_type.bits], product.latency, f"{name}{lane}")
+                ends.append(kept.as_signed() if p.output_type.signed else kept)
+                at += p.output_type.bits
+            m.d.comb += self.buffer.i.p[lane].eq(self.clipped(m, y, ends, bounds, lane))
+        return m
+
+    def constants(self, m, taken) -> Value:
+        """The word of the channels of the beat taken, when the beat is through its registers."""
+        p = self.unit
+        if not p.word_width:
+            return Const(0, 1)
+        m.submodules.constants = rom = Rom(p.word_width, p.words, p.memory)
+        if p.folds > 1:
+            fold = Signal(range(p.folds))
+            with m.If(taken):
+                m.d.sync += fold.eq(Mux(fold == p.folds - 1, 0, fold + 1))
+            m.d.comb += rom.address.eq(fold)
+        return delayed(m, rom.data, p.read_latency - 1, "word")
+
+    def clipped(self, m, y, ends, bounds, lane: int) -> Value:
+        """Compare in one cycle, choose in the next; bounds that nothing exceeds are not looked at."""
+        p = self.unit
+        low, high = ends
+        value = y.value >> p.shift
+        below, above = Signal(name=f"below{lane}"), Signal(name=f"above{lane}")
+        if y.low >> p.shift < max(bounds[0]):
+            m.d.sync += below.eq(value < low)
+        if y.high >> p.shift > min(bounds[1]):
+            m.d.sync += above.eq(value > high)
+        # What fits shows in the low bits; what does not fit is replaced.
+        shown = Signal(p.output_type.bits, name=f"shown{lane}", reset_less=True)
+        m.d.sync += shown.eq(value)
+        kept = [delayed(m, end, not isinstance(end, Const), f"end{k}_{lane}") for k, end in enumerate(ends)]
+        out = Signal(p.output_type.bits, name=f"out{lane}", reset_less=True)
+        m.d.sync += out.eq(Mux(above, kept[1], Mux(below, kept[0], shown)))
+        return out
