@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
@@ -53,7 +55,7 @@ def affine(m: Module, p: Affine, x: Value, word: Value, name: str) -> Term:
         values = [chosen(kept, word[2 * k : 2 * k + 2]) << 2 * k for k in range(p.digits)]
     else:
         values = products(m, p, kept, word[:bits], name)
-    addend: Value = Const(p.addends[0], Shape.cast(range(p.addend_range[0], p.addend_range[1] + 1)))
+    addend: Any = Const(p.addends[0], Shape.cast(range(p.addend_range[0], p.addend_range[1] + 1)))
     if p.carries:
         addend = Cat(*(Cat(word[2 * k] & word[2 * k + 1], Const(0, 1)) for k in range(p.digits)))
     elif addend_bits:
@@ -102,6 +104,6 @@ def products(m: Module, p: Affine, x: Value, word: Value, name: str) -> list[Val
 
 
 def limb(value: Value, shift: int, low: int, high: int) -> Value:
-    """Bits of a number from `shift` on: 17 without sign, or all that is left where that has the limb's range."""
+    """Bits from `shift` on: 17 without sign, or all that is left in the last limb."""
     part = value[shift:] if (low, high) != (0, (1 << LIMB) - 1) else value[shift : shift + LIMB]
     return part.as_signed() if low < 0 else part

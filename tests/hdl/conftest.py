@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
 import cocotb_tools.runner
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 from cocotb_tools.check_results import get_results
 
 from pulsefold.boards.cache import BuildCache
@@ -91,3 +93,78 @@ def run_bench(tmp_path, monkeypatch):
         return tests
 
     return run
+
+
+@pytest.fixture(scope="session")
+def check_unit_quickly() -> Callable[[Unit, int], None]:
+    """The same values, stalls and cycles in Amaranth's simulator, which needs no compilation."""
+
+    def check(unit: Unit, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        beats = [stream.type.encode(values(rng, stream)) for stream in unit.inputs]
+        (want,) = (
+            words(stream, b) for stream, b in zip(unit.outputs, expected_beats(unit, *beats), strict=True)
+        )
+        play = [words(stream, b) for stream, b in zip(unit.inputs, beats, strict=True)]
+        start, given = played(unit, play, want, 0.0, 0.0, seed)
+        promised = unit.schedule(*(np.arange(len(b)) for b in beats))
+        np.testing.assert_array_equal(given - start, promised)
+        assert promised[0] == unit.latency_cycles
+        np.testing.assert_array_equal(
+            np.diff(given[unit.outputs[0].beats - 1 :: unit.outputs[0].beats]), unit.cycles
+        )
+        for k, (stall_in, stall_out) in enumerate([(0.3, 0.3), (0.0, 0.7), (0.7, 0.0)]):
+            played(unit, play, want, stall_in, stall_out, seed + k)
+
+    return check
+
+
+def words(stream: Stream, beats: np.ndarray) -> list[int]:
+    """Beats as integers, lane 0 in the lowest bits."""
+    return [sum(int(v) << k * stream.type.bits for k, v in enumerate(beat)) for beat in beats]
+
+
+def played(
+    unit: Unit, beats: list[list[int]], want: list[int], stall_in: float, stall_out: float, seed: int
+) -> tuple[int, np.ndarray]:
+    """Cycle of the first beat in, and of each beat out; fails where one differs or does not hold still."""
+    circuit, rng = circuit_for(unit), random.Random(seed)
+    sent, offered = [0] * len(beats), [False] * len(beats)
+    given: list[int] = []
+    first: list[int] = []
+
+    async def bench(ctx) -> None:
+        cycle, moved, held = 0, 0, None
+        (output,) = circuit.outs
+        while len(given) < len(want) or cycle < moved + 20:
+            assert cycle < moved + 3000, f"stuck after {sent} beats in and {len(given)} out"
+            for k, port in enumerate(circuit.ins):
+                if not offered[k] and sent[k] < len(beats[k]):
+                    offered[k] = not (stall_in and rng.random() < stall_in)
+                ctx.set(port.valid, int(offered[k]))
+                # Without valid the payload is garbage.
+                mask = 0 if offered[k] else (1 << unit.inputs[k].width) - 1
+                ctx.set(port.payload.as_value(), beats[k][min(sent[k], len(beats[k]) - 1)] ^ mask)
+            ready = not (stall_out and rng.random() < stall_out)
+            ctx.set(output.ready, int(ready))
+            value = ctx.get(output.payload.as_value()) if ctx.get(output.valid) else None
+            assert held is None or held == value, "an offer was changed or taken back"
+            held = None if ready else value
+            for k, port in enumerate(circuit.ins):
+                if offered[k] and ctx.get(port.ready):
+                    sent[k] += 1
+                    offered[k], moved = False, cycle
+                    first.append(cycle)
+            if ready and value is not None:
+                assert len(given) < len(want), "a surplus beat"
+                assert value == want[len(given)], f"beat {len(given)}: {value:#x}, not {want[len(given)]:#x}"
+                given.append(cycle)
+                moved = cycle
+            cycle += 1
+            await ctx.tick()
+
+    simulator = Simulator(circuit)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    return first[0], np.array(given)

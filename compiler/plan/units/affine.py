@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import ceil_div
 
 __all__ = ["Affine", "as_slow", "binary_digits", "quaternary_digits", "tree_cost", "word_bits"]
 
@@ -66,7 +65,7 @@ def tree_cost(ranges: list[tuple[int, int]]) -> Resources:
             pair = ranges[k : k + 2]
             ends = sum(p[0] for p in pair), sum(p[1] for p in pair)
             bits = word_bits(*ends)
-            # Where one term has only zeros nothing is added; a carry chain takes both halves of its last cell.
+            # Bits below a term are not added; a carry chain takes both halves of its last cell.
             added = (bits - max(zeros(*p) for p in pair)) * (len(pair) == 2)
             total += Resources(luts=added + added % 2, ffs=bits - min(zeros(*p) for p in pair))
             following.append(ends)

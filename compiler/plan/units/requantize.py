@@ -168,7 +168,9 @@ class RequantizeUnit(OneInput, OneOutput):
 
     def cost(self, family: str) -> Resources:
         """Memory, products, comparisons, buffer."""
-        total = memory_cost(family, self.folds, self.word_width, self.memory) if self.folds > 1 else Resources()
+        total = (
+            memory_cost(family, self.folds, self.word_width, self.memory) if self.folds > 1 else Resources()
+        )
         held = self.input.width * self.read_latency + self.word_width * self.read_latency
         total += Resources(luts=20, ffs=held + self.pipeline)
         for product in self.products:
