@@ -6,10 +6,10 @@ half-line again, and the least integer (or float) on its upper side is the thres
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import floor
-from typing import TypeVar
 
 import numpy as np
 
@@ -20,10 +20,10 @@ from pulsefold.compiler.numerics.surd import Real, Surd
 
 __all__ = ["float_thresholds", "integer_thresholds"]
 
-#: Stands for "every x is on the upper side" (negative) and "no x is" among the integer thresholds.
-_FAR = 1 << 200
-
-Number = TypeVar("Number", int, float)
+#: Error allowed to a float64 preimage, relative to what it is computed from.
+_RELATIVE = 2.0**-46
+#: Gains of which it holds.
+_LEAST = 1e-290
 
 #: Bits of the enclosures that decide nearly every threshold of an irrational line.
 _BITS = 192
@@ -49,17 +49,14 @@ def integer_thresholds(
         As for :class:`pulsefold.compiler.ir.Threshold`: int64 [1 or C, T], clipped to low[c] and
         high[c] + 1, and bool [1 or C]. One row where all channels agree.
     """
-    channels = len(low)
     period = max(len(lines), len(quantizer.boundaries))
-    unclipped = [
-        _integer_row(lines[c % len(lines)], quantizer.boundaries[c % len(quantizer.boundaries)])
-        for c in range(period)
-    ]
-    rows = [
-        [min(max(v, int(low[c])), int(high[c]) + 1) for v in unclipped[c % period]] for c in range(channels)
-    ]
-    falling = [not lines[c % len(lines)].rising for c in range(channels)]
-    return _merge(np.array(rows, np.int64), np.array(falling))
+    falling = np.array([not lines[c % len(lines)].rising for c in range(period)])
+    # Two more than any x can tell: what lies beyond is clipped channel by channel.
+    rows = _integer_rows(lines, quantizer.boundaries, int(low.min()), int(high.max()))
+    rows = np.where(falling[:, np.newaxis], rows[:, ::-1], rows)
+    channel = np.arange(len(low)) % period
+    rows = np.clip(rows[channel], low[:, np.newaxis], high[:, np.newaxis] + 1)
+    return _merge(rows, falling[channel])
 
 
 def float_thresholds(
@@ -69,53 +66,82 @@ def float_thresholds(
 
     -inf is a threshold that all inputs reach, +inf one that none does.
     """
-    count = max(len(lines), len(quantizer.boundaries))
     rows = []
-    descending = np.zeros(count, np.bool_)
-    for c in range(count):
-        line = lines[c % len(lines)]
-        descending[c] = not line.rising
-
-        def find(mark: Boundary, line: Line = line) -> float:
-            bound = (mark.value - line.offset) / line.gain
-            # Falling: the threshold is the first x outside the half-line x <= bound or x < bound.
-            return smallest_float(bound, dtype, strict=mark.strict != (line.gain < 0))
-
-        rows.append(_row(line, quantizer.boundaries[c % len(quantizer.boundaries)], find, np.inf))
-    return _merge(np.array(rows, dtype), descending)
-
-
-def _row(
-    line: Line, marks: Sequence[Boundary], find: Callable[[Boundary], Number], far: Number
-) -> list[Number]:
-    """One ascending row; `find` gives the threshold of a boundary that the affine part decides."""
-    row = []
-    for mark in marks:
-        always = line.low is not None and mark.reached(line.low)
-        never = line.high is not None and not mark.reached(line.high)
-        if line.gain == 0 and not (always or never):
-            always = mark.reached(line.offset)
-            never = not always
-        if always or never:
-            row.append(far if never == line.rising else -far)
-        else:
-            row.append(find(mark))
-    return row if line.rising else row[::-1]
+    for c in range(max(len(lines), len(quantizer.boundaries))):
+        line, marks = lines[c % len(lines)], quantizer.boundaries[c % len(quantizer.boundaries)]
+        always, some = _decided(line, marks)
+        far = np.inf if line.rising else -np.inf
+        # Falling: the threshold is the first x outside the half-line x <= bound or x < bound.
+        found = [
+            smallest_float(
+                (mark.value - line.offset) / line.gain, dtype, strict=mark.strict != (line.gain < 0)
+            )
+            for mark in marks[always:some]
+        ]
+        row = [-far] * always + found + [far] * (len(marks) - some)
+        rows.append(row if line.rising else row[::-1])
+    falling = np.array([not lines[c % len(lines)].rising for c in range(len(rows))])
+    return _merge(np.array(rows, dtype), falling)
 
 
-def _integer_row(line: Line, marks: Sequence[Boundary]) -> list[int]:
-    """Thresholds of one channel over all integers."""
+def _integer_rows(
+    lines: Sequence[Line], marks: Sequence[Sequence[Boundary]], low: int, high: int
+) -> np.ndarray:
+    """int64 [period, T] in the order of the boundaries: thresholds, as far as integers from low to high tell.
+
+    Preimages are computed in float64; where an integer lies within their error, they are computed exactly.
+    """
+    period = max(len(lines), len(marks))
+    values = np.array([[_float(mark.value) for mark in row] for row in marks])
+    gain = np.array([_float(line.gain) for line in lines])[:, np.newaxis]
+    offset = np.array([_float(line.offset) for line in lines])[:, np.newaxis]
+    # Subnormal numbers are less precise than that.
+    gain[np.abs(gain) < _LEAST] = np.nan
+    with np.errstate(all="ignore"):
+        x = (values - offset) / gain
+        error = _RELATIVE * (np.abs(values) + np.abs(offset)) / np.abs(gain)
+        least, most = (np.clip(v, low - 1.5, high + 1.5) for v in (x - error, x + error))
+        whole = np.floor(least)
+        # Without an integer between both ends, the next one is the threshold, reached at once or not.
+        unsure = ~((whole == np.floor(most)) & (whole < least))
+    rows = np.where(unsure, 0, whole).astype(np.int64) + 1
+    for c in range(period):
+        line, row = lines[c % len(lines)], marks[c % len(marks)]
+        if line.clamped or line.gain == 0:
+            # Boundaries that the line reaches everywhere, and those that it reaches nowhere.
+            always, some = _decided(line, row)
+            rows[c, :always] = low if line.rising else high + 1
+            rows[c, some:] = high + 1 if line.rising else low
+            unsure[c, :always] = unsure[c, some:] = False
+        open_ = np.flatnonzero(unsure[c])
+        if len(open_):
+            split = _splitter(1 / line.gain, -line.offset / line.gain)
+            for t in open_.tolist():
+                whole_, exact = split(row[t].value)
+                # x >= t starts at ceil(t), x > t at floor(t) + 1. Falling, x <= t ends before floor(t) + 1.
+                threshold = whole_ if exact and row[t].strict == (line.gain < 0) else whole_ + 1
+                rows[c, t] = min(max(threshold, low), high + 1)
+    return rows
+
+
+def _decided(line: Line, marks: Sequence[Boundary]) -> tuple[int, int]:
+    """How many of the ascending boundaries the line reaches at every x, and how many at any."""
+
+    def count(y: Real) -> int:
+        return bisect_left(marks, True, key=lambda mark: not mark.reached(y))
+
     if line.gain == 0:
-        return _row(line, marks, lambda _: 0, _FAR)
-    split = _splitter(1 / line.gain, -line.offset / line.gain)
-    falling = line.gain < 0
+        reached = count(line.at(Fraction(0)))
+        return reached, reached
+    return 0 if line.low is None else count(line.low), len(marks) if line.high is None else count(line.high)
 
-    def find(mark: Boundary) -> int:
-        whole, exact = split(mark.value)
-        # x >= t starts at ceil(t), x > t at floor(t) + 1. Falling, x <= t ends before floor(t) + 1.
-        return whole if exact and mark.strict == falling else whole + 1
 
-    return _row(line, marks, find, _FAR)
+def _float(value: Real) -> float:
+    """The nearest float64, NaN beyond all."""
+    try:
+        return float(value)
+    except OverflowError:
+        return np.nan
 
 
 def _splitter(gain: Real, offset: Real) -> Callable[[Fraction], tuple[int, bool]]:

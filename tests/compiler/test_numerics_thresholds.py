@@ -157,12 +157,42 @@ def test_two_opposite_levels_are_bipolar() -> None:
     assert (str(plain.type), plain.first, plain.scale, plain.offset) == ("uint1", 0, (2,), (0,))
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    st.fractions(min_value=Fraction(-1, 100), max_value=Fraction(1, 100), max_denominator=1 << 20).filter(
+        bool
+    ),
+    st.sampled_from([Fraction(1), Fraction(2), Fraction(3, 1 << 20), Fraction(10) ** -300]),
+    st.fractions(min_value=-9, max_value=9, max_denominator=64),
+    st.sampled_from([20, 40, 60]),
+    st.sampled_from(sorted(MODES)),
+)
+def test_both_sides_of_every_threshold(
+    gain: Fraction, root: Fraction, offset: Fraction, width: int, mode: str
+) -> None:
+    """Accumulators of any width, gains that float64 barely holds, and boundaries that integers hit."""
+    line = Line(gain=gain * sqrt(root), offset=offset)
+    quantizer = uniform(
+        scale=(Fraction(1, 4),), zero=Fraction(0), bits=8, signed=True, narrow=False, mode=MODES[mode]
+    )
+    low, high = -(1 << width), 1 << width
+    thresholds, descending = integer_thresholds((line,), quantizer, np.array([low]), np.array([high]))
+    marks = quantizer.boundaries[0][:: -1 if descending[0] else 1]
+    for t, mark in zip(thresholds[0].tolist(), marks, strict=True):
+        if t <= high:
+            assert mark.reached(line.at(Fraction(t))) != descending[0]
+        if t > low:
+            assert mark.reached(line.at(Fraction(t - 1))) == descending[0]
+
+
 def test_speed() -> None:
-    """64 irrational channels of 255 levels in well under a second."""
+    """2048 irrational channels of 255 levels in a fraction of a second."""
     rng = np.random.default_rng(0)
     lines = tuple(
         Line(gain=Fraction(float(g)) / sqrt(Fraction(float(v))), offset=Fraction(float(b)))
-        for g, v, b in zip(rng.normal(size=64), rng.uniform(0.1, 3, 64), rng.normal(size=64), strict=True)
+        for g, v, b in zip(
+            rng.normal(size=2048), rng.uniform(0.1, 3, 2048), rng.normal(size=2048), strict=True
+        )
     )
     quantizer = uniform(
         scale=(Fraction(float(np.float32(0.037))),),
@@ -173,6 +203,6 @@ def test_speed() -> None:
         mode="HALF_EVEN",
     )
     start = time.perf_counter()
-    thresholds, _ = integer_thresholds(lines, quantizer, np.full(64, -100000), np.full(64, 100000))
-    assert thresholds.shape == (64, 255)
-    assert time.perf_counter() - start < 2
+    thresholds, _ = integer_thresholds(lines, quantizer, np.full(2048, -100000), np.full(2048, 100000))
+    assert thresholds.shape == (2048, 255)
+    assert time.perf_counter() - start < 3
