@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pulsefold.compiler.ir.graph import Graph
 from pulsefold.compiler.passes.ascend import all_ascend, ascend
+from pulsefold.compiler.passes.reorders import reorders, reorders_are_needed
 from pulsefold.compiler.passes.verify import verify
 
 __all__ = ["PASSES", "Pass", "run_passes"]
@@ -39,6 +40,12 @@ class Pass:
 
 #: In the order they run.
 PASSES: tuple[Pass, ...] = (
+    Pass(
+        name="reorders",
+        description="join Reorders, drop idle ones, leave those at both ends to the host",
+        run=reorders,
+        ensures=reorders_are_needed,
+    ),
     Pass(
         name="ascend",
         description="negate weight rows in front of descending thresholds",
