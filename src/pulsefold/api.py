@@ -16,6 +16,7 @@ from pulsefold.boards.toolchain import doctor as find_tools
 from pulsefold.compiler.frontend import Inspection, inspect_model
 from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
+from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
 from pulsefold.reporting import write_page
 from pulsefold.simulating import Simulation
@@ -120,9 +121,15 @@ def verify(
     return outcomes
 
 
-def build(folder: Name, *, seeds: int = 1, progress: Say | None = None) -> dict[str, Any]:
-    """Build the bitstream; the whole report."""
+def build(
+    folder: Name, *, seeds: int = 1, export: str | None = None, progress: Say | None = None
+) -> dict[str, Any]:
+    """Build the bitstream, or with `export` sources for that maker's tool; the whole report."""
     design = load_design(Path(folder))
+    if export is not None:
+        place = export_design(design, export, progress=progress)
+        exports = {**design.read_report().get("exports", {}), export: str(place.relative_to(design.folder))}
+        return design.update_report({"exports": exports})
     _, whole = build_design(design, seeds=seeds, progress=progress)
     write_page(design)
     return whole

@@ -13,6 +13,7 @@ from typing import NoReturn
 from rich.console import Console
 
 from pulsefold import __version__
+from pulsefold.boards.export import EXPORTS
 from pulsefold.errors import OutputError, PulsefoldError
 from pulsefold.progress import Progress, Silent
 from pulsefold.verbs import VERBS
@@ -80,6 +81,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("dir", type=Path, metavar="DIR")
     p.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="try up to N seeds until the clock is met"
+    )
+    p.add_argument(
+        "--export", choices=tuple(EXPORTS), help="write an AXI peripheral for that maker's tool instead"
     )
 
     p = verb("report", "what is known of a design")

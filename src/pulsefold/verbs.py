@@ -126,8 +126,16 @@ def run_verify(options: argparse.Namespace, say: Say) -> Outcome:
 
 def run_build(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold build``."""
-    report = api.build(options.dir, seeds=options.seeds, progress=say)
-    return 0, report, lambda console: print_report(report, console)
+    report = api.build(options.dir, seeds=options.seeds, export=options.export, progress=say)
+
+    def show(console: Console) -> None:
+        if options.export:
+            place = options.dir / report["exports"][options.export]
+            console.print(f"export for {options.export} in {place}; see its README.md", markup=False)
+        else:
+            print_report(report, console)
+
+    return 0, report, show
 
 
 def run_report(options: argparse.Namespace, say: Say) -> Outcome:

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import cocotb_tools.runner
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
-from cocotb_tools.check_results import get_results
 
-from pulsefold.boards.cache import BuildCache
-from pulsefold.boards.toolchain import user_cache_dir
 from pulsefold.compiler.plan.units import Stream, Unit
 from pulsefold.hdl.units import circuit_for
 from pulsefold.sim.bench.expected import expected_beats
-from pulsefold.sim.bench.launch import compile_bench
 from pulsefold.sim.bench.unit import Stimulus, run_unit_many
-from pulsefold.sim.cosim.compile import design_from_rtlil
-from pulsefold.sim.cosim.verilog import to_rtlil
 
 FRAMES = 3
 
@@ -62,37 +54,6 @@ def check_unit() -> Callable[[Unit, int], None]:
                 np.testing.assert_array_equal(np.asarray(taken, np.int64) - start, promised)
 
     return check
-
-
-@pytest.fixture
-def run_bench(tmp_path, monkeypatch):
-    """Run every cocotb test of a module in ``benches`` on a component; settings reach it as JSON."""
-
-    def run(component, module: str, **settings) -> int:
-        cache = BuildCache(root=user_cache_dir() / "cosim")
-        design = design_from_rtlil(to_rtlil(component), cache)
-        simulator = compile_bench(design, cache, visible=("*",))
-        (tmp_path / "job.json").write_text(json.dumps(settings))
-        monkeypatch.syspath_prepend(Path(__file__).parent / "benches")
-        runner = cocotb_tools.runner.get_runner("verilator")
-        results = tmp_path / "results.xml"
-        log = tmp_path / "simulation.log"
-        runner.test(
-            module,
-            design.top,
-            hdl_toplevel_lang="verilog",
-            build_dir=simulator,
-            test_dir=design.folder,
-            results_xml=str(results),
-            log_file=log,
-            plusargs=[f"+job={tmp_path / 'job.json'}"],
-        )
-        tests, failed = get_results(results)
-        assert tests, log.read_text()
-        assert not failed, log.read_text()[-4000:]
-        return tests
-
-    return run
 
 
 @pytest.fixture(scope="session")
