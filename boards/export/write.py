@@ -83,8 +83,8 @@ def _readme(component: AxiCore, tool: str, clock_mhz: float) -> str:
 * **Clock and reset:** `aclk`, and `aresetn`, which is synchronous and active low.
 * **Images in:** `s_axis`, AXI4-Stream: {p.input_beats} transfers of {p.input_width} bits an image, the lower
   {p.input_bits} of which are a beat. TLAST goes with an image's last transfer.
-* **Results out:** `m_axis`, likewise: {p.output_beats} transfers of {p.output_width} bits, {p.output_bits} of them
-  used.
+* **Results out:** `m_axis`, likewise: {p.output_beats} transfers of {p.output_width} bits,
+  {p.output_bits} of them used.
 * **Control:** `s_axil`, AXI4-Lite, 32-bit registers:
 
 | offset | register |

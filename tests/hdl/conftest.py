@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-import cocotb_tools.runner
 import numpy as np
 import pytest
 from amaranth.sim import Simulator
