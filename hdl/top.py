@@ -1,4 +1,4 @@
-"""The whole network as one component: a plan's units in a row."""
+"""The whole network as one component: a plan's units and what joins them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.plan import Plan
-from pulsefold.hdl.units import circuit_for, payload
+from pulsefold.hdl.units import circuit_for, payload, port_names
 
 __all__ = ["Core"]
 
@@ -15,41 +15,55 @@ __all__ = ["Core"]
 class Core(wiring.Component):
     """Frames in at `i`, results out at `o`; every unit starts as soon as it has input.
 
+    Several inputs are `i0`, `i1` and so on, in the order of the plan's entries; several outputs `o0`,
+    `o1` in the order of its exits.
+
     Parameters
     ----------
     plan
         What to build.
     taps
-        Also show every unit's output stream on ports ``tap_<number>``, for finding where a circuit
-        differs from the golden model. Observation only.
+        Also show the output of every unit that computes a tensor on ports ``tap_<number>``, for finding
+        where a circuit differs from the golden model. Observation only.
     """
 
     def __init__(self, plan: Plan, *, taps: bool = False) -> None:
-        self.plan, self.taps = plan, taps
-        ports = {
-            "i": In(stream.Signature(payload(plan.input))),
-            "o": Out(stream.Signature(payload(plan.output))),
-        }
-        if taps:
-            for k, unit in enumerate(plan.units):
-                ports[f"tap_{k}_payload"] = Out(payload(unit.outputs[0]))
-                ports[f"tap_{k}_valid"] = Out(1)
-                ports[f"tap_{k}_ready"] = Out(1)
+        self.plan = plan
+        network = plan.network
+        ins, outs = port_names("i", len(plan.inputs)), port_names("o", len(plan.outputs))
+        ports = {name: In(stream.Signature(payload(s))) for name, s in zip(ins, plan.inputs, strict=True)}
+        ports |= {name: Out(stream.Signature(payload(s))) for name, s in zip(outs, plan.outputs, strict=True)}
+        self.tapped = [k for k, tensor in enumerate(network.tensors) if tensor is not None] if taps else []
+        for k in self.tapped:
+            ports[f"tap_{k}_payload"] = Out(payload(plan.units[k].outputs[0]))
+            ports[f"tap_{k}_valid"] = Out(1)
+            ports[f"tap_{k}_ready"] = Out(1)
         super().__init__(ports)
+        self.ins = [getattr(self, name) for name in ins]
+        self.outs = [getattr(self, name) for name in outs]
 
     def elaborate(self, platform):
         m = Module()
-        before = wiring.flipped(self.i)
-        for k, unit in enumerate(self.plan.units):
-            circuit = circuit_for(unit)
-            m.submodules[f"u{k}_{unit.kind}"] = circuit
-            wiring.connect(m, before, circuit.i)
-            before = circuit.o
-            if self.taps:
-                m.d.comb += [
-                    getattr(self, f"tap_{k}_payload").eq(circuit.o.p),
-                    getattr(self, f"tap_{k}_valid").eq(circuit.o.valid),
-                    getattr(self, f"tap_{k}_ready").eq(circuit.o.ready),
-                ]
-        wiring.connect(m, before, wiring.flipped(self.o))
+        network = self.plan.network
+        circuits = [circuit_for(unit) for unit in network.units]
+        for k, circuit in enumerate(circuits):
+            m.submodules[f"u{k}_{circuit.unit.kind}"] = circuit
+
+        def driver(source):
+            if source.unit is None:
+                return wiring.flipped(self.ins[source.port])
+            return circuits[source.unit].outs[source.port]
+
+        for circuit, sources in zip(circuits, network.sources, strict=True):
+            for port, source in zip(circuit.ins, sources, strict=True):
+                wiring.connect(m, driver(source), port)
+        for port, source in zip(self.outs, network.results, strict=True):
+            wiring.connect(m, driver(source), wiring.flipped(port))
+        for k in self.tapped:
+            (port,) = circuits[k].outs
+            m.d.comb += [
+                getattr(self, f"tap_{k}_payload").eq(port.p),
+                getattr(self, f"tap_{k}_valid").eq(port.valid),
+                getattr(self, f"tap_{k}_ready").eq(port.ready),
+            ]
         return m

@@ -9,6 +9,7 @@ from math import gcd
 
 from pulsefold.compiler.ir import Conv
 from pulsefold.compiler.plan.layers import Fold, Layer
+from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
@@ -26,12 +27,6 @@ _WIDEST_BEAT = 1024
 BALANCES = (4.0, 2.0, 1.0, 0.5)
 
 
-def divisors(n: int) -> list[int]:
-    """Divisors of `n`, ascending."""
-    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return low + [n // d for d in reversed(low) if d * d != n]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
     """One folding of one layer, what it costs and how long a frame takes."""
@@ -43,7 +38,7 @@ class Choice:
 
 def cost_of(layer: Layer, fold: Fold, family: str) -> Choice:
     """Cycles and cost of a layer under a folding."""
-    units = layer.units(fold, family)
+    units = units_of(layer, fold, family)
     cost = sum((u.cost(family) for u in units), Resources())
     return Choice(fold=fold, cycles=max(u.cycles for u in units), cost=cost)
 
@@ -51,7 +46,7 @@ def cost_of(layer: Layer, fold: Fold, family: str) -> Choice:
 def folds_of(layer: Layer, target: Target) -> list[Fold]:
     """Every folding worth looking at."""
     if not isinstance(layer.node, Conv):
-        return [Fold(simd=d) for d in divisors(layer.x.shape[2]) if d * layer.x.type.bits <= _WIDEST_BEAT]
+        return [Fold(simd=d) for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
     rows, columns = layer.matrix
     kind, weight = layer.operand, layer.node.weight_type
     multipliers = ["lut"]

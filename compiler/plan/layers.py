@@ -1,17 +1,25 @@
-"""Layers: what the folding applies to, and the units that each becomes."""
+"""Layers: what the folding applies to."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
 
-from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Tensor, Threshold
-from pulsefold.compiler.plan.units import Convert, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Unit, Window
-from pulsefold.compiler.plan.units.memory import block_width
-from pulsefold.errors import UnsupportedNodeError
+from pulsefold.compiler.ir import (
+    Conv,
+    ElementType,
+    Graph,
+    MaxPool,
+    Node,
+    Requantize,
+    SumPool,
+    Tensor,
+    Threshold,
+)
+from pulsefold.compiler.plan.units import Convert
 
 __all__ = ["Fold", "Layer", "converters", "layers_of"]
 
@@ -47,18 +55,25 @@ class Layer:
     name
         Name of the first node.
     node
-        Conv, MaxPool or Threshold.
-    threshold
-        The Threshold right after a Conv, computed by the same unit.
-    x, y
-        Tensors in and out.
+        The operation.
+    steps
+        The Threshold or Requantize that alone reads a Conv, at the Conv's folding.
+    xs
+        Tensors in, in the order of the node's inputs.
+    y
+        Tensor out.
     """
 
     name: str
-    node: Conv | MaxPool | Threshold
-    threshold: Threshold | None
-    x: Tensor
+    node: Node
+    steps: Threshold | Requantize | None
+    xs: tuple[Tensor, ...]
     y: Tensor
+
+    @property
+    def x(self) -> Tensor:
+        """The first tensor in."""
+        return self.xs[0]
 
     @property
     def macs(self) -> int:
@@ -66,10 +81,15 @@ class Layer:
         return self.node.macs(self.x) if isinstance(self.node, Conv) else 0
 
     @property
+    def weight_bits(self) -> int:
+        """Bits of its weights."""
+        return int(self.node.weights.size) * self.node.weight_type.bits if isinstance(self.node, Conv) else 0
+
+    @property
     def windowed(self) -> bool:
         """Whether a sliding window is needed: not for 1 x 1 kernels and kernels as large as the frame."""
         node = self.node
-        if isinstance(node, MaxPool):
+        if isinstance(node, MaxPool | SumPool):
             return True
         if not isinstance(node, Conv):
             return False
@@ -79,126 +99,33 @@ class Layer:
 
     @property
     def operand(self) -> ElementType:
-        """Element type at the matrix unit: ternary where a bipolar frame is padded."""
-        if isinstance(self.node, Conv) and self.node.padded and self.x.type.is_bipolar:
-            return ElementType.ternary()
+        """Element type at the matrix unit: ternary where a bipolar frame is padded with 0."""
+        if isinstance(self.node, Conv) and self.node.padded and not self.node.pad_value:
+            return ElementType.ternary() if self.x.type.is_bipolar else self.x.type
         return self.x.type
 
     @property
     def matrix(self) -> tuple[int, int]:
         """(rows, columns) of the weight matrix of a Conv."""
         assert isinstance(self.node, Conv)
-        w = self.node.weights
-        return w.shape[0], int(w.size) // w.shape[0]
+        rows, height, width, channels = self.node.weights.shape
+        return rows, height * width * channels * self.node.groups
 
-    def units(self, fold: Fold, family: str) -> list[Unit]:
-        """The units of this layer under a folding on a device family, converters in front not included.
+    @property
+    def depthwise(self) -> bool:
+        """Whether it is a Conv whose every output channel reads one input channel of several."""
+        return isinstance(self.node, Conv) and self.node.groups == self.x.shape[2] > 1
 
-        Raises
-        ------
-        FoldingError
-            If the folding does not divide the layer; the message names the nearest that does.
-        """
-        if isinstance(self.node, Conv):
-            return self.matrix_units(self.node, fold, family)
-        if isinstance(self.node, MaxPool):
-            return self.pool_units(self.node, fold)
-        return [
-            ThresholdUnit(
-                name=self.name,
-                type=self.x.type,
-                channels=self.x.shape[2],
-                pixels=self.x.shape[0] * self.x.shape[1],
-                lanes=fold.simd,
-                steps=steps_of(self.node, self.x.shape[2], self.x.type.maximum),
-            )
-        ]
-
-    def matrix_units(self, node: Conv, fold: Fold, family: str) -> list[Unit]:
-        """Window where one is needed, converter to SIMD lanes, matrix unit."""
-        rows, columns = self.matrix
-        units: list[Unit] = []
-        pixels = self.y.shape[0] * self.y.shape[1]
-        depth = rows * columns // (fold.pe * fold.simd)
-        steps = None
-        if self.threshold:
-            _, high = node.accumulator_range(self.x.type)
-            steps = steps_of(self.threshold, rows, int(high.max()))
-        matvec = MatVec(
-            name=self.name,
-            vectors=pixels,
-            weights=node.weights.reshape(rows, columns),
-            weight_type=node.weight_type,
-            type=self.operand,
-            pe=fold.pe,
-            simd=fold.simd,
-            steps=steps,
-            memory=fold.memory,
-            memory_width=block_width(family, depth) if fold.memory == "block" else 0,
-            multiplier=fold.multiplier,
-        )
-        if self.windowed:
-            lanes = gcd(self.x.shape[2], fold.simd)
-            window = Window(
-                name=f"{self.name}.window",
-                shape=self.x.shape,
-                type=self.x.type,
-                lanes=lanes,
-                kernel=node.kernel,
-                stride=node.stride,
-                dilation=node.dilation,
-                pads=node.pads,
-                output_shape=self.y.shape[:2],
-            )
-            units.append(with_memory(window))
-            units += converters(
-                f"{self.name}.columns", self.operand, window.output.beats * lanes, lanes, fold.simd
-            )
-        return [*units, matvec]
-
-    def pool_units(self, node: MaxPool, fold: Fold) -> list[Unit]:
-        """Window with outer channels, maximum."""
-        kind = self.x.type
-        lowest = -1 if kind.is_bipolar else kind.minimum
-        window = Window(
-            name=f"{self.name}.window",
-            shape=self.x.shape,
-            type=kind,
-            lanes=fold.simd,
-            kernel=node.kernel,
-            stride=node.stride,
-            dilation=node.dilation,
-            pads=node.pads,
-            output_shape=self.y.shape[:2],
-            pad_value=lowest,
-            channels_outer=True,
-        )
-        groups = window.output.beats // window.taps
-        pool = MaxPoolUnit(name=self.name, type=kind, lanes=fold.simd, taps=window.taps, groups=groups)
-        return [with_memory(window), pool]
-
-
-def with_memory(window: Window) -> Window:
-    """No more rows than throughput asks for; LUT RAM for shallow line buffers, block RAM for the rest."""
-    depth = window.lean_rows * window.row_beats
-    return replace(
-        window,
-        rows=window.lean_rows,
-        memory="ram" if depth <= 32 or depth * window.input.width <= 512 else "block",
-    )
-
-
-def steps_of(node: Threshold, channels: int, limit: int) -> Steps:
-    """Step functions of a Threshold, a row a channel."""
-    rows = node.thresholds.shape[0]
-    repeat = channels if rows == 1 else 1
-    return Steps(
-        thresholds=np.repeat(node.thresholds, repeat, axis=0),
-        descending=np.broadcast_to(node.descending, (channels,)).copy(),
-        first=node.first,
-        type=node.type,
-        limit=limit,
-    )
+    @property
+    def weights(self) -> np.ndarray:
+        """int64 [rows, columns] of a Conv; 0 where an output's group does not read a channel."""
+        assert isinstance(self.node, Conv)
+        w, groups = self.node.weights, self.node.groups
+        rows, height, width, channels = w.shape
+        dense = np.zeros((groups, rows // groups, height * width, groups, channels), w.dtype)
+        for group in range(groups):
+            dense[group, :, :, group] = w.reshape(groups, -1, height * width, channels)[group]
+        return dense.reshape(self.matrix)
 
 
 def converters(name: str, kind: ElementType, elements: int, a: int, b: int) -> Iterator[Convert]:
@@ -213,19 +140,27 @@ def converters(name: str, kind: ElementType, elements: int, a: int, b: int) -> I
 
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
-    """Layers of a straight-line graph, thresholds joined to the Conv before them."""
+    """Layers of a graph in its order; a Threshold or Requantize that alone reads a Conv joins it."""
+    exits = {output.tensor for output in graph.outputs}
     layers: list[Layer] = []
-    nodes = list(graph.nodes)
-    while nodes:
-        node = nodes.pop(0)
-        if not isinstance(node, Conv | MaxPool | Threshold):
-            msg = "no circuit for this operation"
-            raise UnsupportedNodeError(msg, where=f"{node.name} ({type(node).__name__})", todo="remove it")
-        x = graph.tensors[node.input]
-        threshold = None
-        if isinstance(node, Conv) and nodes and isinstance(following := nodes[0], Threshold):
-            threshold = following
-            nodes.pop(0)
-        end = threshold or node
-        layers.append(Layer(name=node.name, node=node, threshold=threshold, x=x, y=graph.tensors[end.output]))
+    joined: set[str] = set()
+    for node in graph.nodes:
+        if node.name in joined:
+            continue
+        steps = None
+        readers = graph.readers(node.output)
+        if isinstance(node, Conv) and len(readers) == 1 and node.output not in exits:
+            (reader,) = readers
+            if isinstance(reader, Threshold | Requantize):
+                steps = reader
+                joined.add(reader.name)
+        layers.append(
+            Layer(
+                name=node.name,
+                node=node,
+                steps=steps,
+                xs=tuple(graph.tensors[name] for name in node.inputs),
+                y=graph.tensors[(steps or node).output],
+            )
+        )
     return tuple(layers)

@@ -1,11 +1,9 @@
-"""The plan: every unit of a design, in stream order, with its promises."""
+"""The plan: every unit of a design and its promises."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-
-import numpy as np
 
 from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.folding import (
@@ -15,9 +13,11 @@ from pulsefold.compiler.plan.folding import (
     smallest_for,
     total,
 )
-from pulsefold.compiler.plan.layers import Fold, Layer, converters, layers_of
+from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
+from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.timing import latency_of, with_buffers
 from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window
 from pulsefold.errors import DoesNotFitError, FoldingError
 
@@ -26,7 +26,7 @@ __all__ = ["Plan", "make_plan"]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plan:
-    """A network as a pipeline of units.
+    """A network of units on a target.
 
     Parameters
     ----------
@@ -35,31 +35,55 @@ class Plan:
     target
         Where.
     layers
-        In stream order.
+        In the order of the graph.
     folds
         Folding of every layer, by name.
-    units
-        In stream order; each one's output stream is the next one's input stream.
-    owners
-        Layer name of each unit.
+    network
+        The units and what joins them.
     """
 
     graph: Graph
     target: Target
     layers: tuple[Layer, ...]
     folds: Mapping[str, Fold]
-    units: tuple[Unit, ...]
-    owners: tuple[str, ...]
+    network: Network
+
+    @property
+    def units(self) -> tuple[Unit, ...]:
+        """All units, each behind those that it reads."""
+        return self.network.units
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Tensors of the design's inputs."""
+        return entries_of(self.graph)
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """Tensors of the design's outputs."""
+        return exits_of(self.graph)
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        """The design's input streams."""
+        return self.network.inputs
+
+    @property
+    def outputs(self) -> tuple[Stream, ...]:
+        """The design's output streams."""
+        return self.network.outputs
 
     @property
     def input(self) -> Stream:
-        """The design's input stream."""
-        return self.units[0].inputs[0]
+        """The design's only input stream."""
+        (stream,) = self.inputs
+        return stream
 
     @property
     def output(self) -> Stream:
-        """The design's output stream."""
-        return self.units[-1].outputs[0]
+        """The design's only output stream."""
+        (stream,) = self.outputs
+        return stream
 
     @property
     def bottleneck(self) -> Unit:
@@ -78,11 +102,12 @@ class Plan:
 
     @property
     def latency_cycles(self) -> int:
-        """Cycles from the first beat of a lone frame to its last result, input coming every cycle."""
-        times = np.arange(self.input.beats)
-        for unit in self.units:
-            times = unit.schedule(times)
-        return int(times[-1]) + 1
+        """Cycles from the first beat of a lone frame to its last result, input coming every cycle.
+
+        Exact where units stand in a row, an upper bound where they branch: see
+        :func:`~pulsefold.compiler.plan.timing.latency_of`.
+        """
+        return latency_of(self.network, self.cycles)
 
     @property
     def core_cost(self) -> Resources:
@@ -94,14 +119,9 @@ class Plan:
         """Estimated resources, board support included."""
         return self.core_cost + self.target.reserved
 
-    def tensor_of(self, unit: int) -> str | None:
-        """Name of the graph tensor that unit number `unit` computes, in stream order, if it is one."""
-        owner = self.owners[unit]
-        # Converters behind a layer only carry its tensor; the unit to name is the one that computed it.
-        mine = [k for k, u in enumerate(self.units) if self.owners[k] == owner and u.kind != "convert"]
-        if unit != mine[-1]:
-            return None
-        return next(layer.y.name for layer in self.layers if layer.name == owner)
+    def units_of(self, layer: str) -> list[Unit]:
+        """Units of a layer, with what carries its tensor on."""
+        return [u for u, owner in zip(self.units, self.network.owners, strict=True) if owner == layer]
 
 
 def make_plan(
@@ -116,7 +136,7 @@ def make_plan(
     Parameters
     ----------
     graph
-        A straight-line graph.
+        The integer network.
     target
         Board and clock.
     fps
@@ -200,33 +220,22 @@ def folds_of(picks: Mapping[str, Choice]) -> dict[str, Fold]:
 
 
 def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Mapping[str, Fold]) -> Plan:
-    """Units of all layers with converters between them and buffers deep enough that none waits."""
-    units: list[Unit] = []
-    owners: list[str] = []
-    for layer in layers:
-        mine = layer.units(folds[layer.name], target.family)
-        if units:
-            before = units[-1].outputs[0]
-            elements = before.beats * before.lanes
-            between = list(
-                converters(
-                    f"{layer.name}.input", before.type, elements, before.lanes, mine[0].inputs[0].lanes
-                )
-            )
-            units += between
-            # Converters between layers carry the tensor of the layer before.
-            owners += [owners[-1]] * len(between)
-        units += mine
-        owners += [layer.name] * len(mine)
-    slowest = max(u.cycles for u in units)
-    for k, unit in enumerate(units):
-        # A window that sets the pace must never wait; the others can do with a row less.
-        if isinstance(unit, Window) and 1.1 * unit.cycles > slowest:
-            units[k] = replace(unit, rows=max(unit.rows, unit.enough_rows))
-    for k, unit in enumerate(units[1:]):
-        # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
-        if isinstance(unit, MatVec) and unit.row_folds > 1 and not isinstance(units[k], Window):
-            units[k] = units[k].with_depths((max(*units[k].buffer_depths, unit.column_folds),))
-    return Plan(
-        graph=graph, target=target, layers=layers, folds=dict(folds), units=tuple(units), owners=tuple(owners)
+    """Units of all layers, what joins them, and buffers deep enough that none waits."""
+    network = connect_layers(graph, layers, folds, target.family)
+    slowest = max(u.cycles for u in network.units)
+    # A window that sets the pace must never wait; the others can do with a row less.
+    pressed = (isinstance(u, Window) and 1.1 * u.cycles > slowest for u in network.units)
+    units = tuple(
+        replace(u, rows=max(u.rows, u.enough_rows)) if tight and isinstance(u, Window) else u
+        for u, tight in zip(network.units, pressed, strict=True)
     )
+    network = replace(network, units=units)
+    # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
+    bursts = {
+        (source.unit, source.port): unit.column_folds
+        for unit, (source, *_) in zip(network.units, network.sources, strict=True)
+        if isinstance(unit, MatVec) and unit.row_folds > 1 and source.unit is not None
+        if not isinstance(network.units[source.unit], Window)
+    }
+    network = with_buffers(network.with_depths(bursts), slowest)
+    return Plan(graph=graph, target=target, layers=layers, folds=dict(folds), network=network)

@@ -8,12 +8,12 @@ from pulsefold.hdl.units.fork import ForkCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.maxpool import MaxPoolCircuit
 from pulsefold.hdl.units.requantize import RequantizeCircuit
-from pulsefold.hdl.units.streams import UnitComponent, payload
+from pulsefold.hdl.units.streams import UnitComponent, payload, port_names
 from pulsefold.hdl.units.table import TableCircuit
 from pulsefold.hdl.units.threshold import ThresholdCircuit
 from pulsefold.hdl.units.window import WindowCircuit
 
-__all__ = ["CIRCUITS", "UnitComponent", "circuit_for", "payload"]
+__all__ = ["CIRCUITS", "UnitComponent", "circuit_for", "payload", "port_names"]
 
 #: Circuit of every kind of unit.
 CIRCUITS: dict[str, type[UnitComponent]] = {

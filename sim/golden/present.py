@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from math import lcm
 
@@ -13,7 +14,45 @@ from pulsefold.errors import InputArrayError
 from pulsefold.sim.golden.host import host_steps
 from pulsefold.sim.golden.threshold import levels
 
-__all__ = ["present_output", "present_raw", "quantize_input"]
+__all__ = ["Arrays", "input_arrays", "present_output", "present_raw", "quantize_input", "quantize_inputs"]
+
+#: The model's own inputs: an array where there is one, else arrays by input name; batch first.
+Arrays = np.ndarray | Mapping[str, np.ndarray]
+
+
+def input_arrays(graph: Graph, x: Arrays) -> dict[str, np.ndarray]:
+    """The model's own inputs by name.
+
+    Raises
+    ------
+    InputArrayError
+        If an input has no array, an array no input, or the batches differ.
+    """
+    names = list(dict.fromkeys(entry.name for entry in graph.inputs))
+    if not isinstance(x, Mapping):
+        if len(names) != 1:
+            todo = f"give an array for each of {', '.join(names)}"
+            raise InputArrayError(f"the model has {len(names)} inputs", todo=todo)
+        return {names[0]: np.asarray(x)}
+    for name in x:
+        if name not in names:
+            todo = f"the inputs are: {', '.join(names)}"
+            raise InputArrayError(f"the model has no input {name!r}", todo=todo)
+    for name in names:
+        if name not in x:
+            raise InputArrayError("no array was given for it", where=f"input {name!r}")
+    arrays = {name: np.asarray(x[name]) for name in names}
+    batches = {name: a.shape[0] if a.ndim else 0 for name, a in arrays.items()}
+    if len(set(batches.values())) > 1:
+        counts = ", ".join(f"{count} of {name}" for name, count in batches.items())
+        raise InputArrayError(f"the batches differ: {counts}", todo="give the same number of each")
+    return arrays
+
+
+def quantize_inputs(graph: Graph, x: Arrays) -> dict[str, np.ndarray]:
+    """The model's own inputs as integers int64 [N, H, W, C], by tensor; see :func:`quantize_input`."""
+    arrays = input_arrays(graph, x)
+    return {entry.tensor: quantize_input(entry, arrays[entry.name]) for entry in graph.inputs}
 
 
 def quantize_input(inp: Input, x: np.ndarray) -> np.ndarray:

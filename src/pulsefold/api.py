@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pulsefold.arrays import load_array, save_array
+from pulsefold.arrays import load_array, load_inputs, save_outputs
 from pulsefold.boards import Board, all_boards
 from pulsefold.boards.toolchain import Finding
 from pulsefold.boards.toolchain import doctor as find_tools
@@ -28,6 +28,22 @@ __all__ = ["boards", "build", "compile", "doctor", "inspect", "report", "simulat
 
 Name = str | PathLike[str]
 Say = Callable[[str], None]
+
+#: The model's own inputs: an array or a file of one, or one for each name; several files as the command line
+#: names them (``NAME=X.npy``).
+Inputs = Name | np.ndarray | Mapping[str, Name | np.ndarray] | Sequence[str]
+
+#: Where outputs go: a file (``.npz`` for several outputs), or files as the command line names them.
+Outputs = Name | Sequence[str]
+
+
+def arrays_of(x: Inputs) -> np.ndarray | dict[str, np.ndarray]:
+    """Arrays of the model's own inputs."""
+    if isinstance(x, np.ndarray):
+        return x
+    if isinstance(x, Mapping):
+        return {name: v if isinstance(v, np.ndarray) else load_array(Path(v)) for name, v in x.items()}
+    return load_inputs([str(x)] if isinstance(x, str | PathLike) else x)
 
 
 def inspect(model: Name) -> Inspection:
@@ -61,8 +77,8 @@ def compile(
 
 def simulate(
     folder: Name,
-    x: Name | np.ndarray,
-    output: Name | None = None,
+    x: Inputs,
+    output: Outputs | None = None,
     *,
     level: str = "rtl",
     limit: int | None = None,
@@ -74,13 +90,12 @@ def simulate(
 ) -> Simulation:
     """Simulate a compiled design and enter the outcome into its report.
 
-    See :func:`pulsefold.simulating.simulate`. With `output`, the result is also written as a ``.npy`` file.
+    See :func:`pulsefold.simulating.simulate`. With `output`, the result is also written to files.
     """
     design = load_design(Path(folder))
-    array = x if isinstance(x, np.ndarray) else load_array(Path(x))
     result = run_simulation(
         design,
-        array,
+        arrays_of(x),
         level=level,
         limit=limit,
         raw=raw,
@@ -90,7 +105,7 @@ def simulate(
         progress=progress,
     )
     if output:
-        save_array(Path(output), result.y)
+        save_outputs([str(output)] if isinstance(output, str | PathLike) else output, result.outputs)
     changes: dict[str, Any] = {"simulation": result.report}
     latency = result.report.get("latency_cycles")
     if level == "rtl" and not stalls:
@@ -105,7 +120,7 @@ def simulate(
 
 def verify(
     folder: Name,
-    x: Name | np.ndarray | None = None,
+    x: Inputs | None = None,
     *,
     rungs: Sequence[int] = (1, 2, 3, 4),
     limit: int | None = None,
@@ -114,8 +129,8 @@ def verify(
 ) -> list[Rung]:
     """Climb the verification ladder and enter the outcome into the report."""
     design = load_design(Path(folder))
-    array = load_array(Path(x)) if x is not None and not isinstance(x, np.ndarray) else x
-    outcomes = climb(design, array, rungs=rungs, limit=limit, seed=seed, progress=progress)
+    arrays = None if x is None else arrays_of(x)
+    outcomes = climb(design, arrays, rungs=rungs, limit=limit, seed=seed, progress=progress)
     design.update_report({"verification": report_section(outcomes)})
     write_page(design)
     return outcomes

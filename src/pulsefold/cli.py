@@ -29,6 +29,10 @@ class Parser(argparse.ArgumentParser):
         raise PulsefoldError(message, todo=f"see: {self.prog} --help")
 
 
+_INPUT = "the model's own input, batch first; where it has several, NAME=X.npy for each, or an X.npz"
+_OUTPUT = "where the model's own output goes; where it has several, NAME=Y.npy, or a Y.npz for all"
+
+
 def parser() -> argparse.ArgumentParser:
     """Verbs and options."""
     top = Parser(
@@ -57,10 +61,8 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb("simulate", "run inputs through the golden model or the circuit")
     p.add_argument("dir", type=Path, metavar="DIR")
-    p.add_argument(
-        "--input", required=True, type=Path, metavar="X.npy", help="the model's own input, batch first"
-    )
-    p.add_argument("--output", type=Path, metavar="Y.npy", help="where the model's own output goes")
+    p.add_argument("--input", required=True, action="append", metavar="X.npy", help=_INPUT)
+    p.add_argument("--output", action="append", metavar="Y.npy", help=_OUTPUT)
     p.add_argument("--level", choices=("golden", "rtl"), default="rtl", help="default: rtl, in Verilator")
     p.add_argument("--limit", type=int, metavar="N", help="at most N images")
     p.add_argument("--raw", action="store_true", help="the integers before the last scale")
@@ -72,7 +74,9 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb("verify", "show each level equal to the one before: source, golden, exported, units, circuit")
     p.add_argument("dir", type=Path, metavar="DIR")
-    p.add_argument("--input", type=Path, metavar="X.npy", help="default: three random images")
+    p.add_argument(
+        "--input", action="append", metavar="X.npy", help=f"{_INPUT}; default: three random images"
+    )
     p.add_argument("--rungs", default="1,2,3,4", help="default: 1,2,3,4")
     p.add_argument("--limit", type=int, metavar="N", help="at most N images")
     p.add_argument("--seed", type=int, default=1, help="of the random stalls")

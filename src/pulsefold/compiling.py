@@ -138,10 +138,9 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
     family = plan.target.family
     layers = []
     for layer in plan.layers:
-        units = [u for u, owner in zip(plan.units, plan.owners, strict=True) if owner == layer.name]
+        units = plan.units_of(layer.name)
         costs = [u.cost(family) for u in units]
         fold = plan.folds[layer.name]
-        weights = layer.node.weights.size * layer.node.weight_type.bits if isinstance(layer.node, Conv) else 0
         layers.append(
             {
                 "name": layer.name,
@@ -151,7 +150,7 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
                 "simd": fold.simd,
                 "macs": layer.macs,
                 "cycles": max(u.cycles for u in units),
-                "weight_bits": int(weights),
+                "weight_bits": layer.weight_bits,
                 "luts_estimated": round(sum(c.luts for c in costs)),
                 "brams_estimated": round(sum(c.brams for c in costs)),
                 "dsps_estimated": round(sum(c.dsps for c in costs)),

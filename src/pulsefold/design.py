@@ -16,6 +16,7 @@ from pulsefold.boards import Board, get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.layers import Fold
+from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import FoldingError, ModelError, OutputError
@@ -92,7 +93,8 @@ def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
     """``plan.json``: the folding, editable, and what it promises."""
     family = plan.target.family
     units = []
-    for unit, owner in zip(plan.units, plan.owners, strict=True):
+    network = plan.network
+    for unit, owner, sources in zip(network.units, network.owners, network.sources, strict=True):
         units.append(
             {
                 "name": unit.name,
@@ -100,9 +102,10 @@ def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
                 "layer": owner,
                 "cycles": unit.cycles,
                 "latency_cycles": unit.latency_cycles,
-                "input": f"{unit.inputs[0].lanes} x {unit.inputs[0].type}",
-                "output": f"{unit.outputs[0].lanes} x {unit.outputs[0].type}",
-                "buffer_depth": max(unit.buffer_depths),
+                "reads": [source_name(plan, source) for source in sources],
+                "inputs": [f"{s.lanes} x {s.type}" for s in unit.inputs],
+                "outputs": [f"{s.lanes} x {s.type}" for s in unit.outputs],
+                "buffer_depths": list(unit.buffer_depths),
                 **{f"{k}_estimated": round(v) for k, v in asdict(unit.cost(family)).items()},
             }
         )
@@ -123,6 +126,13 @@ def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
         },
         "units": units,
     }
+
+
+def source_name(plan: Plan, source: Source) -> str:
+    """The unit, or the design's input, that a stream comes from."""
+    if source.unit is None:
+        return f"input {plan.entries[source.port]}"
+    return plan.units[source.unit].name
 
 
 def read_folding(path: Path) -> dict[str, Fold]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,15 @@ from pulsefold.progress import Silent
 from pulsefold.sim import golden
 from pulsefold.sim.cosim import SimRun, Simulator
 
-__all__ = ["LEVELS", "Simulation", "beats_of", "circuit_outputs", "simulate", "simulate_integers"]
+__all__ = [
+    "LEVELS",
+    "Simulation",
+    "beats_of",
+    "circuit_outputs",
+    "images_of",
+    "simulate",
+    "simulate_integers",
+]
 
 LEVELS = ("golden", "rtl")
 
@@ -30,22 +38,27 @@ class Simulation:
 
     Parameters
     ----------
-    y
-        The model's outputs, or the last integers.
+    outputs
+        The model's outputs by name, or the last integers.
     report
         Section ``simulation`` of ``report.json``.
     mismatches
         Output elements in which the circuit differs from the golden model.
     """
 
-    y: np.ndarray
+    outputs: Mapping[str, np.ndarray]
     report: dict[str, Any]
     mismatches: int
+
+    @property
+    def y(self) -> np.ndarray:
+        """The first output."""
+        return next(iter(self.outputs.values()))
 
 
 def simulate(
     design: Design,
-    x: np.ndarray,
+    x: golden.Arrays,
     *,
     level: str = "rtl",
     limit: int | None = None,
@@ -62,7 +75,7 @@ def simulate(
     design
         A compiled design.
     x
-        The model's own input, batch first.
+        The model's own input, batch first; arrays by name where it has several.
     level
         ``"golden"`` or ``"rtl"``; the circuit is always compared with the golden model.
     limit
@@ -83,29 +96,41 @@ def simulate(
         )
     if limit is not None and limit < 1:
         raise PulsefoldError(f"the limit must be at least 1, not {limit}", where="--limit")
-    graph, (out,) = design.graph, design.graph.outputs
-    x = x[:limit] if limit else x
+    graph = design.graph
+    arrays = {name: a[:limit] if limit else a for name, a in golden.input_arrays(graph, x).items()}
     say("golden model")
-    q = golden.quantize_input(graph.inputs[0], x)
+    q = golden.quantize_inputs(graph, arrays)
+    images = images_of(q)
     started = time.monotonic()
-    want = golden.run(graph, {graph.inputs[0].tensor: q})[out.tensor]
-    report: dict[str, Any] = {"level": level, "images": len(q), "mismatches": 0}
+    want = golden.run(graph, q)
+    report: dict[str, Any] = {"level": level, "images": images, "mismatches": 0}
     got = want
     if level == "rtl":
         got, run = simulate_integers(design, q, stalls=stalls, seed=seed, waves=waves, progress=say)
-        report |= timing(design, run, len(q))
-        report["mismatches"] = int(np.count_nonzero(got != want))
+        report |= timing(design, run, images)
+        report["mismatches"] = sum(int(np.count_nonzero(got[name] != want[name])) for name in got)
         report["stalls"] = stalls
     report["seconds"] = time.monotonic() - started
-    y = golden.present_raw(out, got) if raw else golden.present_output(graph, out, got)
-    return Simulation(y=y, report=report, mismatches=report["mismatches"])
+    outputs = {
+        o.name: golden.present_raw(o, got[o.tensor])
+        if raw
+        else golden.present_output(graph, o, got[o.tensor])
+        for o in graph.outputs
+    }
+    return Simulation(outputs=outputs, report=report, mismatches=report["mismatches"])
+
+
+def images_of(q: Mapping[str, np.ndarray]) -> int:
+    """Length of the batch."""
+    return min(len(values) for values in q.values())
 
 
 def timing(design: Design, run: SimRun, images: int) -> dict[str, Any]:
     """Measured cycles beside the plan's promise."""
     plan = design.plan
-    ends = run.produced[plan.output.beats - 1 :: plan.output.beats].astype(np.int64)
-    first = int(ends[0]) - int(run.accepted[0]) + 1
+    lasts = [p[s.beats - 1 :: s.beats] for p, s in zip(run.all_produced, plan.outputs, strict=True)]
+    ends = np.max(lasts, axis=0).astype(np.int64)
+    first = int(ends[0]) - min(int(taken[0]) for taken in run.all_accepted) + 1
     # The first image fills the pipeline; from the second on, results come at the steady rate.
     steady = float(ends[-1] - ends[0]) / (images - 1) if images > 1 else None
     return {
@@ -130,22 +155,26 @@ def circuit_outputs(beats: np.ndarray, stream: Stream, tensor: Tensor) -> np.nda
 
 def simulate_integers(
     design: Design,
-    q: np.ndarray,
+    q: Mapping[str, np.ndarray],
     *,
     simulator: Simulator | None = None,
     stalls: float = 0.0,
     seed: int = 0,
     waves: Path | None = None,
     progress: Callable[[str], None] | None = None,
-) -> tuple[np.ndarray, SimRun]:
-    """Quantized inputs (N, H, W, C) through the circuit, built if none is given: last integers, run."""
+) -> tuple[dict[str, np.ndarray], SimRun]:
+    """Quantized inputs (N, H, W, C) by tensor through the circuit, built if none is given.
+
+    Gives the integers of the plan's exits by tensor, and the run.
+    """
     plan = design.plan
     say = progress or Silent()
-    total = len(q) * plan.output.beats
+    images = images_of(q)
+    counts = [images * stream.beats for stream in plan.outputs]
 
     def tell(stage: str, done: int, of: int) -> None:
         say(
-            f"circuit: {len(q) * done // total} of {len(q)} images"
+            f"circuit: {images * done // sum(counts)} of {images} images"
             if stage == "simulate"
             else f"circuit: {stage}"
         )
@@ -153,12 +182,13 @@ def simulate_integers(
     if simulator is None:
         simulator = Simulator.build(Core(plan), progress=tell)
     run = simulator.with_progress(tell).run(
-        beats_of(q, plan.input),
-        outputs=total,
+        [beats_of(q[name], stream) for name, stream in zip(plan.entries, plan.inputs, strict=True)],
+        outputs=counts,
         stall_in=stalls,
         stall_out=stalls,
         seed=seed,
         waves=waves,
     )
-    tensor = design.graph.tensors[design.graph.outputs[0].tensor]
-    return circuit_outputs(run.beats, plan.output, tensor), run
+    streams = zip(plan.exits, run.all_beats, plan.outputs, strict=True)
+    tensors = design.graph.tensors
+    return {name: circuit_outputs(beats, stream, tensors[name]) for name, beats, stream in streams}, run

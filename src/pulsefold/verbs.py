@@ -95,7 +95,8 @@ def run_simulate(options: argparse.Namespace, say: Say) -> Outcome:
     def show(console: Console) -> None:
         console.print(simulated(result.report), markup=False)
         if result.mismatches:
-            todo = f"pulsefold verify {options.dir} --input {options.input} --rungs 4"
+            given = " ".join(f"--input {spec}" for spec in options.input)
+            todo = f"pulsefold verify {options.dir} {given} --rungs 4"
             console.print(f"the circuit DIFFERS from the golden model; locate it with: {todo}", markup=False)
 
     return (1 if result.mismatches else 0), {"simulation": result.report}, show

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from pulsefold.compiler.ir import Input
+from pulsefold.compiler.plan.network import Source
 from pulsefold.design import Design
 from pulsefold.errors import PulsefoldError, ToolMissingError, VerificationError
 from pulsefold.hdl.top import Core
@@ -18,9 +20,9 @@ from pulsefold.sim.bench.expected import expected_beats
 from pulsefold.sim.cosim import Simulator
 from pulsefold.sim.golden.export import Exported
 from pulsefold.sim.trace import Tapped, first_mismatch
-from pulsefold.simulating import beats_of, simulate_integers
+from pulsefold.simulating import beats_of, images_of, simulate_integers
 
-__all__ = ["RUNGS", "Rung", "random_input", "verify"]
+__all__ = ["RUNGS", "Rung", "random_inputs", "verify"]
 
 Say = Callable[[str], None]
 
@@ -65,20 +67,24 @@ class Rung:
         return asdict(self)
 
 
-def random_input(design: Design, images: int, seed: int = 0) -> np.ndarray:
-    """Inputs that reach every integer of the input tensor: values on both sides of its thresholds."""
-    (entry,) = design.graph.inputs
+def random_inputs(design: Design, images: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Inputs by name that reach every integer of the input tensors: values on both sides of thresholds."""
+    rng = np.random.default_rng(seed)
+    return {entry.name: random_input(entry, images, rng) for entry in design.graph.inputs}
+
+
+def random_input(entry: Input, images: int, rng: np.random.Generator) -> np.ndarray:
+    """Values on both sides of an input's thresholds."""
     finite = entry.thresholds[np.isfinite(entry.thresholds)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     margin = max((high - low) / max(finite.size, 1), 1e-3 * max(abs(low), abs(high), 1.0))
-    rng = np.random.default_rng(seed)
     x = rng.uniform(low - margin, high + margin, (images, *entry.shape))
     return x.astype(entry.dtype)
 
 
 def verify(
     design: Design,
-    x: np.ndarray | None = None,
+    x: golden.Arrays | None = None,
     *,
     rungs: Sequence[int] = (1, 2, 3, 4),
     limit: int | None = None,
@@ -92,7 +98,7 @@ def verify(
     design
         A compiled design.
     x
-        The model's own input; None takes three random images.
+        The model's own input, arrays by name where it has several; None takes three random images.
     rungs
         Which.
     limit
@@ -107,28 +113,30 @@ def verify(
     if unknown or not rungs:
         todo = f"rungs are {', '.join(map(str, RUNGS))}"
         raise PulsefoldError(f"there is no rung {unknown[0] if unknown else ''}", where="--rungs", todo=todo)
-    x = random_input(design, 3) if x is None else x
-    x = x[:limit] if limit else x
+    arrays = golden.input_arrays(design.graph, random_inputs(design, 3) if x is None else x)
+    arrays = {name: a[:limit] if limit else a for name, a in arrays.items()}
     say("golden model")
-    entry = design.graph.inputs[0]
-    q = golden.quantize_input(entry, x)
+    q = golden.quantize_inputs(design.graph, arrays)
     outcomes = []
     for number in rungs:
         say(f"rung {number}: {RUNGS[number]}")
         if number == 1:
-            passed, detail, figures = source_rung(design, x)
+            passed, detail, figures = source_rung(design, arrays)
         elif number == 2:
             passed, detail, figures = export_rung(design, q)
         elif number == 3:
-            passed, detail, figures = unit_rung(design, q[:1], seed, say)
+            passed, detail, figures = unit_rung(design, {name: v[:1] for name, v in q.items()}, seed, say)
         else:
             passed, detail, figures = design_rung(design, q, seed, say)
         outcomes.append(Rung(rung=number, what=RUNGS[number], passed=passed, detail=detail, figures=figures))
     return outcomes
 
 
-def source_rung(design: Design, x: np.ndarray) -> tuple[bool, str, dict]:
+def source_rung(design: Design, arrays: Mapping[str, np.ndarray]) -> tuple[bool, str, dict]:
     """Source ONNX, evaluated by itself, against the golden model at every quantizer."""
+    if len(arrays) != 1:
+        return False, "not compared: the source is only evaluated where it has one input", {}
+    (x,) = arrays.values()
     found = reference.compare(design.model, design.graph, x)
     elements = sum(c.elements for c in found.comparisons)
     excused = sum(c.on_boundary for c in found.comparisons)
@@ -142,22 +150,22 @@ def source_rung(design: Design, x: np.ndarray) -> tuple[bool, str, dict]:
     return found.ok, detail, figures
 
 
-def export_rung(design: Design, q: np.ndarray) -> tuple[bool, str, dict]:
+def export_rung(design: Design, q: Mapping[str, np.ndarray]) -> tuple[bool, str, dict]:
     """Exported integer graph in ONNX Runtime against the golden model."""
-    source = design.graph.inputs[0].tensor
+    images = images_of(q)
     runtime = Exported(design.graph, design.folder / "golden.onnx")
-    want = golden.run(design.graph, {source: q})
+    want = golden.run(design.graph, q)
     differing = 0
-    for start in range(0, len(q), 16):
+    for start in range(0, images, 16):
         part = slice(start, start + 16)
-        got = runtime.run({source: q[part]})
+        got = runtime.run({name: values[part] for name, values in q.items()})
         differing += sum(int(np.count_nonzero(got[name] != want[name][part])) for name in want)
     elements = sum(values.size for values in want.values())
-    detail = f"{elements} integers of {len(q)} images, {differing} differ"
-    return differing == 0, detail, {"images": len(q), "elements": elements, "differing": differing}
+    detail = f"{elements} integers of {images} images, {differing} differ"
+    return differing == 0, detail, {"images": images, "elements": elements, "differing": differing}
 
 
-def unit_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool, str, dict]:
+def unit_rung(design: Design, q: Mapping[str, np.ndarray], seed: int, say: Say) -> tuple[bool, str, dict]:
     """Every unit alone in cocotb, fed with what reaches it in a real frame."""
     try:
         from pulsefold.sim.bench.unit import Stimulus, run_unit_many  # noqa: PLC0415
@@ -165,63 +173,64 @@ def unit_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool,
         raise ToolMissingError("cocotb is not installed", todo="pip install cocotb") from error
 
     plan = design.plan
-    beats = beats_of(q, plan.input)
-    for number, unit in enumerate(plan.units):
+    network = plan.network
+    streams = {
+        Source(unit=None, port=port): beats_of(q[name], plan.inputs[port])
+        for port, name in enumerate(plan.entries)
+    }
+    for number, (unit, sources) in enumerate(zip(plan.units, network.sources, strict=True)):
         say(f"rung 3: unit {number + 1} of {len(plan.units)}, {unit.name} ({unit.kind})")
-        (want,) = expected_beats(unit, beats)
+        beats = [streams[source] for source in sources]
+        want = expected_beats(unit, *beats)
         stimuli = [Stimulus(beats=beats, expected=want, stall_in=p, stall_out=p, seed=seed) for p in _STALLS]
         patience = 10 * unit.latency_cycles + 10_000
         try:
             run_unit_many(circuit_for(unit), stimuli, idle_cycles=patience)
         except VerificationError as error:
             return False, f"{unit.name} ({unit.kind}): {error.what}", {"units": number + 1}
-        beats = want
-    tensor = design.graph.tensors[design.graph.outputs[0].tensor]
-    want = golden.run(design.graph, {design.graph.inputs[0].tensor: q})[tensor.name]
-    same = np.array_equal(plan.output.type.decode(beats).reshape(want.shape), want)
+        streams |= {Source(unit=number, port=port): values for port, values in enumerate(want)}
+    wanted = golden.run(design.graph, q)
+    same = all(
+        np.array_equal(network.stream(source).type.decode(streams[source]).ravel(), wanted[name].ravel())
+        for name, source in zip(plan.exits, network.results, strict=True)
+    )
     detail = f"{len(plan.units)} units, one frame each, stalls {', '.join(f'{p:.0%}' for p in _STALLS)}"
     if not same:
-        detail += "; the units agree with their models, but the chain of models differs from golden"
+        detail += "; the units agree with their models, but the network of models differs from golden"
     return same, detail, {"units": len(plan.units)}
 
 
-def design_rung(design: Design, q: np.ndarray, seed: int, say: Say) -> tuple[bool, str, dict]:
+def design_rung(design: Design, q: Mapping[str, np.ndarray], seed: int, say: Say) -> tuple[bool, str, dict]:
     """The whole circuit; where it differs, the first differing tensor, element, unit and cycle."""
-    (out,) = design.graph.outputs
-    want = golden.run(design.graph, {design.graph.inputs[0].tensor: q})[out.tensor]
-    differing, cycles = 0, 0
+    images = images_of(q)
+    want = golden.run(design.graph, q)
+    cycles = 0
     say("circuit: building the simulation")
     simulator = Simulator.build(Core(design.plan))
     for stalls in _STALLS:
         got, run = simulate_integers(design, q, simulator=simulator, stalls=stalls, seed=seed, progress=say)
-        wrong = np.flatnonzero((got != want).reshape(len(q), -1).any(axis=1))
-        differing += int(np.count_nonzero(got != want))
+        wrong = np.concatenate([(got[name] != want[name]).reshape(images, -1) for name in got], axis=1)
         cycles += int(run.cycles)
-        if len(wrong):
-            first = int(wrong[0])
-            detail = locate(design, q[: first + 1], stalls, seed, say)
-            return False, detail, {"images": len(q), "differing": differing}
-    detail = f"{len(q)} images, stalls {', '.join(f'{p:.0%}' for p in _STALLS)}, {cycles} cycles"
-    return True, detail, {"images": len(q), "differing": 0, "cycles": cycles}
+        if wrong.any():
+            first = int(wrong.any(axis=1).argmax())
+            detail = locate(design, {n: v[: first + 1] for n, v in q.items()}, stalls, seed, say)
+            return False, detail, {"images": images, "differing": int(wrong.sum())}
+    detail = f"{images} images, stalls {', '.join(f'{p:.0%}' for p in _STALLS)}, {cycles} cycles"
+    return True, detail, {"images": images, "differing": 0, "cycles": cycles}
 
 
-def locate(design: Design, q: np.ndarray, stalls: float, seed: int, say: Say) -> str:
+def locate(design: Design, q: Mapping[str, np.ndarray], stalls: float, seed: int, say: Say) -> str:
     """Run again with every unit's output watched, and name the first difference."""
     plan = design.plan
     say("locating the first difference")
-    tensors = golden.run(design.graph, {design.graph.inputs[0].tensor: q}, keep=True)
+    tensors = golden.run(design.graph, q, keep=True)
+    images = images_of(q)
     simulator = Simulator.build(Core(plan, taps=True))
-    run = simulator.run(
-        beats_of(q, plan.input),
-        outputs=len(q) * plan.output.beats,
-        stall_in=stalls,
-        stall_out=stalls,
-        seed=seed,
-        taps=True,
-    )
+    beats = [beats_of(q[name], stream) for name, stream in zip(plan.entries, plan.inputs, strict=True)]
+    counts = [images * stream.beats for stream in plan.outputs]
+    run = simulator.run(beats, outputs=counts, stall_in=stalls, stall_out=stalls, seed=seed, taps=True)
     watched = []
-    for number, unit in enumerate(plan.units):
-        name = plan.tensor_of(number)
+    for number, (unit, name) in enumerate(zip(plan.units, plan.network.tensors, strict=True)):
         if name is not None:
             watched.append(
                 Tapped(
@@ -234,15 +243,15 @@ def locate(design: Design, q: np.ndarray, stalls: float, seed: int, say: Say) ->
                 )
             )
     found = first_mismatch(watched, run.taps)
-    rerun = f"rerun: pulsefold verify {design.folder} --rungs 4 --seed {seed} --limit {len(q)} --input X.npy"
+    rerun = f"rerun: pulsefold verify {design.folder} --rungs 4 --seed {seed} --limit {images} --input X.npy"
     if found is None:
         return f"only the output stream differs; {rerun}"
     waves = ""
     if found.cycle is not None:
         path = design.folder / "logs" / "mismatch.vcd"
         simulator.run(
-            beats_of(q, plan.input),
-            outputs=len(q) * plan.output.beats,
+            beats,
+            outputs=counts,
             stall_in=stalls,
             stall_out=stalls,
             seed=seed,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
 
 import numpy as np
 
@@ -122,6 +122,7 @@ class Unit(Protocol):
         ...
 
 
+@runtime_checkable
 class Join(Unit, Protocol):
     """A unit with several inputs."""
 

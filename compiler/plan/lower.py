@@ -1,0 +1,247 @@
+"""Lowering: the units that each layer becomes under a folding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from math import gcd
+from types import MappingProxyType
+
+import numpy as np
+
+from pulsefold.compiler.ir import Conv, MaxPool, Requantize, Table, Threshold
+from pulsefold.compiler.plan.layers import Fold, Layer, converters
+from pulsefold.compiler.plan.units import (
+    MatVec,
+    MaxPoolUnit,
+    RequantizeUnit,
+    Steps,
+    Stream,
+    TableUnit,
+    ThresholdUnit,
+    Unit,
+    Window,
+)
+from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.errors import UnsupportedNodeError
+
+__all__ = ["RULES", "Rule", "lanes_of", "units_of"]
+
+
+def units_of(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """The units of a layer for a device family, of which the first reads its inputs and each the one before.
+
+    Raises
+    ------
+    FoldingError
+        If the folding does not divide the layer; the message names the nearest that does.
+    UnsupportedNodeError
+        If there is no circuit for the operation.
+    """
+    return rule_of(layer).units(layer, fold, family)
+
+
+def lanes_of(layer: Layer) -> list[int]:
+    """The SIMD that a layer without weights can have, ascending."""
+    return rule_of(layer).lanes(layer)
+
+
+def rule_of(layer: Layer) -> Rule:
+    """How to lower a layer."""
+    kind = type(layer.node)
+    if kind not in RULES:
+        where = f"{layer.node.name} ({kind.__name__})"
+        raise UnsupportedNodeError("no circuit for this operation", where=where, todo="remove it")
+    return RULES[kind]
+
+
+def divisors(n: int) -> list[int]:
+    """Divisors of `n`, ascending."""
+    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return low + [n // d for d in reversed(low) if d * d != n]
+
+
+def channel_lanes(layer: Layer) -> list[int]:
+    """Divisors of the channels that all inputs have in common."""
+    return divisors(gcd(*(x.shape[2] for x in layer.xs)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How an operation becomes units.
+
+    Parameters
+    ----------
+    units
+        From a layer, its folding and the device family to its units.
+    lanes
+        The SIMD it can have; a Conv has PE and SIMD of its own.
+    """
+
+    units: Callable[[Layer, Fold, str], list[Unit]]
+    lanes: Callable[[Layer], list[int]] = channel_lanes
+
+
+def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """Window where one is needed, converter to SIMD lanes, matrix unit."""
+    node = layer.node
+    assert isinstance(node, Conv)
+    rows, columns = layer.matrix
+    units: list[Unit] = []
+    pixels = layer.y.shape[0] * layer.y.shape[1]
+    depth = rows * columns // (fold.pe * fold.simd)
+    steps = None
+    if isinstance(layer.steps, Threshold):
+        _, high = node.accumulator_range(layer.x.type)
+        steps = steps_of(layer.steps, rows, int(high.max()))
+    matvec = MatVec(
+        name=layer.name,
+        vectors=pixels,
+        weights=layer.weights,
+        weight_type=node.weight_type,
+        type=layer.operand,
+        pe=fold.pe,
+        simd=fold.simd,
+        steps=steps,
+        memory=fold.memory,
+        memory_width=block_width(family, depth) if fold.memory == "block" else 0,
+        multiplier=fold.multiplier,
+    )
+    if layer.windowed:
+        lanes = gcd(layer.x.shape[2], fold.simd)
+        window = Window(
+            name=f"{layer.name}.window",
+            shape=layer.x.shape,
+            type=layer.x.type,
+            lanes=lanes,
+            kernel=node.kernel,
+            stride=node.stride,
+            dilation=node.dilation,
+            pads=node.pads,
+            output_shape=layer.y.shape[:2],
+            pad_value=node.pad_value,
+        )
+        units.append(with_memory(window))
+        units += converters(
+            f"{layer.name}.columns", layer.operand, window.output.beats * lanes, lanes, fold.simd
+        )
+    units.append(matvec)
+    if isinstance(layer.steps, Requantize):
+        units.append(requantize_unit(layer.steps, matvec.output, rows, pixels, fold))
+    return units
+
+
+def maxpool_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """Window with outer channels, maximum."""
+    node, kind = layer.node, layer.x.type
+    assert isinstance(node, MaxPool)
+    lowest = -1 if kind.is_bipolar else kind.minimum
+    window = Window(
+        name=f"{layer.name}.window",
+        shape=layer.x.shape,
+        type=kind,
+        lanes=fold.simd,
+        kernel=node.kernel,
+        stride=node.stride,
+        dilation=node.dilation,
+        pads=node.pads,
+        output_shape=layer.y.shape[:2],
+        pad_value=lowest,
+        channels_outer=True,
+    )
+    groups = window.output.beats // window.taps
+    pool = MaxPoolUnit(name=layer.name, type=kind, lanes=fold.simd, taps=window.taps, groups=groups)
+    return [with_memory(window), pool]
+
+
+def threshold_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """The step functions alone."""
+    node = layer.node
+    assert isinstance(node, Threshold)
+    return [
+        ThresholdUnit(
+            name=layer.name,
+            type=layer.x.type,
+            channels=layer.x.shape[2],
+            pixels=layer.x.shape[0] * layer.x.shape[1],
+            lanes=fold.simd,
+            steps=steps_of(node, layer.x.shape[2], layer.x.type.maximum),
+        )
+    ]
+
+
+def requantize_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """Multiply, add, shift, clip."""
+    assert isinstance(layer.node, Requantize)
+    stream = Stream(type=layer.x.type, lanes=fold.simd, beats=layer.x.elements // fold.simd)
+    height, width, channels = layer.x.shape
+    return [requantize_unit(layer.node, stream, channels, height * width, fold)]
+
+
+def requantize_unit(node: Requantize, x: Stream, channels: int, pixels: int, fold: Fold) -> Unit:
+    """The unit behind a stream."""
+    return RequantizeUnit(
+        name=node.name,
+        type=x.type,
+        channels=channels,
+        pixels=pixels,
+        lanes=x.lanes,
+        multiplier=node.multiplier,
+        addend=node.addend,
+        shift=node.shift,
+        low=node.low,
+        high=node.high,
+        output_type=node.type,
+        multiplies=fold.multiplier,
+    )
+
+
+def table_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """One memory a lane."""
+    node = layer.node
+    assert isinstance(node, Table)
+    unit = TableUnit(
+        name=layer.name,
+        type=layer.x.type,
+        channels=layer.x.shape[2],
+        pixels=layer.x.shape[0] * layer.x.shape[1],
+        lanes=fold.simd,
+        values=node.values,
+        output_type=node.type,
+    )
+    return [unit]
+
+
+def with_memory(window: Window) -> Window:
+    """No more rows than throughput asks for; LUT RAM for shallow line buffers, block RAM for the rest."""
+    depth = window.lean_rows * window.row_beats
+    return replace(
+        window,
+        rows=window.lean_rows,
+        memory="ram" if depth <= 32 or depth * window.input.width <= 512 else "block",
+    )
+
+
+def steps_of(node: Threshold, channels: int, limit: int) -> Steps:
+    """Step functions of a Threshold, a row a channel."""
+    rows = node.thresholds.shape[0]
+    repeat = channels if rows == 1 else 1
+    return Steps(
+        thresholds=np.repeat(node.thresholds, repeat, axis=0),
+        descending=np.broadcast_to(node.descending, (channels,)).copy(),
+        first=node.first,
+        type=node.type,
+        limit=limit,
+    )
+
+
+#: How each operation becomes units.
+RULES: Mapping[type, Rule] = MappingProxyType(
+    {
+        Conv: Rule(units=conv_units),
+        MaxPool: Rule(units=maxpool_units),
+        Requantize: Rule(units=requantize_units),
+        Table: Rule(units=table_units),
+        Threshold: Rule(units=threshold_units),
+    }
+)
