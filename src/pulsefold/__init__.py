@@ -9,11 +9,22 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pulsefold.api import boards, build, compile, doctor, inspect, report, simulate, verify
+    from pulsefold.api import boards, build, compile, doctor, inspect, quantize, report, simulate, verify
 
 __version__ = _version("pulsefold")
 
-__all__ = ["__version__", "boards", "build", "compile", "doctor", "inspect", "report", "simulate", "verify"]
+__all__ = [
+    "__version__",
+    "boards",
+    "build",
+    "compile",
+    "doctor",
+    "inspect",
+    "quantize",
+    "report",
+    "simulate",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -14,17 +14,19 @@ from pulsefold.boards import Board, all_boards
 from pulsefold.boards.toolchain import Finding
 from pulsefold.boards.toolchain import doctor as find_tools
 from pulsefold.compiler.frontend import Inspection, inspect_model
+from pulsefold.compiler.quantize import Format, Recipe
 from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
 from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
+from pulsefold.quantizing import Quantization, quantize_file
 from pulsefold.reporting import write_page
 from pulsefold.simulating import Simulation
 from pulsefold.simulating import simulate as run_simulation
 from pulsefold.verifying import Rung, report_section
 from pulsefold.verifying import verify as climb
 
-__all__ = ["boards", "build", "compile", "doctor", "inspect", "report", "simulate", "verify"]
+__all__ = ["boards", "build", "compile", "doctor", "inspect", "quantize", "report", "simulate", "verify"]
 
 Name = str | PathLike[str]
 Say = Callable[[str], None]
@@ -49,6 +51,40 @@ def arrays_of(x: Inputs) -> np.ndarray | dict[str, np.ndarray]:
 def inspect(model: Name) -> Inspection:
     """What a model holds and what is supported of it."""
     return inspect_model(Path(model))
+
+
+def quantize(
+    model: Name,
+    calibration: Name | np.ndarray,
+    out: Name,
+    *,
+    weights: str = "int8",
+    activations: str = "int8",
+    edges: str = "int8",
+    sums: str = "int8",
+    per_channel: bool = True,
+    method: str = "mse",
+    equalize: bool = False,
+    bias_correction: bool = True,
+    rounding: str = "auto",
+    format: str = "auto",
+    progress: Say | None = None,
+) -> Quantization:
+    """Quantize a float model with some of its inputs; see :class:`pulsefold.compiler.quantize.Recipe`."""
+    recipe = Recipe(
+        weights=Format.parse(weights, "--weights", few=True),
+        activations=Format.parse(activations, "--activations", few=False),
+        edges=Format.parse(edges, "--edges", few=False),
+        sums=Format.parse(sums, "--sums", few=False),
+        per_channel=per_channel,
+        method=method,
+        equalize=equalize,
+        bias_correction=bias_correction,
+        rounding=rounding,
+        format=format,
+    )
+    array = calibration if isinstance(calibration, np.ndarray) else load_array(Path(calibration))
+    return quantize_file(Path(model), array, Path(out), recipe, progress)
 
 
 def compile(

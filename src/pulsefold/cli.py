@@ -14,6 +14,7 @@ from rich.console import Console
 
 from pulsefold import __version__
 from pulsefold.boards.export import EXPORTS
+from pulsefold.compiler.quantize import FORMATS, METHODS, ROUNDINGS
 from pulsefold.errors import OutputError, PulsefoldError
 from pulsefold.progress import Progress, Silent
 from pulsefold.verbs import VERBS
@@ -49,6 +50,60 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb("inspect", "operations, bits, MACs and parameters of a model, and what is unsupported and why")
     p.add_argument("model", type=Path, metavar="MODEL.onnx")
+
+    p = verb("quantize", "turn a float model into a quantized one, with some of its inputs for calibration")
+    p.add_argument("model", type=Path, metavar="MODEL.onnx")
+    p.add_argument(
+        "--calibration",
+        required=True,
+        type=Path,
+        metavar="X.npy",
+        help="some hundred of the model's own inputs",
+    )
+    p.add_argument("-o", "--output", required=True, type=Path, metavar="Q.onnx", dest="out")
+    few = "int8 to int2, uint8 to uint2"
+    p.add_argument(
+        "--weights", default="int8", metavar="FORMAT", help=f"{few}, ternary or binary; default: int8"
+    )
+    p.add_argument(
+        "--activations", default="int8", metavar="FORMAT", help=f"{few} (with zero points); default: int8"
+    )
+    p.add_argument(
+        "--edges", default="int8", metavar="FORMAT", help="first and last layers, if wider; default: int8"
+    )
+    p.add_argument(
+        "--sums",
+        default="int8",
+        metavar="FORMAT",
+        help="activations that no weights multiply, if wider; default: int8",
+    )
+    scales = p.add_mutually_exclusive_group()
+    scales.add_argument(
+        "--per-channel", action="store_true", default=True, help="a weight scale a channel (default)"
+    )
+    scales.add_argument("--per-tensor", action="store_false", dest="per_channel", help="one a layer")
+    p.add_argument(
+        "--method", choices=tuple(METHODS), default="mse", help="of activation ranges; default: mse"
+    )
+    p.add_argument(
+        "--equalize",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="bring the channels of successive layers to equal ranges",
+    )
+    p.add_argument(
+        "--bias-correction",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="biases make up for the mean error of the layers",
+    )
+    p.add_argument(
+        "--rounding",
+        choices=ROUNDINGS,
+        default="auto",
+        help="of weights; default: hessian below 8 bits, else nearest",
+    )
+    p.add_argument("--format", choices=FORMATS, default="auto", help="default: qdq for 4 and 8 bits")
 
     p = verb("compile", "compile a model for a board into a build folder")
     p.add_argument("model", type=Path, metavar="MODEL.onnx")

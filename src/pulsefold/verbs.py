@@ -57,6 +57,44 @@ def run_inspect(options: argparse.Namespace, say: Say) -> Outcome:
     return (0 if supported else 2), document, show
 
 
+def run_quantize(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold quantize``."""
+    made = api.quantize(
+        options.model,
+        options.calibration,
+        options.out,
+        weights=options.weights,
+        activations=options.activations,
+        edges=options.edges,
+        sums=options.sums,
+        per_channel=options.per_channel,
+        method=options.method,
+        equalize=options.equalize,
+        bias_correction=options.bias_correction,
+        rounding=options.rounding,
+        format=options.format,
+        progress=say,
+    )
+    report = made.report
+
+    def show(console: Console) -> None:
+        table = Table(box=None, header_style="bold")
+        for title in ("layer", "operation", "weights", "count", "scales", "activations"):
+            table.add_column(title, overflow="fold")
+        for row in report["layers"]:
+            numbers = f"{row['weight_count']:,}", f"{row['scales']:,}"
+            table.add_row(row["name"], row["op"], row["weights"], *numbers, row["activations"])
+        console.print(table)
+        for output in report["outputs"]:
+            found = "equal" if output["sqnr_db"] is None else f"{output['sqnr_db']:.1f} dB above the error"
+            console.print(f"output {output['name']}: {found}", markup=False)
+        if report["same_top1"] is not None:
+            console.print(f"largest output the same: {report['same_top1']:.1%} of images", markup=False)
+        console.print(f"{report['format']} model in {made.path}; next: pulsefold inspect", markup=False)
+
+    return 0, report, show
+
+
 def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold compile``."""
     design = api.compile(
@@ -195,6 +233,7 @@ def run_doctor(options: argparse.Namespace, say: Say) -> Outcome:
 
 VERBS: dict[str, Callable[[argparse.Namespace, Say], Outcome]] = {
     "inspect": run_inspect,
+    "quantize": run_quantize,
     "compile": run_compile,
     "simulate": run_simulate,
     "verify": run_verify,
