@@ -77,7 +77,7 @@ def _first(y: np.ndarray, batch: int, count: int) -> np.ndarray:
 
 @contextmanager
 def opened(model: onnx.ModelProto | FloatGraph, outputs: Sequence[str] = ()) -> Iterator[Runner]:
-    """Load a model, with these values as its outputs instead of its own; fused only where exact."""
+    """Load a model; a float network with these values as its outputs instead of its own, if any."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False
@@ -87,16 +87,13 @@ def opened(model: onnx.ModelProto | FloatGraph, outputs: Sequence[str] = ()) -> 
     # The kernels that replace quantized float operators saturate on some processors.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     with tempfile.TemporaryDirectory(prefix="pulsefold-") as folder:
-        proto, path = _prepared(model, Path(folder))
-        if outputs:
-            del proto.graph.output[:]
-            proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
+        path = Path(folder) / "model.onnx"
+        if isinstance(model, FloatGraph):
+            path.write_bytes(_prepared(model, outputs, Path(folder)).SerializeToString())
+        else:
+            path.write_bytes(model.SerializeToString())
         try:
-            if path is None:
-                session = onnxruntime.InferenceSession(proto.SerializeToString(), options)
-            else:
-                path.write_bytes(proto.SerializeToString())
-                session = onnxruntime.InferenceSession(path, options)
+            session = onnxruntime.InferenceSession(path, options)
         except Exception as error:
             msg = "the model does not load in ONNX Runtime"
             why = str(error).splitlines()[0] if str(error) else type(error).__name__
@@ -105,14 +102,15 @@ def opened(model: onnx.ModelProto | FloatGraph, outputs: Sequence[str] = ()) -> 
         del session
 
 
-def _prepared(model: onnx.ModelProto | FloatGraph, folder: Path) -> tuple[onnx.ModelProto, Path | None]:
-    if isinstance(model, onnx.ModelProto):
-        copy = onnx.ModelProto()
-        copy.CopyFrom(model)
-        return copy, None
-    if sum(v.nbytes for v in model.constants.values()) < _LARGE:
-        return model.to_model(), None
-    proto = model.to_model(constants=False)
+def _prepared(model: FloatGraph, outputs: Sequence[str], folder: Path) -> onnx.ModelProto:
+    """The model with these outputs; its weights in a file of the folder where they are large."""
+    large = sum(v.nbytes for v in model.constants.values()) >= _LARGE
+    proto = model.to_model(constants=not large)
+    if outputs:
+        del proto.graph.output[:]
+        proto.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
+    if not large:
+        return proto
     with (folder / "weights").open("wb") as stream:
         for name, value in model.constants.items():
             if value.nbytes < 1024:
@@ -126,7 +124,7 @@ def _prepared(model: onnx.ModelProto | FloatGraph, folder: Path) -> tuple[onnx.M
             for key, text in (("location", "weights"), ("offset", stream.tell()), ("length", value.nbytes)):
                 made.external_data.add(key=key, value=str(text))
             stream.write(np.ascontiguousarray(value).data)
-    return proto, folder / "model.onnx"
+    return proto
 
 
 def run_batches(runner: Runner, x: np.ndarray, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
