@@ -1,0 +1,69 @@
+"""What follows from constant weights and from joined streams: types, lines, ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from pulsefold.compiler.ir.concat import Concat
+from pulsefold.compiler.ir.graph import Node, Tensor
+from pulsefold.compiler.ir.product import Product
+from pulsefold.compiler.ir.sum import Sum
+from pulsefold.compiler.ir.types import ElementType, type_for_range
+from pulsefold.compiler.numerics.line import Line
+from pulsefold.compiler.numerics.surd import Real
+
+__all__ = ["behind_product", "joined_range", "weight_type"]
+
+
+def weight_type(weights: np.ndarray) -> ElementType:
+    """The narrowest element type of a weight tensor."""
+    return type_for_range(int(weights.min()), int(weights.max()), zero=bool(np.any(weights == 0)))
+
+
+def behind_product(
+    before: tuple[Line, ...],
+    weights: np.ndarray,
+    groups: int,
+    scale: Sequence[Fraction],
+    bias: Sequence[Real],
+) -> tuple[Line, ...]:
+    """The lines of a Conv's accumulators, see :meth:`Builder.linear`."""
+    outputs, _, _, inside = weights.shape
+    offset_any = any(line.offset != 0 for line in before)
+    if not offset_any and max(len(scale), len(bias), len(before)) == 1:
+        return (Line(gain=before[0].gain * scale[0], offset=bias[0]),)
+    sums = weights.sum(axis=(1, 2))
+    lines = []
+    for o in range(outputs):
+        s, offset = scale[o % len(scale)], bias[o % len(bias)]
+        first = o // (outputs // groups) * inside
+        if len(before) == 1:
+            offset = offset + s * int(sums[o].sum()) * before[0].offset
+        elif offset_any:
+            for c in range(inside):
+                offset = offset + s * int(sums[o, c]) * before[first + c].offset
+        lines.append(Line(gain=before[first % len(before)].gain * s, offset=offset))
+    return tuple(lines)
+
+
+def joined_range(
+    node: Node, ranges: list[tuple[np.ndarray, np.ndarray]], tensor: Tensor
+) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest integer of each channel behind a node with several inputs."""
+    if isinstance(node, Sum):
+        ends = [
+            np.sort([g * low, g * high], axis=0) for g, (low, high) in zip(node.gains, ranges, strict=True)
+        ]
+        low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
+        return np.asarray(low), np.asarray(high)
+    if isinstance(node, Product):
+        (a, b), (p, q) = ((low - z, high - z) for z, (low, high) in zip(node.zeros, ranges, strict=True))
+        corners = np.array([a * p, a * q, b * p, b * q])
+        return corners.min(axis=0), corners.max(axis=0)
+    if isinstance(node, Concat):
+        return np.concatenate([r[0] for r in ranges]), np.concatenate([r[1] for r in ranges])
+    channels = tensor.shape[2]
+    return np.full(channels, tensor.type.minimum), np.full(channels, tensor.type.maximum)
