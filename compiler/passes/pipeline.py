@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from pulsefold.compiler.ir.graph import Graph
 from pulsefold.compiler.passes.ascend import all_ascend, ascend
+from pulsefold.compiler.passes.narrow import narrow_sums
 from pulsefold.compiler.passes.reorders import reorders, reorders_are_needed
+from pulsefold.compiler.passes.requantize import products_fit, requantize
 from pulsefold.compiler.passes.verify import verify
 
 __all__ = ["PASSES", "Pass", "run_passes"]
@@ -47,10 +49,22 @@ PASSES: tuple[Pass, ...] = (
         ensures=reorders_are_needed,
     ),
     Pass(
+        name="narrow_sums",
+        description="give sums the smallest gains that keep every level behind them",
+        run=narrow_sums,
+        ensures=lambda _: True,
+    ),
+    Pass(
         name="ascend",
         description="negate weight rows in front of descending thresholds",
         run=ascend,
         ensures=all_ascend,
+    ),
+    Pass(
+        name="requantize",
+        description="multiply, add, shift and clip where many thresholds amount to that",
+        run=requantize,
+        ensures=products_fit,
     ),
 )
 

@@ -58,7 +58,9 @@ def verify(graph: Graph) -> None:
             _check(0 <= node.shift < 63, node.name, f"shifts by {node.shift}")
             _check(bool(np.all(node.low <= node.high)), node.name, "has bounds that cross")
             _check(
-                node.type.contains(np.stack([node.low, node.high])), node.name, "has bounds beyond its type"
+                node.type.contains(np.concatenate([node.low, node.high])),
+                node.name,
+                "has bounds beyond its type",
             )
     _check(set(graph.tensors) == known, graph.name, "has tensors that nothing writes")
     for output in graph.outputs:
