@@ -1,4 +1,4 @@
-"""A byte stream behind a Wishbone classic slave (Wishbone B4), for soft processors and LiteX-style systems."""
+"""A byte stream behind a Wishbone B4 classic slave, for soft processors."""
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream, wiring
