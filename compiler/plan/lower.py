@@ -9,14 +9,16 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pulsefold.compiler.ir import Conv, MaxPool, Requantize, Table, Threshold
+from pulsefold.compiler.ir import Concat, Conv, MaxPool, Requantize, Sum, Table, Threshold
 from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.units import (
+    ConcatUnit,
     MatVec,
     MaxPoolUnit,
     RequantizeUnit,
     Steps,
     Stream,
+    SumUnit,
     TableUnit,
     ThresholdUnit,
     Unit,
@@ -212,6 +214,37 @@ def table_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     return [unit]
 
 
+def sum_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """All terms at once."""
+    node = layer.node
+    assert isinstance(node, Sum)
+    height, width, channels = layer.y.shape
+    unit = SumUnit(
+        name=layer.name,
+        types=tuple(x.type for x in layer.xs),
+        gains=node.gains,
+        spread=tuple(x.shape[:2] != layer.y.shape[:2] for x in layer.xs),
+        channels=channels,
+        pixels=height * width,
+        lanes=fold.simd,
+        output_type=layer.y.type,
+    )
+    return [unit]
+
+
+def concat_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """One input after the other."""
+    unit = ConcatUnit(
+        name=layer.name,
+        types=tuple(x.type for x in layer.xs),
+        channels=tuple(x.shape[2] for x in layer.xs),
+        pixels=layer.y.shape[0] * layer.y.shape[1],
+        lanes=fold.simd,
+        output_type=layer.y.type,
+    )
+    return [unit]
+
+
 def with_memory(window: Window) -> Window:
     """No more rows than throughput asks for; LUT RAM for shallow line buffers, block RAM for the rest."""
     depth = window.lean_rows * window.row_beats
@@ -238,9 +271,11 @@ def steps_of(node: Threshold, channels: int, limit: int) -> Steps:
 #: How each operation becomes units.
 RULES: Mapping[type, Rule] = MappingProxyType(
     {
+        Concat: Rule(units=concat_units),
         Conv: Rule(units=conv_units),
         MaxPool: Rule(units=maxpool_units),
         Requantize: Rule(units=requantize_units),
+        Sum: Rule(units=sum_units),
         Table: Rule(units=table_units),
         Threshold: Rule(units=threshold_units),
     }

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pulsefold.compiler.plan.units import Unit
+from pulsefold.hdl.units.concat import ConcatCircuit
 from pulsefold.hdl.units.convert import ConvertCircuit
 from pulsefold.hdl.units.fork import ForkCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.maxpool import MaxPoolCircuit
 from pulsefold.hdl.units.requantize import RequantizeCircuit
 from pulsefold.hdl.units.streams import UnitComponent, payload, port_names
+from pulsefold.hdl.units.sum import SumCircuit
 from pulsefold.hdl.units.table import TableCircuit
 from pulsefold.hdl.units.threshold import ThresholdCircuit
 from pulsefold.hdl.units.window import WindowCircuit
@@ -17,11 +19,13 @@ __all__ = ["CIRCUITS", "UnitComponent", "circuit_for", "payload", "port_names"]
 
 #: Circuit of every kind of unit.
 CIRCUITS: dict[str, type[UnitComponent]] = {
+    "concat": ConcatCircuit,
     "convert": ConvertCircuit,
     "fork": ForkCircuit,
     "matvec": MatVecCircuit,
     "maxpool": MaxPoolCircuit,
     "requantize": RequantizeCircuit,
+    "sum": SumCircuit,
     "table": TableCircuit,
     "threshold": ThresholdCircuit,
     "window": WindowCircuit,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from pulsefold.compiler.plan.units import (
+    ConcatUnit,
     Convert,
     Fork,
     MatVec,
     MaxPoolUnit,
     RequantizeUnit,
     Steps,
+    SumUnit,
     TableUnit,
     ThresholdUnit,
     Unit,
@@ -48,6 +50,13 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
     """Integers [beats, lanes] at every output for integers [frames * beats, lanes] at each input."""
     if isinstance(unit, Fork):
         return x[0]
+    if isinstance(unit, SumUnit):
+        frames = len(x[0]) // unit.inputs[0].beats
+        terms = (a.reshape(frames, -1, unit.channels) * g for a, g in zip(x, unit.gains, strict=True))
+        return sum(terms, np.zeros((frames, unit.pixels, 1), np.int64)).reshape(-1, unit.lanes)
+    if isinstance(unit, ConcatUnit):
+        parts = [a.reshape(-1, channels) for a, channels in zip(x, unit.channels, strict=True)]
+        return np.concatenate(parts, axis=1).reshape(-1, unit.lanes)
     if isinstance(unit, Convert):
         return x[0].reshape(-1, unit.output_lanes)
     if isinstance(unit, Window):

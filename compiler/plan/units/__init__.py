@@ -1,16 +1,19 @@
 """Parameter objects of the stream units: one a file, under the stem of the circuit that is built from it."""
 
 from pulsefold.compiler.plan.units.base import Join, Stream, Unit
+from pulsefold.compiler.plan.units.concat import ConcatUnit
 from pulsefold.compiler.plan.units.convert import Convert
 from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
 from pulsefold.compiler.plan.units.requantize import RequantizeUnit
+from pulsefold.compiler.plan.units.sum import SumUnit
 from pulsefold.compiler.plan.units.table import TableUnit
 from pulsefold.compiler.plan.units.threshold import Steps, ThresholdUnit
 from pulsefold.compiler.plan.units.window import Window
 
 __all__ = [
+    "ConcatUnit",
     "Convert",
     "Fork",
     "Join",
@@ -19,6 +22,7 @@ __all__ = [
     "RequantizeUnit",
     "Steps",
     "Stream",
+    "SumUnit",
     "TableUnit",
     "ThresholdUnit",
     "Unit",

@@ -1,0 +1,79 @@
+"""Circuit of :class:`pulsefold.compiler.plan.units.sum.SumUnit`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib.memory import Memory
+
+from pulsefold.hdl.memory.buffer import memory_attributes
+from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.reduction import tree_sum
+from pulsefold.hdl.units.streams import UnitComponent
+
+__all__ = ["SumCircuit", "take_pixels"]
+
+
+class SumCircuit(UnitComponent):
+    """A pipeline that never stalls: input registers, products with the gains, adder tree.
+
+    Timing as the parameter object states.
+    """
+
+    def elaborate(self, platform):
+        p = self.unit
+        m = Module()
+        self.connect_output(m)
+        taken, words = take_pixels(m, self)
+        valid = delayed(m, taken, p.pipeline, "valid", reset_less=False)
+        m.d.comb += self.buffer.i.valid.eq(valid)
+        for lane in range(p.lanes):
+            terms = []
+            for k, (word, kind, product) in enumerate(zip(words, p.types, p.products, strict=True)):
+                number = lane_number(word[lane * kind.bits : (lane + 1) * kind.bits], kind)
+                terms.append(affine(m, product, number, Const(0, 1), f"x{k}_{lane}"))
+            m.d.comb += self.buffer.i.p[lane].eq(tree_sum(m, terms, f"sum{lane}").value)
+        return m
+
+
+def take_pixels(m: Module, unit: UnitComponent) -> tuple[Signal, list[Value]]:
+    """Take a beat from every input at once, of a spread one for the first pixel of a frame alone.
+
+    Gives a signal that is high in the cycle of taking, and the beats a cycle later.
+    """
+    p = unit.unit
+    taken, earn = Signal(name="taken"), Signal(name="earn")
+    some = credit_gate(m, p.buffer_depth, spend=taken, earn=earn)
+    fold, pixel = Signal(range(max(2, p.folds))), Signal(range(max(2, p.pixels)))
+    first = Signal(init=1)
+    last = fold == p.folds - 1
+    with m.If(taken):
+        m.d.sync += fold.eq(Mux(last, 0, fold + 1))
+        with m.If(last):
+            m.d.sync += [
+                pixel.eq(Mux(pixel == p.pixels - 1, 0, pixel + 1)),
+                first.eq(pixel == p.pixels - 1),
+            ]
+    there = [
+        port.valid | ~first if spread else port.valid for port, spread in zip(unit.ins, p.spread, strict=True)
+    ]
+    m.d.comb += [taken.eq(some & Cat(there).all()), earn.eq(unit.o.valid & unit.o.ready)]
+    words: list[Value] = []
+    for k, (port, spread) in enumerate(zip(unit.ins, p.spread, strict=True)):
+        m.d.comb += port.ready.eq(taken & first if spread else taken)
+        x = port.p.as_value()
+        if spread and p.pixels > 1:
+            kept = Memory(shape=len(x), depth=p.folds, init=[], attrs=memory_attributes("ram"))
+            m.submodules[f"kept{k}"] = kept
+            write, read = kept.write_port(), kept.read_port(domain="comb")
+            m.d.comb += [
+                write.addr.eq(fold),
+                write.data.eq(x),
+                write.en.eq(taken & first),
+                read.addr.eq(fold),
+            ]
+            x = Mux(first, x, read.data)
+        word = Signal(len(x), name=f"word{k}", reset_less=True)
+        m.d.sync += word.eq(x)
+        words.append(word)
+    return taken, words
