@@ -7,11 +7,14 @@ import numpy as np
 from pulsefold.compiler.plan.units import (
     ConcatUnit,
     Convert,
+    DepthwiseUnit,
     Fork,
+    GlobalPoolUnit,
     MatVec,
     MaxPoolUnit,
     RequantizeUnit,
     Steps,
+    SumPoolUnit,
     SumUnit,
     TableUnit,
     ThresholdUnit,
@@ -75,6 +78,17 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         channel = np.arange(unit.channels) % len(unit.values)
         entry = x[0].reshape(-1, unit.channels) - unit.type.minimum
         return unit.values[channel, entry].reshape(-1, unit.lanes)
+    if isinstance(unit, SumPoolUnit):
+        total = x[0].reshape(-1, *unit.factors.shape, unit.folds, unit.taps, unit.lanes).sum(axis=4)
+        place = (slice(None), slice(None), np.newaxis, np.newaxis)
+        return (unit.factors[place] * (total + unit.addends[place])).reshape(-1, unit.lanes)
+    if isinstance(unit, GlobalPoolUnit):
+        pixels = x[0].reshape(-1, unit.pixels, unit.channels)
+        return (pixels.sum(axis=1) if unit.op == "sum" else pixels.max(axis=1)).reshape(-1, unit.lanes)
+    if isinstance(unit, DepthwiseUnit):
+        channels, each, taps = unit.weights.shape
+        taken = x[0].reshape(-1, unit.folds, taps, unit.lanes).swapaxes(2, 3).reshape(-1, channels, 1, taps)
+        return (taken * unit.weights).sum(axis=3).reshape(-1, unit.lanes * each)
     msg = f"no golden function for a {type(unit).__name__}"
     raise TypeError(msg)
 

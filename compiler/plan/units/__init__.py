@@ -3,11 +3,14 @@
 from pulsefold.compiler.plan.units.base import Join, Stream, Unit
 from pulsefold.compiler.plan.units.concat import ConcatUnit
 from pulsefold.compiler.plan.units.convert import Convert
+from pulsefold.compiler.plan.units.depthwise import DepthwiseUnit
 from pulsefold.compiler.plan.units.fork import Fork
+from pulsefold.compiler.plan.units.globalpool import GlobalPoolUnit
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
 from pulsefold.compiler.plan.units.requantize import RequantizeUnit
 from pulsefold.compiler.plan.units.sum import SumUnit
+from pulsefold.compiler.plan.units.sumpool import SumPoolUnit
 from pulsefold.compiler.plan.units.table import TableUnit
 from pulsefold.compiler.plan.units.threshold import Steps, ThresholdUnit
 from pulsefold.compiler.plan.units.window import Window
@@ -15,13 +18,16 @@ from pulsefold.compiler.plan.units.window import Window
 __all__ = [
     "ConcatUnit",
     "Convert",
+    "DepthwiseUnit",
     "Fork",
+    "GlobalPoolUnit",
     "Join",
     "MatVec",
     "MaxPoolUnit",
     "RequantizeUnit",
     "Steps",
     "Stream",
+    "SumPoolUnit",
     "SumUnit",
     "TableUnit",
     "ThresholdUnit",
