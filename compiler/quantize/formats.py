@@ -29,7 +29,9 @@ class Qdq(Writer):
         scale = self.number(f"{name}_weight_scale", quantizer.scale)
         zeros = np.full(np.shape(quantizer.scale), zero)
         parts = [
-            self.integers(f"{name}_weight_quantized", layer.levels + zero, quantizer.bits, signed),
+            self.integers(
+                f"{name}_weight_quantized", layer.levels.astype(np.int64) + zero, quantizer.bits, signed
+            ),
             scale,
             self.integers(f"{name}_weight_zero", zeros, quantizer.bits, signed),
         ]

@@ -164,7 +164,15 @@ class FloatGraph:
 
     def protos(self) -> list[onnx.NodeProto]:
         """The nodes in ONNX's form."""
-        return [node.proto() for node in self.nodes]
+        return [proto for node in self.nodes for proto in self._protos(node)]
+
+    def _protos(self, node: Node) -> list[onnx.NodeProto]:
+        if node.op != "MatMul" or len(node.inputs) < 3:
+            return [node.proto()]
+        # The bias of a MatMul is ours alone.
+        product = self.fresh(f"{node.name}.product")
+        parts = helper.make_node("MatMul", node.inputs[:2], [product], name=node.name)
+        return [parts, helper.make_node("Add", [product, node.inputs[2]], node.outputs, name=product)]
 
     def to_model(self, *, domains: Iterable[tuple[str, int]] = (), constants: bool = True) -> onnx.ModelProto:
         """The model; without its constants if the caller stores them elsewhere."""

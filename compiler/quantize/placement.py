@@ -4,7 +4,7 @@ A value is *wide* where a node computes it (sums of products, sums, averages, fu
 quantizer has made it a multiple of one scale; pools of maxima and movements pass levels on. Matrix products,
 sums, products, Concat, average pools and functions read levels. A wide value is quantized where
 something needs levels of it, once, and then everything reads the quantized one. Scales, shifts and clamps
-read wide values: the quantizer comes behind them.
+read sums as they are: the quantizer comes behind them.
 """
 
 from __future__ import annotations
@@ -188,9 +188,22 @@ class _Placer:
             elif kind is Kind.PASS:
                 if any(self.wants(output) for output in node.outputs if output):
                     return True
-            elif kind is Kind.TAIL and self._rounds_at_the_end(name):
+            elif (kind is Kind.TAIL and self._rounds_at_the_end(name)) or (
+                kind is Kind.WAIT and self._is_rounded_before(name)
+            ):
                 return True
         return False
+
+    def _is_rounded_before(self, name: str) -> bool:
+        """Whether a scale or clamp reads what a pool or Concat gives: levels, and not sums."""
+        maker = self.makers.get(name)
+        passed = False
+        while maker is not None and self.kinds[maker.name] is Kind.PASS:
+            maker, passed = self.makers.get(maker.inputs[0]), True
+        if maker is None:
+            return False
+        kind = self.kinds[maker.name]
+        return kind is Kind.CONCAT or (passed and kind in (Kind.WAIT, Kind.FUNCTION))
 
     def _is_inner(self, name: str) -> bool:
         maker = self.makers.get(name)

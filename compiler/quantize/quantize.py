@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from pulsefold.compiler.quantize.calibration import check_calibration
+from pulsefold.compiler.quantize.equalize import equalize
 from pulsefold.compiler.quantize.formats import Plain, Qdq, Qonnx
 from pulsefold.compiler.quantize.graph import FloatGraph
 from pulsefold.compiler.quantize.histogram import Histogram
@@ -85,6 +86,8 @@ def quantize_model(
     say(f"reading {path.name}")
     graph = read_float(path, recipe.opset)
     simplify(graph)
+    if recipe.equalize:
+        equalize(graph)
     x = check_calibration(calibration, graph)
     placement = place(graph)
     layers = find_layers(graph, placement, recipe)

@@ -112,7 +112,8 @@ def entropy(histogram: Histogram, span: Range, build: Build) -> Range:
     quantizer = build(span)
     levels = quantizer.high + 1 if quantizer.signed else 1 << quantizer.bits
     total = magnitudes.sum()
-    if magnitudes.size <= levels or not total:
+    # With a level for each value there is nothing to win.
+    if np.count_nonzero(magnitudes) <= levels:
         return span
     best, least = magnitudes.size, np.inf
     for size in range(levels, magnitudes.size + 1, max(1, magnitudes.size // 256)):

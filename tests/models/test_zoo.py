@@ -9,30 +9,10 @@ import pytest
 
 import zoo
 
-SMALL = {
-    "vgg": lambda: zoo.vgg(size=32, width=4, hidden=16, classes=10),
-    "nin": lambda: zoo.nin(size=16, width=8),
-    "resnet18": lambda: zoo.resnet(18, size=32, width=4, classes=10),
-    "resnet152": lambda: zoo.resnet(152, size=32, width=2, classes=10),
-    "xception": lambda: zoo.xception(size=35, width=2, middle=2, classes=10),
-    "mobilenet1": lambda: zoo.mobilenet(1, size=32, width=4, classes=10),
-    "mobilenet2": lambda: zoo.mobilenet(2, size=32, width=4, classes=10),
-    "mobilenet3": lambda: zoo.mobilenet(3, size=32, width=4, classes=10),
-    "densenet": lambda: zoo.densenet(size=16, growth=4, layers=2),
-    "shufflenet": lambda: zoo.shufflenet(size=16, width=8),
-    "unet": lambda: zoo.unet(size=32, width=4, depth=2),
-    "unet_resize": lambda: zoo.unet(size=32, width=4, depth=2, transposed=False),
-    "fcn": lambda: zoo.fcn(size=32, width=4, classes=5),
-    "segnet": lambda: zoo.segnet(size=16, width=4, depth=2),
-    "yolo": lambda: zoo.yolo(size=64, width=2, classes=3),
-    "yolo_silu": lambda: zoo.yolo(size=64, width=2, classes=3, act="SiLU"),
-    "ssd": lambda: zoo.ssd(size=64, width=4, classes=3),
-}
 
-
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("name", zoo.SMALL)
 def test_builder(name):
-    model = SMALL[name]()
+    model = zoo.SMALL[name]()
     onnx.checker.check_model(model, full_check=True)
     session = onnxruntime.InferenceSession(model.SerializeToString())
     shape = [2, *(d.dim_value for d in model.graph.input[0].type.tensor_type.shape.dim[1:])]

@@ -14,8 +14,10 @@ from zoo.classify import densenet, mobilenet, nin, resnet, shufflenet, vgg, xcep
 from zoo.detect import ssd, yolo
 from zoo.net import Net
 from zoo.segment import fcn, segnet, unet
+from zoo.small import SMALL
 
 __all__ = [
+    "SMALL",
     "Net",
     "densenet",
     "fcn",

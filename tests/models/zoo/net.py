@@ -37,9 +37,11 @@ class Net:
         self.shape: dict[str, tuple[int, ...]] = {"x": shape}
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
+        self.constants = 0
 
     def const(self, value: Any, dtype: Any = np.float32) -> str:
-        name = f"c{len(self.initializers)}"
+        self.constants += 1
+        name = f"c{self.constants}"
         self.initializers.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
