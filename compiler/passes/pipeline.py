@@ -11,6 +11,7 @@ from pulsefold.compiler.passes.ascend import all_ascend, ascend
 from pulsefold.compiler.passes.narrow import narrow_sums
 from pulsefold.compiler.passes.reorders import reorders, reorders_are_needed
 from pulsefold.compiler.passes.requantize import products_fit, requantize
+from pulsefold.compiler.passes.steps import join_steps, steps_are_needed
 from pulsefold.compiler.passes.verify import verify
 
 __all__ = ["PASSES", "Pass", "run_passes"]
@@ -47,6 +48,12 @@ PASSES: tuple[Pass, ...] = (
         description="join Reorders, drop idle ones, leave those at both ends to the host",
         run=reorders,
         ensures=reorders_are_needed,
+    ),
+    Pass(
+        name="join_steps",
+        description="drop Thresholds that change nothing, join two in a row",
+        run=join_steps,
+        ensures=steps_are_needed,
     ),
     Pass(
         name="narrow_sums",
