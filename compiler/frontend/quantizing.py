@@ -16,11 +16,13 @@ from pulsefold.compiler.frontend.waiting import (
     pools_in_front,
     without_idle_clamps,
 )
+from pulsefold.compiler.ir.lrn import Lrn
 from pulsefold.compiler.ir.table import Table
 from pulsefold.compiler.ir.threshold import Threshold
 from pulsefold.compiler.ir.types import type_for_range
 from pulsefold.compiler.numerics.line import Line, compose
-from pulsefold.compiler.numerics.quantizer import Boundary, Quantizer
+from pulsefold.compiler.numerics.lrn import Normalization, lrn_thresholds
+from pulsefold.compiler.numerics.quantizer import WIDEST, Boundary, Quantizer
 from pulsefold.compiler.numerics.tables import curve_thresholds, table_values
 from pulsefold.compiler.numerics.thresholds import integer_thresholds
 from pulsefold.errors import UnsupportedNodeError
@@ -193,7 +195,45 @@ class Quantizing(Store):
         return self._quantized_as(stream, name, quantizer)
 
     def _normalized(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
-        raise UnsupportedNodeError("LRN", where=node.where, todo="soon")
+        """An LRN and a quantizer: an Lrn of narrow integers."""
+        norm = stream.norm
+        assert norm is not None
+        tensor = self.tensors[str(stream.tensor)]
+        (line,) = stream.lines
+        zero = self.real_zero(stream, node)
+        if len(quantizer.boundaries) > 1 or tensor.type.bits > WIDEST:
+            msg = f"{stream.pending[-1]!r} reads {tensor.type} or is quantized with a scale for each channel"
+            todo = "quantize in front of it and behind it, with at most 8 bits and one scale a tensor"
+            raise UnsupportedNodeError(msg, where=node.where, todo=todo)
+        low, high = tensor.type.minimum, tensor.type.maximum
+        try:
+            meaning = Normalization(
+                scale=Fraction(line.gain),  # type: ignore[arg-type]
+                zero=zero,
+                size=norm.size,
+                alpha=norm.alpha,
+                beta=norm.beta,
+                bias=norm.bias,
+            )
+        except ValueError as error:
+            todo = "use the numbers of AlexNet: alpha 0.0001, beta 0.75, bias 1"
+            raise UnsupportedNodeError(str(error), where=node.where, todo=todo) from None
+        thresholds, descending = lrn_thresholds(meaning, quantizer, low, high)
+        lrn = Lrn(
+            name=node.name,
+            input=tensor.name,
+            output=node.outputs[0],
+            before=(norm.size - 1) // 2,
+            after=norm.size // 2,
+            zero=zero,
+            least=low,
+            thresholds=thresholds,
+            descending=descending,
+            first=quantizer.first,
+            type=quantizer.type,
+            sources=(*stream.pending, node.name),
+        )
+        return self._quantized_as(stream, self.add(lrn, quantizer.scale, quantizer.offset), quantizer)
 
     def _quantized_as(self, stream: Stream, name: str, quantizer: Quantizer) -> Stream:
         """The stream behind a quantizer that has made the tensor `name`."""

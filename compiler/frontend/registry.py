@@ -13,6 +13,7 @@ from pulsefold.compiler.frontend.ops import (
     host,
     joins,
     linear,
+    lrn,
     moves,
     pool,
     qdq,
@@ -121,6 +122,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             pool.global_average_pool, "becomes a SumPool; the divisor waits behind it"
         ),
         "ReduceMean": _node(pool.reduce_mean, "becomes a SumPool; the divisor waits behind it"),
+        "LRN": _node(lrn.lrn, "becomes an Lrn with the quantizer behind it"),
         "Concat": _node(joins.concat, "becomes a Concat"),
         "Quant": _quantizer(quantizers.quant, custom=True),
         "BipolarQuant": _quantizer(quantizers.bipolar_quant, custom=True),

@@ -11,6 +11,7 @@ from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.numerics.curve import Curve
 from pulsefold.compiler.numerics.line import Line, compose
 from pulsefold.compiler.numerics.surd import approximate
+from pulsefold.errors import UnsupportedNodeError
 
 #: Precision of irrational numbers that only the host computes with, in float64.
 _HOST_BITS = 128
@@ -164,6 +165,10 @@ class Stream:
     def stepped(self, node: str, lines: tuple[Line, ...]) -> Stream:
         """With the steps of one more node."""
         pending = (*self.pending, node)
+        if self.norm is not None:
+            msg = f"it changes what {self.pending[-1]!r} gives before a quantizer reads it"
+            todo = "quantize the output of the LRN directly behind it"
+            raise UnsupportedNodeError(msg, where=node, todo=todo)
         if self.curve is None:
             return replace(self, lines=compose(self.lines, lines), pending=pending)
         host = None
