@@ -1,4 +1,4 @@
-"""Rung 1: the source ONNX in float64, by onnx's own reference evaluator, against the golden model.
+"""Rung 1: the source ONNX in float64 against the golden model.
 
 Values are compared behind every quantizer. Where they differ, the value in front of the quantizer
 must lie so close to one of its boundaries that float64 cannot tell the side; anything else is a
@@ -8,25 +8,33 @@ does not blur the layers behind it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
-from onnx.reference import ReferenceEvaluator
 
-from pulsefold.compiler.ir.graph import Graph, Tensor
-from pulsefold.errors import ModelError
+from pulsefold.compiler.frontend.nodes import OnnxNode
+from pulsefold.compiler.frontend.places import Place, quantizer_places
+from pulsefold.compiler.ir.graph import Graph
 from pulsefold.sim.golden import present_output, quantize_input, run
-from pulsefold.sim.golden.present import real_values
-from pulsefold.sim.source_ops import DOMAIN, QUANTIZERS, SOURCE_OPS
+from pulsefold.sim.source import QUANTIZERS, Source, State
 
-__all__ = ["Comparison", "Report", "Source", "compare"]
+__all__ = [
+    "Comparison",
+    "Report",
+    "compare",
+    "compared",
+    "frames_at_once",
+    "merged",
+    "on_boundary",
+    "real_place",
+]
 
-#: Relative error that a chain of float64 steps may gather.
+#: Relative rounding of float64, with as much again for what a first-order bound leaves out.
+_UNIT = 2.0**-52
+
+#: Relative precision that outputs in floating point are compared to, besides their own.
 _ERROR = 1e-10
 
 
@@ -43,7 +51,7 @@ class Comparison:
     differing
         How many differ.
     on_boundary
-        How many of those lie within float64's error of a boundary of the quantizer.
+        How many of those lie within the engine's error of a boundary of the quantizer.
     frames
         Length of the batch.
     first
@@ -81,144 +89,84 @@ class Report:
         return next((c for c in self.comparisons if c.mismatches), None)
 
 
-class Source:
-    """The source network in float64.
+def compare(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str, np.ndarray]) -> Report:
+    """Run the source and golden on the model's own inputs, batch first, and compare them.
 
     Parameters
     ----------
     path
-        The ONNX file. Initializers, constants and casts are taken in float64, and the quantizers'
-        domains are filled in where the file leaves them out.
+        The source.
+    graph
+        What was imported from it.
+    x
+        An array for each input by name, or the single input's.
     """
-
-    def __init__(self, path: Path | str) -> None:
-        model = onnx.load(str(path))
-        graph = model.graph
-        for tensor in graph.initializer:
-            tensor.CopyFrom(_wide(tensor))
-        for node in graph.node:
-            if node.op_type in QUANTIZERS:
-                node.domain = DOMAIN
-            for attribute in node.attribute:
-                if attribute.type == onnx.AttributeProto.TENSOR:
-                    attribute.t.CopyFrom(_wide(attribute.t))
-                elif node.op_type == "Cast" and attribute.name == "to" and attribute.i in (1, 10):
-                    attribute.i = onnx.TensorProto.DOUBLE
-        given = {tensor.name for tensor in graph.initializer}
-        inputs = [value for value in graph.input if value.name not in given]
-        del graph.input[:]
-        graph.input.extend(inputs)
-        if not any(o.domain == DOMAIN for o in model.opset_import):
-            model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))
-        self.input = inputs[0].name
-        self.outputs = [value.name for value in graph.output]
-        dims = inputs[0].type.tensor_type.shape.dim
-        #: Size of the batch axis where the model fixes it.
-        self.batch = dims[0].dim_value if dims and dims[0].dim_value > 0 else None
-        self._evaluator = ReferenceEvaluator(model, new_ops=SOURCE_OPS)
-
-    def steps(self, x: np.ndarray, values: dict[str, Any]) -> Iterator[onnx.NodeProto]:
-        """Evaluate node by node into `values`, which the caller may change in between."""
-        values.update(self._evaluator.rt_inits_)
-        values[self.input] = x.astype(np.float64)
-        values[""] = None
-        for node in self._evaluator.rt_nodes_:
-            results = node.run(*(values[name] for name in node.input))
-            values.update(zip(node.output, results, strict=False))
-            yield node.onnx_node
-
-    def run(self, x: np.ndarray) -> list[np.ndarray]:
-        """The outputs in float64 for a batch."""
-        parts = []
-        for part in self.chunks(x):
-            values: dict[str, Any] = {}
-            for _ in self.steps(part, values):
-                pass
-            parts.append([np.asarray(values[name]) for name in self.outputs])
-        return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-
-    def chunks(self, x: np.ndarray, size: int = 16) -> Iterator[np.ndarray]:
-        """The batch in pieces that the model takes."""
-        size = self.batch or size
-        if len(x) % size and self.batch:
-            msg = f"the model takes batches of {size}, and {len(x)} frames are no multiple of that"
-            raise ModelError(msg, todo=f"give a multiple of {size} frames")
-        for start in range(0, len(x), size):
-            yield x[start : start + size]
-
-
-def compare(path: Path | str, graph: Graph, x: np.ndarray) -> Report:
-    """Run the source and golden on the model's own input, batch first, and compare them."""
     source = Source(path)
-    q = run(graph, {graph.inputs[0].tensor: quantize_input(graph.inputs[0], x)}, keep=True)
+    places = {name: place for name, place in quantizer_places(path).items() if place.tensor in graph.tensors}
+    feeds = source.named(x)
+    keep = {place.tensor for place in places.values()}
     found: dict[str, list[Comparison]] = {}
-    start = 0
-    for part in source.chunks(x):
-        values: dict[str, Any] = {}
-        rows = slice(start, start + len(part))
-        start += len(part)
-        for node in source.steps(part, values):
-            name = node.output[0]
-            if node.op_type not in QUANTIZERS or name not in graph.tensors:
+    for part in source.chunks(feeds, frames_at_once(graph)):
+        inputs = {entry.tensor: quantize_input(entry, part[entry.name]) for entry in graph.inputs}
+        q = run(graph, inputs, keep=keep)
+        state = State()
+        for node in source.steps(part, state):
+            name = node.outputs[0]
+            if name not in places:
                 continue
-            shape = np.shape(values[name])
-            golden = _as_source(real_values(graph.tensors[name], q[name][rows], np.dtype(np.float64)), shape)
-            unsure = _near_boundary(node, values)
-            found.setdefault(name, []).append(
-                _compared(name, values[name], golden, unsure, graph.tensors[name])
-            )
-            values[name] = golden
+            golden = real_place(places[name], q[places[name].tensor], np.shape(state.values[name]))
+            unsure = on_boundary(node, state, golden, _UNIT)
+            apart = min(abs(float(s)) for s in places[name].scale) / 4
+            differing = np.abs(state.values[name] - golden) > apart
+            found.setdefault(name, []).append(compared(name, differing, unsure))
+            state.put(name, golden.astype(np.asarray(state.values[name]).dtype))
         for output in graph.outputs:
-            golden = present_output(graph, output, q[output.tensor][rows])
-            want = np.asarray(values[output.name])
+            golden = present_output(graph, output, q[output.tensor])
+            want = np.asarray(state.values[output.name])
             found.setdefault(output.name, []).append(_output(output.name, want, golden.reshape(want.shape)))
-    merged = tuple(_merged(parts) for parts in found.values())
-    return Report(comparisons=merged, frames=len(x))
+    return Report(
+        comparisons=tuple(merged(parts) for parts in found.values()),
+        frames=min(len(v) for v in feeds.values()),
+    )
 
 
-def _wide(tensor: onnx.TensorProto) -> onnx.TensorProto:
-    if tensor.data_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16):
-        return tensor
-    return numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float64), tensor.name)
+def frames_at_once(graph: Graph) -> int:
+    """Frames whose tensors, float64 values and errors included, take about a gigabyte."""
+    elements = sum(tensor.elements for tensor in graph.tensors.values())
+    return max(1, min(16, (1 << 30) // (24 * elements)))
 
 
-def _as_source(real: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Values [N, H, W, C] in the axes of an ONNX value: (N, C, H, W) unless only (N, H, W, C) fits."""
-    moved = real.transpose(0, 3, 1, 2)
-    if len(shape) == 4 and moved.shape != shape and real.shape == shape:
-        return real
-    return moved.reshape(shape)
+def real_place(place: Place, q: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Golden's word on an ONNX value of a shape: scale * q + offset in float64."""
+    index = place.index.ravel()
+    levels = q.reshape(len(q), -1)[:, index].astype(np.float64)
+    channel = index % q.shape[3]
+    scale, offset = (np.array([float(v) for v in row]) for row in (place.scale, place.offset))
+    return (levels * scale[channel % len(scale)] + offset[channel % len(offset)]).reshape(shape)
 
 
-def _near_boundary(node: onnx.NodeProto, values: dict[str, Any]) -> np.ndarray:
-    """Elements in front of a quantizer that float64's error may have put on the other side.
-
-    Moving them both ways by the error a chain of steps gathers changes what the quantizer makes of them.
-    """
-    x = np.asarray(values[node.input[0]])
-    error = _ERROR * (1 + np.abs(x).max(initial=0))
-    rest = [values[name] for name in node.input[1:]]
-    attributes = {a.name: _plain(onnx.helper.get_attribute_value(a)) for a in node.attribute}
-    evaluate = QUANTIZERS[node.op_type]._run
-    (low,), (high,) = (evaluate(None, x + e, *rest, **attributes) for e in (-error, error))  # type: ignore[arg-type]
-    return low != high
-
-
-def _plain(value: Any) -> Any:
-    return value.decode() if isinstance(value, bytes) else value
+def on_boundary(node: OnnxNode, state: State, other: np.ndarray, unit: float) -> np.ndarray:
+    """Where `other` is what the quantizer makes of some level within an engine's error of the real one."""
+    name = node.outputs[0]
+    settle = QUANTIZERS[node.op_type].settle
+    inputs = [state.values[i] for i in node.inputs]
+    error = unit * state.level_errors[name]
+    ends = [
+        np.asarray(settle(state.levels[name] + e, inputs, node.attributes), np.float64)
+        for e in (-error, error)
+    ]
+    # Levels of a real grid are told apart with as much room as the grid's own rounding needs.
+    room = 1e-9 * (1 + np.abs(other))
+    return (other >= np.minimum(*ends) - room) & (other <= np.maximum(*ends) + room)
 
 
-def _compared(
-    name: str, value: np.ndarray, golden: np.ndarray, unsure: np.ndarray, tensor: Tensor
-) -> Comparison:
-    # Levels are a scale apart; anything above float64's error of the product is another level.
-    apart = float(min(abs(s) for s in tensor.scale)) / 4
-    differing = np.abs(value - golden) > apart
+def compared(name: str, differing: np.ndarray, unsure: np.ndarray) -> Comparison:
+    """The counts of one value."""
     bad = np.argwhere(differing & ~unsure)
     return Comparison(
         value=name,
-        frames=len(value),
-        elements=value.size,
+        frames=len(differing),
+        elements=differing.size,
         differing=int(differing.sum()),
         on_boundary=int((differing & unsure).sum()),
         first=tuple(int(i) for i in bad[0]) if len(bad) else None,
@@ -226,21 +174,18 @@ def _compared(
 
 
 def _output(name: str, want: np.ndarray, golden: np.ndarray) -> Comparison:
-    """Values to the precision of the output's element type; indices exactly."""
+    """Values to the precision of the output's element type; integers and indices exactly."""
     if want.dtype.kind == "f":
         spread = np.abs(want).max(initial=1)
         precision = _ERROR if golden.dtype == np.float64 else float(np.finfo(golden.dtype).eps)
         differing = np.abs(want - golden) > 2 * precision * spread
     else:
         differing = want != golden
-    bad = np.argwhere(differing)
-    first = tuple(int(i) for i in bad[0]) if len(bad) else None
-    return Comparison(
-        value=name, frames=len(want), elements=want.size, differing=len(bad), on_boundary=0, first=first
-    )
+    return compared(name, differing, np.zeros(differing.shape, np.bool_))
 
 
-def _merged(parts: list[Comparison]) -> Comparison:
+def merged(parts: list[Comparison]) -> Comparison:
+    """The counts of the pieces of a batch, one behind the other."""
     first, frames = None, 0
     for part in parts:
         if part.first is not None:

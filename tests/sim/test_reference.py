@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Graph, Threshold
 from pulsefold.errors import ModelError
-from pulsefold.sim.reference import Source, compare
+from pulsefold.sim.reference import compare
+from pulsefold.sim.source import Source
 
 WEIGHTS = np.array([[3, -1], [2, 5], [-4, 1]], np.float32)
 
