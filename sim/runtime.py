@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from pulsefold.compiler.frontend.load import load_model
 from pulsefold.compiler.frontend.places import quantizer_places
 from pulsefold.compiler.ir.graph import Graph
 from pulsefold.errors import ModelError
@@ -39,9 +40,9 @@ _UNFED = frozenset({"int4", "uint4", "int2", "uint2"})
 _QONNX = frozenset({"Quant", "BipolarQuant", "MultiThreshold"})
 
 
-def runnable(source: Source) -> bool:
+def runnable(path: Path | str) -> bool:
     """Whether ONNX Runtime knows the operators of a source."""
-    return not any(node.op_type in _QONNX for node in source.nodes)
+    return not any(node.op_type in _QONNX for node in load_model(path).graph.node)
 
 
 def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str, np.ndarray]) -> Report:

@@ -22,8 +22,10 @@ UNIT = 2.0**-24
 
 #: Roundings of an operator of a few steps.
 _FEW = 8
-#: Of a function that engines approximate.
+#: Of a function that engines approximate: relative to its value, and to 1 where it goes through a sum with 1.
 _APPROXIMATE = 16
+_AROUND_ONE = 4
+_CURVES = frozenset({"Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "Mish", "Sigmoid", "Softplus", "Tanh"})
 
 _PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _AVERAGES = frozenset({"AveragePool", "GlobalAveragePool", "ReduceMean", "ReduceSum", "Resize", "Upsample"})
@@ -46,8 +48,8 @@ def bounds(
     """The error of each result, None where it is exact; `errors` are the inputs', likewise."""
     if not any(np.asarray(r).dtype.kind == "f" for r in results):
         return [None] * len(results)
-    sizes = [None if v is None or not _real(v) else np.abs(v) for v in inputs]
-    known = [0.0 if e is None else e for e in errors]
+    sizes: list[Any] = [None if v is None or not _real(v) else np.abs(v) for v in inputs]
+    known: list[Any] = [0.0 if e is None else e for e in errors]
     op = node.op_type
     if op == "DequantizeLinear":
         return [2 * np.abs(results[0])]
@@ -67,16 +69,17 @@ def bounds(
     if op == "BatchNormalization":
         x, scale, bias, mean, var = sizes[:5]
         return evaluate(node, [_FEW * x + known[0], scale, _FEW * bias, -_FEW * mean, var])
+    if op in _MOVES and all(e is None for e in errors):
+        return [None] * len(results)
     own = 0 if op in _MOVES else _APPROXIMATE
-    if all(e is None for e in errors):
-        return [own * np.abs(r) if own else None for r in results]
+    flat = _AROUND_ONE if op in _CURVES else 0
     # By difference, for functions of one input that only rise or only fall nearby.
     ends = []
     for sign in (-UNIT, UNIT):
         moved = [v + sign * e if _real(v) else v for v, e in zip(inputs, known, strict=True)]
         ends.append(evaluate(node, moved))
     return [
-        np.maximum(np.abs(a - r), np.abs(b - r)) / UNIT + own * np.abs(r)
+        np.maximum(np.abs(a - r), np.abs(b - r)) / UNIT + own * np.abs(r) + flat
         for a, b, r in zip(*ends, results, strict=True)
     ]
 

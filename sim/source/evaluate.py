@@ -17,7 +17,7 @@ from pulsefold.compiler.frontend.load import load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.errors import ModelError
 from pulsefold.sim.source.bounds import bounds
-from pulsefold.sim.source.ops import OPERATORS
+from pulsefold.sim.source.ops import BEFORE_13, OPERATORS
 from pulsefold.sim.source.quantizers import QUANTIZERS
 
 __all__ = ["Source", "State"]
@@ -100,7 +100,7 @@ class Source:
             else:
                 values = self._evaluate(node, [self._known[name] for name in node.inputs])
                 self._known.update(zip(node.outputs, values, strict=False))
-        self._last = {name: k for k, node in enumerate(self._live) for name in node.inputs}
+        self._last = {name: k for k, node in enumerate(self._live) for name in node.inputs if name}
 
     def steps(self, feeds: Mapping[str, np.ndarray], state: State) -> Iterator[OnnxNode]:
         """Evaluate node by node into `state`, whose values the caller may replace in between."""
@@ -128,8 +128,8 @@ class Source:
                 state.values.update(zip(node.outputs, results, strict=False))
                 state.errors.update(zip(node.outputs, found, strict=False))
             yield node
-            for name in node.inputs:
-                if self._last[name] == k and name not in self.outputs:
+            for name in set(node.inputs):
+                if self._last.get(name) == k and name not in self.outputs:
                     del state.values[name], state.errors[name]
             for name in node.outputs:
                 state.levels.pop(name, None)
@@ -169,7 +169,7 @@ class Source:
         if quantizer is not None:
             level = quantizer.level(inputs, node.attributes)
             return [quantizer.settle(level, inputs, node.attributes)]
-        own = OPERATORS.get(node.op_type)
+        own = (BEFORE_13.get(node.op_type) if self._opset < 13 else None) or OPERATORS.get(node.op_type)
         if own is not None:
             return [_wide(np.asarray(own(inputs, node.attributes)))]
         if node.name not in self._others:

@@ -6,7 +6,7 @@ The rest is onnx's own reference, given float64.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import erf
+from math import erf, prod
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from pulsefold.sim.source.quantizers import dequantized
 from pulsefold.sim.source.resample import resize
 from pulsefold.sim.source.windows import average_pool, conv, conv_transpose, max_pool
 
-__all__ = ["OPERATORS"]
+__all__ = ["BEFORE_13", "OPERATORS"]
 
 Inputs = Sequence[Any]
 Attributes = Mapping[str, Any]
@@ -120,6 +120,17 @@ def _leaky_relu(inputs: Inputs, a: Attributes) -> np.ndarray:
     return np.where(inputs[0] >= 0, inputs[0], inputs[0] * a.get("alpha", float(np.float32(0.01))))
 
 
+def _softmax(inputs: Inputs, a: Attributes, *, old: bool, log: bool) -> np.ndarray:
+    """Softmax-13 along an axis; before version 13 over that axis and all behind it together."""
+    x = inputs[0]
+    axis = a.get("axis", 1 if old else -1)
+    flat = x.reshape(prod(x.shape[: axis % x.ndim]), -1) if old else x
+    along = -1 if old else axis
+    shifted = flat - flat.max(axis=along, keepdims=True)
+    total = np.exp(shifted).sum(axis=along, keepdims=True)
+    return (shifted - np.log(total) if log else np.exp(shifted) / total).reshape(x.shape)
+
+
 #: op_type -> function (inputs, attributes) -> its first output.
 OPERATORS: dict[str, Callable[[Inputs, Attributes], np.ndarray]] = {
     "AveragePool": lambda i, a: average_pool(i[0], a),
@@ -145,7 +156,15 @@ OPERATORS: dict[str, Callable[[Inputs, Attributes], np.ndarray]] = {
     "Relu": lambda i, _: np.maximum(i[0], 0),
     "Resize": resize,
     "Sigmoid": lambda i, _: 1 / (1 + np.exp(-i[0])),
+    "LogSoftmax": lambda i, a: _softmax(i, a, old=False, log=True),
+    "Softmax": lambda i, a: _softmax(i, a, old=False, log=False),
     "Softplus": lambda i, _: np.logaddexp(i[0], 0),
     "Tanh": lambda i, _: np.tanh(i[0]),
     "Upsample": resize,
+}
+
+#: Those that meant something else before version 13.
+BEFORE_13: dict[str, Callable[[Inputs, Attributes], np.ndarray]] = {
+    "LogSoftmax": lambda i, a: _softmax(i, a, old=True, log=True),
+    "Softmax": lambda i, a: _softmax(i, a, old=True, log=False),
 }

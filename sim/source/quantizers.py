@@ -226,7 +226,7 @@ def _first_last(function: Callable[[np.ndarray], np.ndarray], a: Attributes, x: 
 
 
 def _qlinear_pool(_inputs: Inputs, a: Attributes, dq: Callable) -> np.ndarray:
-    return _first_last(lambda x: average_pool(x, a), a, dq(0))
+    return _first_last(lambda x: average_pool(x, a, whole=True), a, dq(0))
 
 
 def _qlinear_global(_inputs: Inputs, a: Attributes, dq: Callable) -> np.ndarray:

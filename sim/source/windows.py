@@ -128,11 +128,16 @@ def max_pool(x: np.ndarray, a: Attributes) -> np.ndarray:
     return windows.max(axis=tuple(range(-len(kernel), 0)))
 
 
-def average_pool(x: np.ndarray, a: Attributes) -> np.ndarray:
-    """AveragePool-22: padding counts where count_include_pad says so, what ceil_mode adds never does."""
+def average_pool(x: np.ndarray, a: Attributes, *, whole: bool = False) -> np.ndarray:
+    """AveragePool-22: padding counts where count_include_pad says so, what ceil_mode adds never does.
+
+    `whole`: it does along with the padding, as in ONNX Runtime's QLinearAveragePool.
+    """
     kernel = a["kernel_shape"]
     strides, dilations, before, behind, extra = _ceiled(x.shape[2:], kernel, a)
     counted = np.ones((1, 1, *x.shape[2:]))
+    if a.get("count_include_pad", 0) and whole:
+        behind, extra = [q + e for q, e in zip(behind, extra, strict=True)], [0] * len(extra)
     if a.get("count_include_pad", 0):
         counted = np.pad(counted, [(0, 0), (0, 0), *zip(before, behind, strict=True)], constant_values=1)
         more = ([0] * len(extra), extra)

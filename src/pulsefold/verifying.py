@@ -11,11 +11,11 @@ import numpy as np
 from pulsefold.compiler.ir import Input
 from pulsefold.compiler.plan.network import Source
 from pulsefold.design import Design
-from pulsefold.errors import PulsefoldError, ToolMissingError, VerificationError
+from pulsefold.errors import ModelError, PulsefoldError, ToolMissingError, VerificationError
 from pulsefold.hdl.top import Core
 from pulsefold.hdl.units import circuit_for
 from pulsefold.progress import Silent
-from pulsefold.sim import golden, reference
+from pulsefold.sim import golden, reference, runtime
 from pulsefold.sim.bench.expected import expected_beats
 from pulsefold.sim.cosim import Simulator
 from pulsefold.sim.golden.export import Exported
@@ -133,32 +133,46 @@ def verify(
 
 
 def source_rung(design: Design, arrays: Mapping[str, np.ndarray]) -> tuple[bool, str, dict]:
-    """Source ONNX, evaluated by itself, against the golden model at every quantizer."""
-    if len(arrays) != 1:
-        return False, "not compared: the source is only evaluated where it has one input", {}
-    (x,) = arrays.values()
-    found = reference.compare(design.model, design.graph, x)
+    """Source ONNX against golden behind every quantizer: in float64, and in ONNX Runtime if it knows it."""
+    images = images_of(arrays)
+    found = reference.compare(design.model, design.graph, arrays)
+    detail, figures = _counted(found, "float64", images)
+    passed = found.ok
+    if runtime.runnable(design.model):
+        try:
+            ran = runtime.compare_runtime(design.model, design.graph, arrays)
+        except ModelError as error:
+            detail += f"; {error.what}: {error.why}"
+        else:
+            more, figures["onnxruntime"] = _counted(ran, "ONNX Runtime", images)
+            detail += f"; {more}"
+            passed = passed and ran.ok
+    return passed, detail, figures
+
+
+def _counted(found: reference.Report, engine: str, images: int) -> tuple[str, dict[str, Any]]:
+    """What a comparison counted, in words and as figures."""
     elements = sum(c.elements for c in found.comparisons)
     excused = sum(c.on_boundary for c in found.comparisons)
     differing = sum(c.mismatches for c in found.comparisons)
-    detail = f"{elements} values of {len(found.comparisons)} tensors, {len(x)} images, {differing} differ"
+    compared = f"{elements} values of {len(found.comparisons)} tensors, {images} images"
+    detail = f"{engine}: {compared}, {differing} differ"
     if excused:
-        detail += f"; {excused} more lie on a rounding boundary, where float64 cannot decide"
+        detail += f", {excused} more lie on a rounding boundary within its error"
     if found.first:
-        detail += f"; first at {found.first.value} {found.first.first}"
-    figures = {"images": len(x), "elements": elements, "differing": differing, "on_boundary": excused}
-    return found.ok, detail, figures
+        detail += f", first at {found.first.value} {found.first.first}"
+    return detail, {"images": images, "elements": elements, "differing": differing, "on_boundary": excused}
 
 
 def export_rung(design: Design, q: Mapping[str, np.ndarray]) -> tuple[bool, str, dict]:
     """Exported integer graph in ONNX Runtime against the golden model."""
     images = images_of(q)
-    runtime = Exported(design.graph, design.folder / "golden.onnx")
+    exported = Exported(design.graph, design.folder / "golden.onnx")
     want = golden.run(design.graph, q)
     differing = 0
     for start in range(0, images, 16):
         part = slice(start, start + 16)
-        got = runtime.run({name: values[part] for name, values in q.items()})
+        got = exported.run({name: values[part] for name, values in q.items()})
         differing += sum(int(np.count_nonzero(got[name] != want[name][part])) for name in want)
     elements = sum(values.size for values in want.values())
     detail = f"{elements} integers of {images} images, {differing} differ"

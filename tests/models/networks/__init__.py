@@ -24,6 +24,7 @@ __all__ = ["FEATURES", "STYLES", "random_model"]
 FEATURES = frozenset(
     {
         *BLOCKS,
+        "ceil",  # pools that round their size up
         "channels_last",  # inputs (N, H, W, C)
         "constants",  # Constant nodes in place of initializers
         "fused",  # activations other than Relu and Clip between a product and its quantizer
@@ -91,4 +92,4 @@ def random_model(
 
 def _possible(features: frozenset[str], opset: int) -> frozenset[str]:
     """Without what the operator set does not have yet."""
-    return features - ({"depth"} if opset < 11 else set())
+    return features - ({"depth"} if opset < 11 else set()) - ({"ceil"} if opset < 10 else set())

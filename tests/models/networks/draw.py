@@ -94,7 +94,7 @@ class Draw:
         kernel = (min(h, self.pick(2, 3)), min(w, self.pick(2, 3)))
         stride = (self.pick(1, 2), self.pick(1, 2))
         pads = tuple(self.pick(0, 0, 1) if k > 1 else 0 for k in (*kernel, *kernel))
-        ceil = self.chance(0.4)
+        ceil = self.chance(0.4) and "ceil" in self.features
         size = []
         for axis, n in enumerate((h, w)):
             room = n + pads[axis] + pads[axis + 2] - kernel[axis]
