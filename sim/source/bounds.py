@@ -61,8 +61,8 @@ def bounds(
     if op in _PRODUCTS:
         own = _FEW + 2 * sqrt(_terms(node, inputs))
         # Weights are constants: their own roundings are among the few.
-        rest = [None if v is None else own * v for v in sizes[2:]]
-        return evaluate(node, [own * sizes[0] + known[0], sizes[1], *rest])
+        rest: list[Any] = [None if v is None else v * own for v in sizes[2:]]
+        return evaluate(node, [own * np.asarray(sizes[0]) + known[0], sizes[1], *rest])
     if op in _AVERAGES:
         own = _FEW + 2 * sqrt(_terms(node, inputs))
         return evaluate(node, [own * np.abs(inputs[0]) + known[0], *inputs[1:]])

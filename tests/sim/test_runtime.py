@@ -11,7 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from pulsefold.compiler.frontend import import_model
-from pulsefold.compiler.ir import Graph, Threshold
+from pulsefold.compiler.ir import Graph, Node, Requantize, Threshold
 from pulsefold.errors import ModelError
 from pulsefold.sim.golden import infer
 from pulsefold.sim.runtime import compare_runtime, runnable
@@ -52,11 +52,15 @@ def frames(count: int = 400) -> np.ndarray:
 
 
 def wrong(graph: Graph, output: str, delta: int) -> Graph:
-    """Every threshold of one node moved."""
-    nodes = [
-        replace(n, thresholds=n.thresholds + delta) if isinstance(n, Threshold) and n.output == output else n
-        for n in graph.nodes
-    ]
+    """Every threshold of one node moved, or what is the same of a Requantize."""
+
+    def moved(node: Node) -> Node:
+        if isinstance(node, Threshold):
+            return replace(node, thresholds=node.thresholds + delta)
+        assert isinstance(node, Requantize)
+        return replace(node, addend=node.addend - delta * node.multiplier)
+
+    nodes = [moved(n) if n.output == output else n for n in graph.nodes]
     assert any(a is not b for a, b in zip(nodes, graph.nodes, strict=True))
     return replace(graph, nodes=tuple(nodes))
 
