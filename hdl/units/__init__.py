@@ -10,6 +10,7 @@ from pulsefold.hdl.units.fork import ForkCircuit
 from pulsefold.hdl.units.globalpool import GlobalPoolCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.maxpool import MaxPoolCircuit
+from pulsefold.hdl.units.reorder import ReorderCircuit
 from pulsefold.hdl.units.requantize import RequantizeCircuit
 from pulsefold.hdl.units.streams import UnitComponent, payload, port_names
 from pulsefold.hdl.units.sum import SumCircuit
@@ -29,6 +30,7 @@ CIRCUITS: dict[str, type[UnitComponent]] = {
     "globalpool": GlobalPoolCircuit,
     "matvec": MatVecCircuit,
     "maxpool": MaxPoolCircuit,
+    "reorder": ReorderCircuit,
     "requantize": RequantizeCircuit,
     "sum": SumCircuit,
     "sumpool": SumPoolCircuit,

@@ -12,6 +12,7 @@ from pulsefold.compiler.plan.units import (
     GlobalPoolUnit,
     MatVec,
     MaxPoolUnit,
+    ReorderUnit,
     RequantizeUnit,
     Steps,
     SumPoolUnit,
@@ -89,6 +90,10 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         channels, each, taps = unit.weights.shape
         taken = x[0].reshape(-1, unit.folds, taps, unit.lanes).swapaxes(2, 3).reshape(-1, channels, 1, taps)
         return (taken * unit.weights).sum(axis=3).reshape(-1, unit.lanes * each)
+    if isinstance(unit, ReorderUnit):
+        frames = x[0].reshape(-1, unit.elements)
+        index = unit.index.ravel()
+        return np.where(index < 0, unit.fill, frames[:, index]).reshape(-1, unit.lanes)
     msg = f"no golden function for a {type(unit).__name__}"
     raise TypeError(msg)
 

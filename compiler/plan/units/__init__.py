@@ -8,6 +8,7 @@ from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.globalpool import GlobalPoolUnit
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
+from pulsefold.compiler.plan.units.reorder import ReorderUnit
 from pulsefold.compiler.plan.units.requantize import RequantizeUnit
 from pulsefold.compiler.plan.units.sum import SumUnit
 from pulsefold.compiler.plan.units.sumpool import SumPoolUnit
@@ -24,6 +25,7 @@ __all__ = [
     "Join",
     "MatVec",
     "MaxPoolUnit",
+    "ReorderUnit",
     "RequantizeUnit",
     "Steps",
     "Stream",
