@@ -23,6 +23,7 @@ from pulsefold.boards.toolchain import find_tool
 from pulsefold.boards.top import TOP, BoardTop
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
+from pulsefold.hdl.link.identity import Identity
 
 __all__ = ["Progress", "build"]
 
@@ -54,6 +55,7 @@ def build(
     out_dir: Path,
     *,
     seed: int = 1,
+    identity: Identity | None = None,
     cache: BuildCache | None = None,
     progress: Progress | None = None,
     synthesis_commands: Sequence[str] = (),
@@ -77,6 +79,8 @@ def build(
         Build folder, made if needed.
     seed
         Of place and route.
+    identity
+        What the board tells its host of the core: see :class:`~pulsefold.boards.top.BoardTop`.
     cache
         Where finished steps are kept; by default the user's cache folder.
     progress
@@ -100,7 +104,7 @@ def build(
     if isinstance(design, str):
         text, clock = design, clock_mhz
     else:
-        top = BoardTop(board, clock_mhz, design())
+        top = BoardTop(board, clock_mhz, design(), identity)
         text, clock = top.rtlil(), top.clock_mhz
     run = _Run(
         board=board,

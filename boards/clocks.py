@@ -1,13 +1,17 @@
-"""Clock and reset of the core: PLL, and a start that no timing path depends on."""
+"""Clocks and resets: PLL, a start that no timing path depends on, and the network's own reset.
+
+Domain ``sync`` is the network's, domain ``link`` that of the link to the host, which outlives the network's
+resets.
+"""
 
 # Amaranth makes ports when it runs, its `If` has no typed context manager, and its slices no operators.
 # pyright: reportAttributeAccessIssue=false, reportGeneralTypeIssues=false, reportInvalidTypeForm=false
 # pyright: reportOperatorIssue=false, reportOptionalMemberAccess=false
 
-from amaranth.hdl import ClockDomain, Instance, Module, Signal, Value
+from amaranth.hdl import ClockDomain, DomainRenamer, Instance, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer, ResetSynchronizer
-from amaranth.lib.wiring import Out
+from amaranth.lib.wiring import In, Out
 
 from pulsefold.boards.pll import Pll
 
@@ -24,8 +28,8 @@ _BOOT_BITS = 9
 _PHASE_BITS = 5
 
 
-def add_plain_clock(m: Module, *, clock_in: Signal, pll: Pll | None, pressed: Value) -> Value:
-    """Domain ``sync`` with a reset from its own clock; for families and boards where that is fast enough.
+def add_plain_clock(m: Module, *, clock_in: Signal, pll: Pll | None, pressed: Value, restart: Value) -> Value:
+    """Both domains on one clock, reset from it; for families and boards where that is fast enough.
 
     Parameters
     ----------
@@ -36,50 +40,53 @@ def add_plain_clock(m: Module, *, clock_in: Signal, pll: Pll | None, pressed: Va
     pll
         Settings, or None where the oscillator is the compute clock.
     pressed
-        Asks for a reset, asynchronous.
+        Asks for a reset of everything, asynchronous.
+    restart
+        Asks for a reset of ``sync``; of domain ``link``.
 
     Returns
     -------
     Value
-        Whether ``sync`` is out of reset.
+        Whether ``sync`` is out of reset; of domain ``link``, low from 4 cycles after `restart` at the latest.
     """
     clock, locked = _compute_clock(), Signal(init=1)
     if pll is None:
         m.d.comb += [clock.eq(clock_in), locked.eq(1)]
     else:
         pll.add_to(m, clock_in=clock_in, clock_out=clock, locked=locked)
-    boot, sync = ClockDomain("boot"), ClockDomain("sync")
-    boot.clk = sync.clk = clock
-    m.domains += [boot, sync]
+    boot, sync, link = ClockDomain("boot"), ClockDomain("sync"), ClockDomain("link")
+    boot.clk = sync.clk = link.clk = clock
+    m.domains += [boot, sync, link]
     m.submodules.boot_reset = ResetSynchronizer(~locked | pressed, domain="boot")
 
     # The top bit ends the count: one net, no comparison, so it is never the longest path.
     count = Signal(_BOOT_BITS + 1)
     done = Signal()
-    held = Signal(init=1)
-    m.d.comb += [done.eq(count[-1]), sync.rst.eq(held)]
-    m.d.boot += held.eq(~done)
+    held, stopped = Signal(init=1), Signal(init=1)
+    m.d.comb += [done.eq(count[-1]), link.rst.eq(held), sync.rst.eq(stopped)]
+    m.d.boot += [held.eq(~done), stopped.eq(~done | restart)]
     with m.If(~done):
         m.d.boot += count.eq(count + 1)
-    return ~held
+    return ~stopped
 
 
-def add_gated_clock(m: Module, *, clock_in: Signal, pll: Pll, pressed: Value) -> Value:
+def add_gated_clock(m: Module, *, clock_in: Signal, pll: Pll, pressed: Value, restart: Value) -> Value:
     """Domain ``sync`` whose clock stands still while its reset is released; for ECP5.
 
     A reset net spans the device, and one cycle is too short for it in a large and fast design. Here
     it comes from the oscillator's domain and falls while the compute clock is stopped, so no
-    timing path of ``sync`` begins at it.
+    timing path of ``sync`` begins at it. Domain ``link`` is the oscillator's.
 
     Parameters and result as for :func:`add_plain_clock`.
     """
     fast, locked = Signal(name="pll_clk"), Signal()
     pll.add_to(m, clock_in=clock_in, clock_out=fast, locked=locked)
-    boot, ungated, sync = ClockDomain("boot"), ClockDomain("ungated", reset_less=True), ClockDomain("sync")
-    boot.clk, ungated.clk, sync.clk = clock_in, fast, _compute_clock()
-    m.domains += [boot, ungated, sync]
-    m.submodules.boot_reset = ResetSynchronizer(~locked | pressed, domain="boot")
-    m.submodules.boot_sequence = sequence = BootSequence()
+    ungated, sync, link = ClockDomain("ungated", reset_less=True), ClockDomain("sync"), ClockDomain("link")
+    link.clk, ungated.clk, sync.clk = clock_in, fast, _compute_clock()
+    m.domains += [ungated, sync, link]
+    m.submodules.boot_reset = ResetSynchronizer(~locked | pressed, domain="link")
+    m.submodules.boot_sequence = sequence = DomainRenamer({"boot": "link"})(BootSequence())
+    m.d.comb += sequence.restart.eq(restart)
 
     run = Signal()
     m.submodules.run_synchronizer = FFSynchronizer(sequence.run, run, o_domain="ungated")
@@ -94,6 +101,8 @@ class BootSequence(wiring.Component):
     Timing: 32 cycles of ``boot`` each.
     """
 
+    #: Begins anew.
+    restart: In(1)
     #: Reset of the core.
     reset: Out(1, init=1)
     #: Whether the core's clock runs.
@@ -111,7 +120,9 @@ class BootSequence(wiring.Component):
             self.run.eq((phase == 0) | (phase == 3)),
             self.ready.eq(phase == 3),
         ]
-        with m.If(phase != 3):
+        with m.If(self.restart):
+            m.d.boot += count.eq(0)
+        with m.Elif(phase != 3):
             m.d.boot += count.eq(count + 1)
         return m
 

@@ -87,7 +87,14 @@ class BeatsToBytes(wiring.Component):
 
     def __init__(self, parameters: BeatParameters) -> None:
         self.parameters = parameters
-        super().__init__({"i": In(stream.Signature(parameters.width)), "o": Out(stream.Signature(8))})
+        super().__init__(
+            {
+                "i": In(stream.Signature(parameters.width)),
+                "o": Out(stream.Signature(8)),
+                # Whether the byte at `o` is the last one of its beat.
+                "last": Out(1),
+            }
+        )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -95,7 +102,12 @@ class BeatsToBytes(wiring.Component):
         shift = Signal(8 * count)
         left = Signal(range(count + 1))
 
-        m.d.comb += [self.o.valid.eq(left != 0), self.i.ready.eq(~self.o.valid), self.o.payload.eq(shift[:8])]
+        m.d.comb += [
+            self.o.valid.eq(left != 0),
+            self.i.ready.eq(~self.o.valid),
+            self.o.payload.eq(shift[:8]),
+            self.last.eq(left == 1),
+        ]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [shift.eq(self.i.payload), left.eq(count)]
         with m.Elif(self.o.valid & self.o.ready):

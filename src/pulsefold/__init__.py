@@ -9,7 +9,19 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pulsefold.api import boards, build, compile, doctor, inspect, quantize, report, simulate, verify
+    from pulsefold.api import (
+        boards,
+        build,
+        compile,
+        doctor,
+        inspect,
+        program,
+        quantize,
+        report,
+        run,
+        simulate,
+        verify,
+    )
 
 __version__ = _version("pulsefold")
 
@@ -20,8 +32,10 @@ __all__ = [
     "compile",
     "doctor",
     "inspect",
+    "program",
     "quantize",
     "report",
+    "run",
     "simulate",
     "verify",
 ]

@@ -19,14 +19,30 @@ from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
 from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
+from pulsefold.programming import program as load_bitstream
 from pulsefold.quantizing import Quantization, quantize_file
 from pulsefold.reporting import write_page
+from pulsefold.running import Run
+from pulsefold.running import run as run_on_board
+from pulsefold.running import selftest as run_selftest
 from pulsefold.simulating import Simulation
 from pulsefold.simulating import simulate as run_simulation
 from pulsefold.verifying import Rung, report_section
 from pulsefold.verifying import verify as climb
 
-__all__ = ["boards", "build", "compile", "doctor", "inspect", "quantize", "report", "simulate", "verify"]
+__all__ = [
+    "boards",
+    "build",
+    "compile",
+    "doctor",
+    "inspect",
+    "program",
+    "quantize",
+    "report",
+    "run",
+    "simulate",
+    "verify",
+]
 
 Name = str | PathLike[str]
 Say = Callable[[str], None]
@@ -184,6 +200,46 @@ def build(
     _, whole = build_design(design, seeds=seeds, progress=progress)
     write_page(design)
     return whole
+
+
+def program(folder: Name, *, flash: bool = False, progress: Say | None = None) -> Path:
+    """Load the built bitstream into the board; see :func:`pulsefold.programming.program`."""
+    return load_bitstream(load_design(Path(folder)), flash=flash, progress=progress)
+
+
+def run(
+    folder: Name,
+    x: Inputs | None = None,
+    output: Outputs | None = None,
+    *,
+    device: str,
+    limit: int | None = None,
+    raw: bool = False,
+    baud: int | None = None,
+    timeout: float | None = None,
+    progress: Say | None = None,
+) -> Run:
+    """Run inputs on a board, real or virtual, or without inputs a self-test.
+
+    See :func:`pulsefold.running.run` and :func:`pulsefold.running.selftest`. With `output`, the result is
+    also written, as for :func:`simulate`.
+    """
+    design = load_design(Path(folder))
+    if x is None:
+        return run_selftest(design, device, images=limit, baud=baud, timeout=timeout, progress=progress)
+    result = run_on_board(
+        design,
+        arrays_of(x),
+        device,
+        limit=limit,
+        raw=raw,
+        baud=baud,
+        timeout=timeout,
+        progress=progress,
+    )
+    if output:
+        save_outputs([str(output)] if isinstance(output, str | PathLike) else output, result.outputs)
+    return result
 
 
 def report(folder: Name) -> dict[str, Any]:

@@ -145,6 +145,29 @@ def parser() -> argparse.ArgumentParser:
         "--export", choices=tuple(EXPORTS), help="write an AXI peripheral for that maker's tool instead"
     )
 
+    p = verb("program", "load the built bitstream into the board")
+    p.add_argument("dir", type=Path, metavar="DIR")
+    p.add_argument("--flash", action="store_true", help="where it survives power-off")
+
+    p = verb("run", "run inputs on a board, real or virtual")
+    p.add_argument("dir", type=Path, metavar="DIR")
+    p.add_argument(
+        "--device",
+        required=True,
+        help="a serial port; sim: a virtual board; sim:uart: one with its serial line bit by bit",
+    )
+    p.add_argument("--input", type=Path, metavar="X.npy", help="the model's own input, batch first")
+    p.add_argument("--output", type=Path, metavar="Y.npy", help="where the model's own output goes")
+    p.add_argument(
+        "--selftest", action="store_true", help="images of its own, compared with the golden model"
+    )
+    p.add_argument("--limit", type=int, metavar="N", help="at most N images")
+    p.add_argument("--raw", action="store_true", help="the integers before the last scale")
+    p.add_argument("--baud", type=int, metavar="B", help="rate of the port; default: the board's")
+    p.add_argument(
+        "--timeout", type=float, metavar="S", help="seconds without progress; default: 5, simulated 120"
+    )
+
     p = verb("report", "what is known of a design")
     p.add_argument("dir", type=Path, metavar="DIR")
 

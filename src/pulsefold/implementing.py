@@ -11,6 +11,7 @@ from pulsefold.boards.implementation import Implementation
 from pulsefold.design import Design
 from pulsefold.errors import PulsefoldError, TimingError
 from pulsefold.hdl.top import Core
+from pulsefold.identity import identity_of
 from pulsefold.progress import Silent
 
 __all__ = ["build_design"]
@@ -43,7 +44,13 @@ def build_design(
     for seed in range(1, seeds + 1):
         try:
             made = build_bitstream(
-                lambda: Core(plan), design.board, plan.target.clock_mhz, folder, seed=seed, progress=say
+                lambda: Core(plan),
+                design.board,
+                plan.target.clock_mhz,
+                folder,
+                seed=seed,
+                identity=identity_of(design),
+                progress=say,
             )
             break
         except TimingError:

@@ -177,6 +177,52 @@ def run_build(options: argparse.Namespace, say: Say) -> Outcome:
     return 0, report, show
 
 
+def run_program(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold program``."""
+    path = api.program(options.dir, flash=options.flash, progress=say)
+    return (
+        0,
+        {"bitstream": str(path)},
+        lambda console: console.print(f"{path} is loaded; next: pulsefold run", markup=False),
+    )
+
+
+def run_run(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold run``."""
+    if options.selftest == (options.input is not None):
+        raise PulsefoldError(
+            "either inputs or a self-test is meant", where="--input", todo="give --input X.npy, or --selftest"
+        )
+    if options.baud is not None and not 300 <= options.baud <= 12_000_000:
+        raise PulsefoldError(
+            f"no rate: {options.baud}", where="--baud", todo="give the board's, as in 1000000"
+        )
+    result = api.run(
+        options.dir,
+        options.input,
+        options.output,
+        device=options.device,
+        limit=options.limit,
+        raw=options.raw,
+        baud=options.baud,
+        timeout=options.timeout,
+        progress=say,
+    )
+
+    def show(console: Console) -> None:
+        report = result.report
+        console.print(
+            f"{report['images']} images in {report['seconds']:.3g} s on {report['device']}, "
+            f"{report['frames_sent_again']} frames sent again",
+            markup=False,
+        )
+        if options.selftest:
+            verdict = f"DIFFERS from the golden model: {report.get('first_mismatch')}"
+            console.print(verdict if result.mismatches else "equal to the golden model", markup=False)
+
+    return (1 if result.mismatches else 0), {"run": result.report}, show
+
+
 def run_report(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold report``."""
     report = api.report(options.dir)
@@ -238,6 +284,8 @@ VERBS: dict[str, Callable[[argparse.Namespace, Say], Outcome]] = {
     "simulate": run_simulate,
     "verify": run_verify,
     "build": run_build,
+    "program": run_program,
+    "run": run_run,
     "report": run_report,
     "boards": run_boards,
     "doctor": run_doctor,

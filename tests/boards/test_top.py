@@ -6,6 +6,7 @@ from amaranth.sim import Simulator
 
 from pulsefold.boards import get_board
 from pulsefold.boards.top import BoardTop
+from pulsefold.hdl.link.protocol import Frame, FrameDecoder, Hello, Status, Type, encode
 
 
 def test_line_to_line(core):
@@ -13,13 +14,18 @@ def test_line_to_line(core):
     board = replace(get_board("icebreaker"), baud=1_000_000)
     top = BoardTop(board, board.clock_mhz, core())
     divisor, sent = 12, [0x00, 0x5A, 0xFF, 0x31]
-    line = [1] * 600 + [
-        level
-        for byte in sent
-        for bit in [0, *(byte >> n & 1 for n in range(8)), 1]
-        for level in [bit] * divisor
-    ]
-    line += [1] * 300
+    session = b"\x34\x12"
+
+    def levels(data):
+        bits = [bit for byte in data for bit in [0, *(byte >> n & 1 for n in range(8)), 1]]
+        return [level for level in bits for _ in range(divisor)]
+
+    line = [1] * 600
+    line += levels(b"\0" + encode(Frame(type=Type.IDENTIFY))) + [1] * 9000
+    line += levels(encode(Frame(type=Type.OPEN, payload=session))) + [1] * 2400
+    line += levels(encode(Frame(type=Type.DATA, payload=bytes(sent)))) + [1] * 4000
+    # Results that are not acknowledged keep small ones back.
+    line += levels(encode(Frame(type=Type.ACK, number=1))) + [1] * 4000
     answer, ready = [], []
 
     async def run(ctx):
@@ -44,4 +50,10 @@ def test_line_to_line(core):
         start = answer.index(0, at)
         received.append(sum(answer[start + divisor // 2 + divisor * (n + 1)] << n for n in range(8)))
         at = start + divisor * 9 + divisor // 2
-    assert received == [byte ^ 0xFF for byte in sent]
+    hello, opened, *results = FrameDecoder().feed(bytes(received))
+    assert hello is not None
+    assert Hello.of(hello) == top.hello
+    assert opened is not None
+    assert Status.of(opened) == Status(next=0, limit=4, results=0, session=0x1234, attempt=0)
+    assert [(f.type, f.number) for f in results if f] == [(Type.RESULT, n) for n in range(len(results))]
+    assert [byte for f in results if f for byte in f.payload] == [byte ^ 0xFF for byte in sent]

@@ -1,0 +1,178 @@
+"""A board that a network runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+
+import numpy as np
+
+from pulsefold.errors import DeviceError, InputArrayError
+from pulsefold.firmware.packing import element_type, from_bytes, to_bytes
+from pulsefold.firmware.sender import Segment
+from pulsefold.firmware.session import Session, SessionLostError
+from pulsefold.firmware.transport import Transport
+from pulsefold.hdl.link.protocol import Hello
+
+__all__ = ["Board"]
+
+#: Images made into bytes at a time.
+_GROUP_BYTES = 1 << 16
+
+#: Times that a board may be reset in the middle of one batch.
+_RESETS = 3
+
+
+class Board:
+    """An open board; made by :meth:`open`, and a context manager.
+
+    It speaks in the integers of the graph; :mod:`pulsefold.running` puts quantization and presentation
+    around it.
+
+    Parameters
+    ----------
+    transport
+        The port.
+    timeout
+        Seconds without progress after which anything is given up.
+    """
+
+    def __init__(self, transport: Transport, *, timeout: float = 5.0) -> None:
+        self._transport = transport
+        self._timeout = timeout
+        self._session = Session(transport)
+        #: What it says of itself.
+        self.hello: Hello = self._session.identify(timeout)
+
+    @classmethod
+    def open(
+        cls, port: str, *, baud: int = 1_000_000, design_id: bytes | None = None, timeout: float = 5.0
+    ) -> Board:
+        """Open a port and see who is there.
+
+        Parameters
+        ----------
+        port
+            Device, or URL of pyserial's.
+        baud
+            Rate in bits a second.
+        design_id
+            The design that is expected; any, if None.
+        timeout
+            Seconds without progress after which anything is given up.
+
+        Raises
+        ------
+        DeviceError
+            If the port cannot be opened, nobody answers, or another design does.
+        """
+        transport = Transport(port, baud)
+        try:
+            board = cls(transport, timeout=timeout)
+            if design_id is not None and board.hello.design_id != design_id:
+                raise DeviceError(
+                    "the board runs another design",
+                    where=port,
+                    why=f"its id is {board.hello.design_id.hex()}, and {design_id.hex()} is meant",
+                    todo="load this one: pulsefold program DIR",
+                )
+        except BaseException:
+            transport.close()
+            raise
+        return board
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the session and close the port."""
+        try:
+            self._session.close()
+        except DeviceError:
+            # What cannot be told any more need not be told.
+            pass
+        finally:
+            self._transport.close()
+
+    def infer(self, inputs: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Run a batch.
+
+        Parameters
+        ----------
+        inputs
+            Integers [N, H, W, C], one array an input tensor.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            Integers int64 [N, H, W, C], one array an output tensor.
+
+        Raises
+        ------
+        InputArrayError
+            If an array does not have the shape or range of its tensor.
+        DeviceError
+            If the board does not do its part in time.
+        """
+        arrays = self._checked([inputs] if isinstance(inputs, np.ndarray) else list(inputs))
+        total, done, resets = len(arrays[0]), 0, 0
+        parts: list[list[np.ndarray]] = [[] for _ in self.hello.outputs]
+        while done < total:
+            received = [bytearray() for _ in self.hello.outputs]
+            if not self._session.ready:
+                self._session.open(self._timeout)
+            try:
+                self._session.stream(
+                    self._segments([a[done:] for a in arrays]),
+                    [(total - done) * tensor.image_bytes for tensor in self.hello.outputs],
+                    self._timeout,
+                    lambda index, data, into=received: into[index].extend(data),
+                )
+            except SessionLostError:
+                resets += 1
+                if resets > _RESETS:
+                    raise
+            # Whole images count, whatever became of the rest.
+            whole = min(len(r) // t.image_bytes for r, t in zip(received, self.hello.outputs, strict=True))
+            for part, data, tensor in zip(parts, received, self.hello.outputs, strict=True):
+                part.append(from_bytes(bytes(data[: whole * tensor.image_bytes]), tensor))
+            done += whole
+        return [
+            np.concatenate(part) if part else np.zeros((0, *tensor.shape), np.int64)
+            for part, tensor in zip(parts, self.hello.outputs, strict=True)
+        ]
+
+    @property
+    def sent_again(self) -> int:
+        """Frames sent again and results asked for again, as the line lost or damaged them."""
+        return self._session.resent + self._session.asked_again
+
+    def counters(self, page: int = 0) -> tuple[int, ...] | None:
+        """Counters of the session: see ``firmware/PROTOCOL.md``; None if the board has no such page."""
+        return self._session.counters(page, self._timeout)
+
+    def _checked(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
+        tensors = self.hello.inputs
+        if len(arrays) != len(tensors) or len({len(a) for a in arrays}) != 1:
+            raise InputArrayError(f"{len(tensors)} input arrays of one length are meant, not {len(arrays)}")
+        for index, (array, tensor) in enumerate(zip(arrays, tensors, strict=True)):
+            if array.shape[1:] != tensor.shape:
+                msg = (
+                    f"its shape is {list(array.shape)}, and [N, {', '.join(map(str, tensor.shape))}] is meant"
+                )
+                raise InputArrayError(msg, where=f"input {index}")
+            if not element_type(tensor).contains(array):
+                raise InputArrayError(f"values do not fit {element_type(tensor)}", where=f"input {index}")
+        return arrays
+
+    def _segments(self, arrays: list[np.ndarray]) -> Iterator[Segment]:
+        tensors = self.hello.inputs
+        group = max(1, _GROUP_BYTES // sum(t.image_bytes for t in tensors)) if len(tensors) == 1 else 1
+        for start in range(0, len(arrays[0]), group):
+            for index, (array, tensor) in enumerate(zip(arrays, tensors, strict=True)):
+                yield index, to_bytes(array[start : start + group], tensor)

@@ -1,0 +1,54 @@
+"""Bytes between the link's clock and the network's."""
+
+from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal
+from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import AsyncFIFO
+from amaranth.lib.wiring import In, Out
+
+from pulsefold.hdl.link.bytes import TensorByte
+
+__all__ = ["Crossing"]
+
+#: Longer than the round trip of the FIFO's pointers, so that a byte a cycle of the slower clock passes.
+_DEPTH = 16
+
+
+class Crossing(wiring.Component):
+    """An asynchronous FIFO each way between domains ``link`` and ``sync``.
+
+    Both are empty after a reset of the network: the way there is emptied while `running` is low, the way
+    back by the reset of ``sync`` itself.
+
+    Timing: 4 to 5 cycles of the side that is given the byte; a byte a cycle of the slower clock.
+    """
+
+    #: In ``link``: bytes to the network, its bytes back, and whether the network is out of reset.
+    source: In(stream.Signature(TensorByte))
+    sink: Out(stream.Signature(TensorByte))
+    running: In(1)
+    #: In ``sync``.
+    i: In(stream.Signature(TensorByte))
+    o: Out(stream.Signature(TensorByte))
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.there = there = ClockDomain(local=True)
+        m.d.comb += [there.clk.eq(ClockSignal("link")), there.rst.eq(ResetSignal("link") | ~self.running)]
+        width = TensorByte.as_shape().size
+        m.submodules.forth = forth = AsyncFIFO(width=width, depth=_DEPTH, w_domain="there", r_domain="sync")
+        m.submodules.back = back = AsyncFIFO(width=width, depth=_DEPTH, w_domain="sync", r_domain="link")
+        m.d.comb += [
+            forth.w_data.eq(self.source.payload),
+            forth.w_en.eq(self.source.valid),
+            self.source.ready.eq(forth.w_rdy),
+            self.o.payload.eq(forth.r_data),
+            self.o.valid.eq(forth.r_rdy),
+            forth.r_en.eq(self.o.ready),
+            back.w_data.eq(self.i.payload),
+            back.w_en.eq(self.i.valid),
+            self.i.ready.eq(back.w_rdy),
+            self.sink.payload.eq(back.r_data),
+            self.sink.valid.eq(back.r_rdy),
+            back.r_en.eq(self.sink.ready),
+        ]
+        return m
