@@ -6,8 +6,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.hdl.link.counters import LinkCounters
 from pulsefold.hdl.link.bytes import TensorByte
+from pulsefold.hdl.link.counters import LinkCounters
 from pulsefold.hdl.link.inbox import Inbox, InboxParameters
 from pulsefold.hdl.link.outbox import Outbox, OutboxParameters
 from pulsefold.hdl.link.protocol import Feature, Hello, Type

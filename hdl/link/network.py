@@ -22,8 +22,9 @@ def ports_of(core: wiring.Component) -> tuple[list, list]:
 class ByteNetwork(wiring.Component):
     """A core with the packing of :mod:`pulsefold.hdl.link.pack` at all its ends.
 
-    The link brings the tensors of an image one after another, and a core may want all of them at once: every input but
-    the last has a buffer of one image. Of several outputs, the one that last gave a byte goes on until it has none.
+    The link brings the tensors of an image one after another, and a core may want all of them at once:
+    every input but the last has a buffer of one image. Of several outputs, the one that last gave a byte
+    goes on until it has none.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ class ByteNetwork(wiring.Component):
         for k, (port, tensor) in enumerate(zip(ins, self._inputs, strict=True)):
             self._input(m, k, port, tensor)
         current = Signal(range(len(outs)))
-        packers = [self._output(m, k, port, t) for k, (port, t) in enumerate(zip(outs, self._outputs, strict=True))]
+        packers = [
+            self._output(m, k, port, t) for k, (port, t) in enumerate(zip(outs, self._outputs, strict=True))
+        ]
         with m.Switch(current):
             for k, (pack, last) in enumerate(packers):
                 with m.Case(k):

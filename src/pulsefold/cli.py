@@ -156,8 +156,8 @@ def parser() -> argparse.ArgumentParser:
         required=True,
         help="a serial port; sim: a virtual board; sim:uart: one with its serial line bit by bit",
     )
-    p.add_argument("--input", type=Path, metavar="X.npy", help="the model's own input, batch first")
-    p.add_argument("--output", type=Path, metavar="Y.npy", help="where the model's own output goes")
+    p.add_argument("--input", action="append", metavar="X.npy", help=_INPUT)
+    p.add_argument("--output", action="append", metavar="Y.npy", help=_OUTPUT)
     p.add_argument(
         "--selftest", action="store_true", help="images of its own, compared with the golden model"
     )

@@ -36,9 +36,11 @@ def test_bitstream(name, clock_mhz, magic, core, cache, tmp_path):
     assert magic in made.bitstream.read_bytes()
     assert made.timing_met
     assert made.clock_mhz == clock_mhz
-    assert 50 < made.luts < 400
-    assert 50 < made.ffs < 200
-    assert (made.brams, made.dsps) == (0, 0)
+    # The link's logic, and its two memories.
+    assert 500 < made.luts < 2000
+    assert 300 < made.ffs < 1000
+    assert 2 <= made.brams <= 6
+    assert made.dsps == 0
     assert made.critical_path
     assert not made.cached
     assert len(steps) == 6
