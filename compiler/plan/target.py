@@ -9,8 +9,16 @@ from pulsefold.compiler.plan.resources import Resources
 __all__ = ["Target"]
 
 
-#: Serial link, reset and counters.
+#: Link to the host and resets, where the family is not known.
 BOARD_SUPPORT = Resources(luts=250, ffs=250)
+
+#: The same a family, as ``bench/link.py`` measures the link; ECP5's has counters and crosses clocks.
+LINK_SUPPORT = {
+    "ecp5": Resources(luts=1700, ffs=700, brams=2),
+    "gowin": Resources(luts=1500, ffs=600, brams=2),
+    "ice40": Resources(luts=950, ffs=400, brams=4),
+    "nexus": Resources(luts=1500, ffs=600, brams=2),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
-from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.target import BOARD_SUPPORT, LINK_SUPPORT, Target
 from pulsefold.errors import FoldingError, ModelError, OutputError
 
 __all__ = ["Design", "load_design", "plan_document", "read_folding", "target_of", "write_folder"]
@@ -80,6 +80,7 @@ def target_of(board: Board, clock_mhz: float | None) -> Target:
         resources=board.resources,
         usable=board.usable,
         clock_mhz=clock_mhz or board.compute_mhz,
+        reserved=LINK_SUPPORT.get(board.family, BOARD_SUPPORT),
     )
 
 

@@ -72,12 +72,12 @@ def test_both_ways_through_resets(link, sync, busy):
     sim.add_clock(sync, domain="sync", phase=sync / 3)
     sim.add_testbench(direct)
     for domain, port, payload in (
-        ("link", dut.source, dut.source.payload),
+        ("link", dut.source, dut.source.payload.byte),
         ("sync", dut.i, dut.i.payload.byte),
     ):
         sim.add_testbench(_bound(give, domain, port, payload), background=True)
     for name, domain, port, payload in (
-        ("there", "sync", dut.o, dut.o.payload),
+        ("there", "sync", dut.o, dut.o.payload.byte),
         ("back", "link", dut.sink, dut.sink.payload.byte),
     ):
         sim.add_testbench(_bound(take, name, domain, port, payload), background=True)
