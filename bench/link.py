@@ -46,7 +46,7 @@ class Link(wiring.Component):
         for name in ("source", "sink"):
             ours, theirs = wiring.flipped(getattr(self, name)), getattr(endpoint, name)
             wiring.connect(m, ours, theirs)
-        wiring.connect(m, endpoint.o, transmitter.i)
+        wiring.connect(m, endpoint.o, transmitter.i)  # type: ignore[attr-defined]
         m.d.comb += [
             receiver.i.eq(self.rx),  # type: ignore[attr-defined]
             self.tx.eq(transmitter.o),  # type: ignore[attr-defined]
@@ -63,7 +63,7 @@ def cells(family: str, counts: bool) -> dict[str, int]:
     """Cells of the link after synthesis."""
     tensor = TensorFormat(beats=64, lanes=1, bits=4, kind=Kind.UNSIGNED, shape=(8, 8, 1))
     identity = Identity(design_id=bytes(range(16)), inputs=(tensor,), outputs=(tensor,))
-    hello = identity.hello(clock_hz=25_000_000, **(SLOTS[family] | {"counts": counts}))
+    hello = identity.hello(clock_hz=25_000_000, **{**SLOTS[family], "counts": counts})
     text = rtlil.convert(Link(Endpoint(EndpointParameters(hello=hello))), name="top", emit_src=False)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -77,10 +77,10 @@ def cells(family: str, counts: bool) -> dict[str, int]:
 def main() -> None:
     print("| family | counters | LUTs | of these carries | flip-flops | block RAMs |")
     print("|---|---|---|---|---|---|")
-    for family in CELLS:
+    for family, weights in CELLS.items():
         for counts in (False, True):
             found = cells(family, counts)
-            luts = sum(found.get(cell, 0) * each for cell, each in CELLS[family].items())
+            luts = sum(found.get(cell, 0) * each for cell, each in weights.items())
             carries = 2 * found.get("CCU2C", 0) or found.get("SB_CARRY", 0)
             ffs = sum(n for cell, n in found.items() if "DFF" in cell or cell == "TRELLIS_FF")
             memories = found.get(MEMORIES[family], 0)
