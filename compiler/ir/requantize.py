@@ -17,9 +17,12 @@ __all__ = ["Requantize"]
 class Requantize:
     """An affine step function computed instead of looked up.
 
-    y[h, w, c] = min(max((multiplier[c] * x[h, w, c] + addend[c]) >> shift, low[c]), high[c]),
-    >> rounding down. It stands for a :class:`Threshold` that it was shown to equal over the whole
-    reachable range of every channel.
+    y[h, w, c] = min(max(round((multiplier[c] * x[h, w, c] + addend[c]) >> shift), low[c]), high[c]),
+    >> rounding down. Where `even`, round(n) is n - 1 for an odd n all of whose shifted-out bits are 0: with
+    half of 2**shift in the addend, ties go to the even neighbour. Else round(n) is n.
+
+    It stands for a :class:`Threshold` that it was shown to equal over the whole reachable range of every
+    channel.
 
     Source: Jacob et al. 2017, section 2.2, with the rounding of the quantizer moved into the addend.
 
@@ -35,6 +38,8 @@ class Requantize:
         Bits, 0 or more.
     low, high
         int64 [1 or C], bounds of y.
+    even
+        Whether ties go to even; the shift is then 1 or more.
     type
         Output element type, an ``int``.
     sources
@@ -50,6 +55,7 @@ class Requantize:
     low: np.ndarray
     high: np.ndarray
     type: ElementType
+    even: bool = False
     sources: tuple[str, ...] = ()
 
     @property

@@ -83,12 +83,11 @@ def _threshold(node: Threshold, _: Sequence[Tensor], ranges: Sequence[Range]) ->
 
 
 def _requantize(node: Requantize, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
-    a, b = (
-        np.clip((x.astype(object) * node.multiplier + node.addend) >> node.shift, node.low, node.high).astype(
-            np.int64
-        )
-        for x in ranges[0]
-    )
+    products = [x.astype(object) * node.multiplier + node.addend for x in ranges[0]]
+    levels = [p >> node.shift for p in products]
+    if node.even:
+        levels = [y - (y & 1) * (p == y << node.shift) for p, y in zip(products, levels, strict=True)]
+    a, b = (np.clip(y, node.low, node.high).astype(np.int64) for y in levels)
     return np.minimum(a, b), np.maximum(a, b)
 
 

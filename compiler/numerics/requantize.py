@@ -8,11 +8,13 @@ inside the reachable range; the others are what the clamps are for. That is
 
 a window for b. Its size is a concave function of m, so that where it is empty the two k that make it so say
 on which side of m every other m that can work lies, and how far at least.
+
+Where ties go to even, an odd L_k needs one more: L_k * 2**s + 1 in place of L_k * 2**s.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,17 +22,20 @@ __all__ = ["AffineSteps", "affine_steps"]
 
 #: Bits that m * x + b may take: it is computed in int64.
 _WIDEST = 62
+#: Bits of the shift that ties to even must save to be worth telling ties apart.
+_MANY = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AffineSteps:
-    """y = min(max((multiplier * x + addend) >> shift, low), high); int64 [1 or C] all but the shift."""
+    """Numbers of a :class:`pulsefold.compiler.ir.Requantize`."""
 
     multiplier: np.ndarray
     addend: np.ndarray
     shift: int
     low: np.ndarray
     high: np.ndarray
+    even: bool = False
 
 
 def affine_steps(
@@ -61,6 +66,9 @@ def affine_steps(
     low, high = np.where(falls, -high, low), np.where(falls, -low, high)
     rows = _Rows.make(t, first, low, high)
     solution = rows.solved()
+    if solution is None or rows.is_easier_with_ties(solution[2]):
+        rows = replace(rows, even=True)
+        solution = rows.solved() or solution
     if solution is None:
         return None
     multiplier, addend, shift = solution
@@ -69,9 +77,9 @@ def affine_steps(
         first + (t <= low[:, np.newaxis]).sum(axis=1),
         first + (t <= high[:, np.newaxis]).sum(axis=1),
     )
-    inside = ((multiplier * low + addend) >> shift) >= least
+    inside = rows.at(low, *solution) >= least
     least = np.where(inside, least.min(), least)
-    inside = ((multiplier * high + addend) >> shift) <= most
+    inside = rows.at(high, *solution) <= most
     most = np.where(inside, most.max(), most)
     return AffineSteps(
         multiplier=_merged(np.where(falls, -multiplier, multiplier)),
@@ -79,6 +87,7 @@ def affine_steps(
         shift=shift,
         low=_merged(least),
         high=_merged(most),
+        even=rows.even,
     )
 
 
@@ -94,6 +103,8 @@ class _Rows:
     #: Estimated slopes, levels an integer, float64 [R].
     slope: np.ndarray
     most_shift: int
+    #: Whether ties go to even.
+    even: bool = False
 
     @classmethod
     def make(cls, t: np.ndarray, first: int, low: np.ndarray, high: np.ndarray) -> _Rows:
@@ -122,12 +133,13 @@ class _Rows:
         multiplier = np.zeros(len(self.t), np.int64)
         rows = np.flatnonzero(self.active.any(axis=1))
         if not len(rows):
-            return multiplier, self.constant, 0
+            return multiplier, self.constant << int(self.even), int(self.even)
         shift = self._least_shift(rows)
         found, works = self._feasible(rows, shift)
         if not works.all():
             return None
-        addend = self.constant << shift
+        # One more is no tie.
+        addend = (self.constant << shift) + self.even
         # One multiplier for all is less to store, and channels of one scale can have it.
         busiest = found[np.argmax(self.active[rows].sum(axis=1))]
         shared = np.full(len(rows), busiest)
@@ -137,9 +149,25 @@ class _Rows:
         addend[rows] = self._window(rows, found, shift)[1]
         return multiplier, addend, shift
 
+    def is_easier_with_ties(self, shift: int) -> bool:
+        """Whether ties to even save many bits of a shift that works without: gains are powers of two then."""
+        less = replace(self, even=True)
+        rows = np.flatnonzero(self.active.any(axis=1))
+        return bool(shift > _MANY and less._feasible(rows, shift - _MANY)[1].all())
+
+    def at(self, x: np.ndarray, multiplier: np.ndarray, addend: np.ndarray, shift: int) -> np.ndarray:
+        """The unclipped level of one integer a channel."""
+        product = multiplier * x + addend
+        y = product >> shift
+        return y - (y & 1) * (product == y << shift) if self.even else y
+
+    def _marks(self, shift: int) -> np.ndarray:
+        """int64 [T]: the least product that reaches each level."""
+        return (self.levels << shift) + (self.levels & 1) * self.even
+
     def _least_shift(self, rows: np.ndarray) -> int:
         """The widest if none does. What works with one works with the next, with m and b doubled."""
-        least, most = 0, self.most_shift
+        least, most = int(self.even), self.most_shift
         while least < most:
             shift = (least + most) // 2
             works = self._feasible(rows, shift)[1]
@@ -164,7 +192,8 @@ class _Rows:
             # b is bounded from below by threshold i and from above by threshold j, too tightly by this m.
             r = rows[open_]
             run = self.t[r, j] - 1 - self.t[r, i]
-            rise = ((self.levels[j] - self.levels[i]) << shift) - 1
+            marks = self._marks(shift)
+            rise = marks[j] - marks[i] - 1
             bound = np.where(
                 run > 0, rise // np.where(run > 0, run, 1), -(rise // np.where(run < 0, -run, 1))
             )
@@ -179,7 +208,7 @@ class _Rows:
         self, rows: np.ndarray, m: np.ndarray, shift: int
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Greatest addend less the least, the least, and the thresholds that bound it on either side."""
-        g = (self.levels << shift) - m[:, np.newaxis] * self.t[rows]
+        g = self._marks(shift) - m[:, np.newaxis] * self.t[rows]
         limits = np.iinfo(np.int64)
         active = self.active[rows]
         below, above = np.where(active, g, limits.min), np.where(active, g, limits.max)

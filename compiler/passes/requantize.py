@@ -39,6 +39,7 @@ def requantize(graph: Graph) -> Graph:
                 shift=steps.shift,
                 low=steps.low,
                 high=steps.high,
+                even=steps.even,
                 type=node.type,
                 sources=node.sources,
             )

@@ -55,7 +55,7 @@ def verify(graph: Graph) -> None:
         if isinstance(node, Threshold):
             _check_threshold(node)
         if isinstance(node, Requantize):
-            _check(0 <= node.shift < 63, node.name, f"shifts by {node.shift}")
+            _check(node.even <= node.shift < 63, node.name, f"shifts by {node.shift}")
             _check(bool(np.all(node.low <= node.high)), node.name, "has bounds that cross")
             _check(
                 node.type.contains(np.concatenate([node.low, node.high])),

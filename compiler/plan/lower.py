@@ -194,6 +194,7 @@ def requantize_unit(node: Requantize, x: Stream, channels: int, pixels: int, fol
         low=node.low,
         high=node.high,
         output_type=node.type,
+        even=node.even,
         multiplies=fold.multiplier,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
@@ -13,7 +13,7 @@ __all__ = ["RequantizeCircuit"]
 
 
 class RequantizeCircuit(UnitComponent):
-    """A pipeline that never stalls: constants, product and sum, comparison with the bounds, choice.
+    """A pipeline that never stalls: constants, product and sum, ties, comparison with the bounds, choice.
 
     Timing as the parameter object states.
     """
@@ -43,7 +43,9 @@ class RequantizeCircuit(UnitComponent):
                 if len(entries) == 1:
                     ends.append(Const(entries[0], Shape.cast(range(min(0, *entries), max(0, *entries) + 1))))
                     continue
-                kept = delayed(m, word[at : at + p.output_type.bits], product.latency, f"{name}{lane}")
+                kept = delayed(
+                    m, word[at : at + p.output_type.bits], product.latency + p.even, f"{name}{lane}"
+                )
                 ends.append(kept.as_signed() if p.output_type.signed else kept)
                 at += p.output_type.bits
             m.d.comb += self.buffer.i.p[lane].eq(self.clipped(m, y, ends, bounds, lane))
@@ -67,8 +69,13 @@ class RequantizeCircuit(UnitComponent):
         p = self.unit
         low, high = ends
         value = y.value >> p.shift
+        if p.even:
+            # One less than an odd number is that number without its lowest bit.
+            rounded = Signal(value.shape(), name=f"rounded{lane}", reset_less=True)
+            m.d.sync += rounded.eq(Cat(value[0] & y.value[: p.shift].any(), value[1:]))
+            value = rounded
         below, above = Signal(name=f"below{lane}"), Signal(name=f"above{lane}")
-        if y.low >> p.shift < max(bounds[0]):
+        if (y.low >> p.shift) - p.even < max(bounds[0]):
             m.d.sync += below.eq(value < low)
         if y.high >> p.shift > min(bounds[1]):
             m.d.sync += above.eq(value > high)

@@ -73,7 +73,10 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         y = x[0].reshape(-1, unit.columns) @ unit.weights.T
         return (stepped(unit.steps, y) if unit.steps else y).reshape(-1, unit.pe)
     if isinstance(unit, RequantizeUnit):
-        y = (x[0].reshape(-1, unit.channels) * unit.multiplier + unit.addend) >> unit.shift
+        product = x[0].reshape(-1, unit.channels) * unit.multiplier + unit.addend
+        y = product >> unit.shift
+        if unit.even:
+            y = y - (y & 1) * (product == y << unit.shift)
         return np.clip(y, unit.low, unit.high).reshape(-1, unit.lanes)
     if isinstance(unit, TableUnit):
         channel = np.arange(unit.channels) % len(unit.values)

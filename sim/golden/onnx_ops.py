@@ -155,8 +155,14 @@ def write_requantize(writer: Writer, node: Requantize) -> None:
     value = writer.emit("Add", [value, writer.row(node.addend, _INT64)])
     # Div rounds towards zero: what Mod leaves (it is never negative) is taken off first.
     size = writer.constant(1 << node.shift, _INT64)
-    exact = writer.emit("Sub", [value, writer.emit("Mod", [value, size])])
-    value = writer.emit("Div", [exact, size])
+    rest = writer.emit("Mod", [value, size])
+    value = writer.emit("Div", [writer.emit("Sub", [value, rest]), size])
+    if node.even:
+        # What is shifted out is 0 on a tie: 1 less the smaller of it and 1.
+        one = writer.constant(1, _INT64)
+        tie = writer.emit("Sub", [one, writer.emit("Min", [rest, one])])
+        odd = writer.emit("Mod", [value, writer.constant(2, _INT64)])
+        value = writer.emit("Sub", [value, writer.emit("Mul", [odd, tie])])
     value = writer.bound("Max", value, writer.row(node.low, _INT64))
     value = writer.bound("Min", value, writer.row(node.high, _INT64))
     writer.write(value, _INT64, node.output)

@@ -38,7 +38,10 @@ def affine(steps: AffineSteps, x: np.ndarray) -> np.ndarray:
     def column(row: np.ndarray) -> np.ndarray:
         return row[:, np.newaxis]
 
-    y = (column(steps.multiplier) * x + column(steps.addend)) >> steps.shift
+    product = column(steps.multiplier) * x + column(steps.addend)
+    y = product >> steps.shift
+    if steps.even:
+        y = np.where((product % (1 << steps.shift) == 0) & (y % 2 == 1), y - 1, y)
     return np.clip(y, column(steps.low), column(steps.high))
 
 
@@ -62,7 +65,7 @@ def test_equal_at_every_reachable_integer(
     thresholds, descending = integer_thresholds([line for line, _ in parts], quantizer, low, high)
     steps = affine_steps(thresholds, descending, quantizer.first, low, high)
     if steps is None:
-        # Ties that go up and down by turns, and modes that round to and from zero, are no affine function.
+        # Modes that round to and from zero, and ties of gains that no shift expresses, are no such function.
         assert MODES[mode] not in ("FLOOR", "CEIL")
         return
     for c in range(len(parts)):
@@ -70,6 +73,7 @@ def test_equal_at_every_reachable_integer(
         row = [v[c % len(v)][np.newaxis] for v in (thresholds, descending)]
         one = AffineSteps(
             shift=steps.shift,
+            even=steps.even,
             **{
                 k: v[[c % len(v)]]
                 for k in ("multiplier", "addend", "low", "high")
@@ -129,6 +133,28 @@ def test_constant_channels_and_jumps() -> None:
     assert steps is not None
     x = np.broadcast_to(np.arange(-9, 10), (3, 19))
     assert np.array_equal(affine(steps, x), levels(thresholds, np.array([False, False, True]), -5, x))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-2000, 2000), st.sampled_from([1, -1])), min_size=1, max_size=4),
+    st.integers(1, 6),
+    st.integers(2, 8),
+)
+def test_powers_of_two_only_shift(channels: list[tuple[int, int]], shift: int, bits: int) -> None:
+    """Integer biases and gains of one power of two: ties go to even, and nothing is multiplied."""
+    quantizer = quantizer_of(bits, True, "HALF_EVEN")
+    parts = [Line(gain=Fraction(sign, 1 << shift), offset=Fraction(b, 1 << shift)) for b, sign in channels]
+    low, high = np.full(len(parts), -30000), np.full(len(parts), 30000)
+    thresholds, descending = integer_thresholds(parts, quantizer, low, high)
+    steps = affine_steps(thresholds, descending, quantizer.first, low, high)
+    assert steps is not None
+    if bits == 8:
+        assert steps.even
+        assert steps.shift <= shift
+        assert np.all(np.abs(steps.multiplier) == 1)
+    x = np.broadcast_to(np.arange(-30000, 30001), (len(parts), 60001))
+    assert np.array_equal(affine(steps, x), levels(thresholds, descending, quantizer.first, x))
 
 
 def test_channels_of_one_scale_share_the_multiplier() -> None:

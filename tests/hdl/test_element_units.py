@@ -55,13 +55,20 @@ def requantizes(draw) -> RequantizeUnit:
     if draw(st.booleans()):
         low = rng.integers(out.minimum, out.maximum + 1, fold["channels"])
         high = np.minimum(out.maximum, low + rng.integers(0, 9, fold["channels"]))
+    shift = max(0, kind.bits + bits - out.bits + draw(st.integers(-3, 2)))
+    even = draw(st.booleans())
+    if even:
+        # Few bits are shifted out, so that ties occur.
+        kind, bits = draw(st.sampled_from([TERNARY, INT(9, signed=False), INT(7, signed=True)])), 2
+        shift = draw(st.integers(1, 3))
     return RequantizeUnit(
         name="requantize",
         type=kind,
         **fold,
         multiplier=rng.integers(-(1 << bits), 1 << bits, draw(st.sampled_from(rows))),
         addend=rng.integers(-(1 << 30), 1 << 30, draw(st.sampled_from(rows))) * draw(st.integers(0, 1)),
-        shift=max(0, kind.bits + bits - out.bits + draw(st.integers(-3, 2))),
+        shift=shift,
+        even=even,
         low=low,
         high=high,
         output_type=out,
@@ -121,6 +128,7 @@ def test_requantize_is_that_of_the_graph(unit, seed):
         shift=unit.shift,
         low=unit.low,
         high=unit.high,
+        even=unit.even,
         type=unit.output_type,
     )
     assert np.array_equal(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -67,16 +69,22 @@ def test_threshold(seed: int, count: int, rows: int, bipolar: bool, source: Elem
 
 
 @settings(max_examples=80, deadline=None)
-@given(seeds, st.sampled_from([1, 2]), st.integers(0, 40), kinds)
-def test_requantize(seed: int, rows: int, shift: int, kind: ElementType) -> None:
+@given(seeds, st.sampled_from([1, 2]), st.integers(0, 40), kinds, st.booleans())
+def test_requantize(seed: int, rows: int, shift: int, kind: ElementType, even: bool) -> None:
     rng = np.random.default_rng(seed)
+    multiplier, addend = rng.integers(-(2**20), 2**20, rows), rng.integers(-(2**50), 2**50, rows)
+    if even:
+        # Ties occur.
+        shift = 1 + shift % 5
+        multiplier, addend = multiplier % 8 - 4, addend % 64 - 32
     node = Requantize(
         name="r",
         input="x",
         output="y",
-        multiplier=rng.integers(-(2**20), 2**20, rows),
-        addend=rng.integers(-(2**50), 2**50, rows),
+        multiplier=multiplier,
+        addend=addend,
         shift=shift,
+        even=even,
         low=rng.integers(-8, 0, rows),
         high=rng.integers(0, 8, rows),
         type=type_for_range(-8, 7),
@@ -85,8 +93,9 @@ def test_requantize(seed: int, rows: int, shift: int, kind: ElementType) -> None
     y = requantize(node, x)
     for place in np.ndindex(x.shape):
         c = place[3] % rows
-        # Python's division of integers rounds down.
-        level = (int(node.multiplier[c]) * int(x[place]) + int(node.addend[c])) // 2**shift
+        # Python's division of integers rounds down, and round() to even.
+        product = int(node.multiplier[c]) * int(x[place]) + int(node.addend[c])
+        level = round(Fraction(product, 2**shift) - Fraction(1, 2)) if even else product // 2**shift
         assert y[place] == min(max(level, int(node.low[c])), int(node.high[c]))
     assert np.array_equal(exported(graph_of(node, (kind, (2, 2, 2))), x), y)
 

@@ -20,7 +20,7 @@ __all__ = ["RequantizeUnit"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RequantizeUnit(OneInput, OneOutput):
-    """y[c] = min(max((multiplier[c] * x + addend[c]) >> shift, low[c]), high[c]).
+    """y[c] = min(max((multiplier[c] * x + addend[c]) >> shift, low[c]), high[c]), ties to even where asked.
 
     Source: Jacob et al. 2017, section 2.2. One beat a cycle; the constants of a beat's channels are read
     from a memory beside it, and what all channels of a lane have in common is wired.
@@ -41,6 +41,8 @@ class RequantizeUnit(OneInput, OneOutput):
         Bits, 0 or more.
     output_type
         Element type out, an ``int``.
+    even
+        As in :class:`pulsefold.compiler.ir.Requantize`.
     multiplies
         ``"lut"`` or ``"dsp"``: what makes products.
     buffer_depth
@@ -58,6 +60,7 @@ class RequantizeUnit(OneInput, OneOutput):
     low: np.ndarray
     high: np.ndarray
     output_type: ElementType
+    even: bool = False
     multiplies: str = "lut"
     buffer_depth: int = 0
 
@@ -139,8 +142,8 @@ class RequantizeUnit(OneInput, OneOutput):
 
     @property
     def pipeline(self) -> int:
-        """Cycles from taking a beat to the buffer: input or memory, product, comparison, choice."""
-        return self.read_latency + self.products[0].latency + 2
+        """Cycles from taking a beat to the buffer: input or memory, product, ties, comparison, choice."""
+        return self.read_latency + self.products[0].latency + self.even + 2
 
     @property
     def input(self) -> Stream:
@@ -176,6 +179,8 @@ class RequantizeUnit(OneInput, OneOutput):
         for product in self.products:
             low, high = (end >> self.shift for end in product.range)
             bits = word_bits(min(0, low), max(0, high))
+            if self.even:
+                total += Resources(luts=self.shift / 3 + 1, ffs=bits)
             compared = bits * ((low < self.low.min()) + (high > self.high.max()))
             out = self.output_type.bits
             total += product.cost(family) + Resources(luts=0.6 * compared + out, ffs=2 * out + 2)
