@@ -32,8 +32,8 @@ _LOG = logging.getLogger(__name__)
 #: Is given one line when a step begins or ends.
 Progress = Callable[[str], None]
 
-#: Part of every key; raised when the meaning of a cached file changes.
-_CACHE_VERSION = "1"
+#: Part of every key; raised when the meaning of a cached file changes, or what a flow does to a netlist.
+_CACHE_VERSION = "2"
 
 #: What the router says when it finds no place for a cell.
 _FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
@@ -152,7 +152,10 @@ class _Run:
             (folder / f"{TOP}.il").write_text(text)
             return ["-p", script]
 
-        return self._step("synth", "synthesis", "yosys", [text, script], prepare)
+        def finish(folder: Path) -> None:
+            self.flow.finish(folder / "netlist.json")
+
+        return self._step("synth", "synthesis", "yosys", [text, script], prepare, finish=finish)
 
     def route(self, netlist: _Step, clock_mhz: float, seed: int, options: Sequence[str]) -> _Step:
         """``netlist.json`` to the routed design and ``timing.json``."""
@@ -250,6 +253,7 @@ class _Run:
         prepare: Callable[[Path], list[str]],
         *,
         drop: Sequence[str] = (),
+        finish: Callable[[Path], None] | None = None,
     ) -> _Step:
         """Run one tool in a cache entry, or take the entry; `drop` names files that are inputs alone."""
         tool = find_tool(tool_name)
@@ -261,6 +265,8 @@ class _Run:
             nonlocal made
             self.progress(f"{title}: running {tool.name}")
             seconds = run_tool(tool, prepare(folder), cwd=folder, log=log)
+            if finish is not None:
+                finish(folder)
             for file in drop:
                 (folder / file).unlink()
             shutil.copyfile(log, folder / "log")

@@ -19,6 +19,7 @@ from pulsefold.hdl.link.endpoint import Endpoint, EndpointParameters
 from pulsefold.hdl.link.identity import Identity, LinkOptions
 from pulsefold.hdl.link.network import ByteNetwork
 from pulsefold.hdl.link.uart import UartParameters, UartReceiver, UartTransmitter
+from pulsefold.hdl.technology import Technology
 
 __all__ = ["SLOTS", "TOP", "BoardTop"]
 
@@ -96,7 +97,8 @@ class BoardTop(Elaboratable):
 
     def rtlil(self) -> str:
         """The whole design as RTLIL text."""
-        return rtlil.convert(self, name=TOP, ports=self.ports(), emit_src=False)
+        technology = Technology(self.board.family)
+        return rtlil.convert(self, name=TOP, platform=technology, ports=self.ports(), emit_src=False)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

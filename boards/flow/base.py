@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Protocol
 
 from pulsefold.boards.board import Board
@@ -45,6 +46,10 @@ class Flow(Protocol):
 
     def synthesis(self, board: Board, top: str) -> str:
         """The Yosys command that turns the design into the cells of the board's device."""
+        ...
+
+    def finish(self, netlist: Path) -> None:
+        """Change the synthesised netlist, a Yosys JSON file, in place."""
         ...
 
     def constraints(self, board: Board) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.ecp5_netlist import finish_module
 from pulsefold.compiler.plan.resources import Resources
 
 __all__ = ["Ecp5Flow"]
@@ -27,6 +30,13 @@ class Ecp5Flow:
     def synthesis(self, board: Board, top: str) -> str:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""
         return f"synth_ecp5 -abc9 -no-rw-check -top {top}"
+
+    def finish(self, netlist: Path) -> None:
+        """Ends of carry chains, output registers of block RAM."""
+        document = json.loads(netlist.read_text())
+        # Flattened: any other modules are models of cells.
+        finish_module(next(m for m in document["modules"].values() if "top" in m["attributes"]))
+        netlist.write_text(json.dumps(document))
 
     def constraints(self, board: Board) -> str:
         """LPF."""

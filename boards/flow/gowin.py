@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pulsefold.boards.board import Board
 from pulsefold.compiler.plan.resources import Resources
@@ -23,6 +24,9 @@ class GowinFlow:
         """Read-write collisions never happen in our memories."""
         family = board.package[:4].lower()
         return f"synth_gowin -family {family} -no-rw-check -top {top}"
+
+    def finish(self, netlist: Path) -> None:
+        """Nothing to change."""
 
     def constraints(self, board: Board) -> str:
         """CST; every pin needs a line, or the router refuses."""

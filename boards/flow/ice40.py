@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pulsefold.boards.board import Board
 from pulsefold.compiler.plan.resources import Resources
@@ -23,6 +24,9 @@ class Ice40Flow:
         """With multipliers where there are; read-write collisions never happen in our memories."""
         kind = "u -dsp" if board.device.startswith("up") else "hx"
         return f"synth_ice40 -device {kind} -abc9 -no-rw-check -top {top}"
+
+    def finish(self, netlist: Path) -> None:
+        """Nothing to change."""
 
     def constraints(self, board: Board) -> str:
         """PCF; attributes are the options of ``set_io``."""

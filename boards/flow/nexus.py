@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pulsefold.boards.board import Board
 from pulsefold.compiler.plan.resources import Resources
@@ -26,6 +27,9 @@ class NexusFlow:
         """
         synth = f"synth_nexus -family lifcl -no-rw-check -top {top} -run"
         return f"{synth} begin:map_luts; abc -lut 4; clean; {synth} map_cells:"
+
+    def finish(self, netlist: Path) -> None:
+        """Nothing to change."""
 
     def constraints(self, board: Board) -> str:
         """PDC; a port of a bus wants its brackets kept."""

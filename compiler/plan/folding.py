@@ -5,9 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from math import gcd
 
-from pulsefold.compiler.ir import Conv
+from pulsefold.compiler.ir import Conv, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
@@ -22,6 +23,12 @@ _LEAST_BLOCK_DEPTH = 48
 #: Width in bits above which a matrix unit's beat is no longer routable.
 _WIDEST_BEAT = 1024
 
+
+#: Bits of a vector's elements up to which counting bits in carry cells is worth a look.
+_FEW_BITS = 3
+
+#: Pixels a cycle above which the exchange between banks is most of the window.
+_MOST_PIXELS = 8
 
 #: Weights of logic against memory that are tried, the preferred one first.
 BALANCES = (4.0, 2.0, 1.0, 0.5)
@@ -52,21 +59,36 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
     multipliers = ["lut"]
     if min(kind.bits, weight.bits) >= 4 and target.available.dsps > 0:
         multipliers.append("dsp")
+    adders = ["tree"]
+    if target.family == "ecp5" and (kind.bits <= _FEW_BITS or weight.bits <= 1):
+        adders.append("carry")
     folds = []
-    pixels = layer.y.shape[0] * layer.y.shape[1]
-    for pe in divisors(rows):
-        for simd in divisors(columns):
-            depth = rows * columns // (pe * simd)
-            if simd * kind.bits > _WIDEST_BEAT or pe * simd > 4 * target.available.luts:
-                continue
-            # The window sends gcd(channels, SIMD) lanes a cycle; a much wider matrix unit would only wait.
-            if layer.windowed and converted_cycles(layer, simd) > 2 * pixels * depth:
-                continue
-            memories = ["lut"] if depth < _LEAST_BLOCK_DEPTH else ["block", "lut"]
-            if depth > 512:
-                memories = ["block"]
-            folds += [Fold(pe=pe, simd=simd, memory=m, multiplier=k) for m in memories for k in multipliers]
+    for pe, simd, pixels in product(divisors(rows), divisors(columns), pixels_of(layer)):
+        depth = rows * columns // (pe * simd)
+        if pixels * simd * kind.bits > _WIDEST_BEAT or pe * simd * pixels > 4 * target.available.luts:
+            continue
+        # Several pixels are for what one a cycle does not give.
+        if pixels > 1 and (simd % layer.x.shape[2] or pixels * rows * layer.y.type.bits > _WIDEST_BEAT):
+            continue
+        # The window sends gcd(channels, SIMD) lanes a cycle; a much wider matrix unit would only wait.
+        if layer.windowed and converted_cycles(layer, simd) > 2 * layer.y.shape[0] * layer.y.shape[1] * depth:
+            continue
+        memories = ["lut"] if depth < _LEAST_BLOCK_DEPTH else ["block", "lut"]
+        if depth > 512:
+            memories = ["block"]
+        folds += [
+            Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, multiplier=multiplier, adder=adder)
+            for memory, multiplier, adder in product(memories, multipliers, adders)
+        ]
     return folds
+
+
+def pixels_of(layer: Layer) -> list[int]:
+    """Numbers of pixels a cycle that a layer can take."""
+    node = layer.node
+    if not isinstance(node, Conv) or not layer.windowed or isinstance(layer.steps, Requantize):
+        return [1]
+    return [n for n in divisors(layer.y.shape[1]) if gcd(n, node.stride[1]) == 1 and n <= _MOST_PIXELS]
 
 
 def converted_cycles(layer: Layer, simd: int) -> int:

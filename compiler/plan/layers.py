@@ -34,16 +34,22 @@ class Fold:
         Output channels a cycle (matrix layers).
     simd
         Inputs a cycle; channels a cycle for pools and thresholds.
+    pixels
+        Output pixels a cycle, which share weights (matrix layers with a window).
     memory
         Weight memory: ``"block"`` or ``"lut"``.
     multiplier
         ``"lut"`` or ``"dsp"``.
+    adder
+        ``"tree"`` or ``"carry"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
     """
 
     pe: int = 1
     simd: int = 1
+    pixels: int = 1
     memory: str = "lut"
     multiplier: str = "lut"
+    adder: str = "tree"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

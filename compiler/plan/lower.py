@@ -10,9 +10,10 @@ from types import MappingProxyType
 import numpy as np
 
 from pulsefold.compiler.ir import Concat, Conv, MaxPool, Requantize, Sum, Table, Threshold
-from pulsefold.compiler.plan.layers import Fold, Layer, converters
+from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.units import (
     ConcatUnit,
+    Convert,
     MatVec,
     MaxPoolUnit,
     RequantizeUnit,
@@ -25,7 +26,7 @@ from pulsefold.compiler.plan.units import (
     Window,
 )
 from pulsefold.compiler.plan.units.memory import block_width
-from pulsefold.errors import UnsupportedNodeError
+from pulsefold.errors import FoldingError, UnsupportedNodeError
 
 __all__ = ["RULES", "Rule", "lanes_of", "units_of"]
 
@@ -104,10 +105,12 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         type=layer.operand,
         pe=fold.pe,
         simd=fold.simd,
+        pixels=fold.pixels,
         steps=steps,
         memory=fold.memory,
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,
         multiplier=fold.multiplier,
+        adder=fold.adder,
     )
     if layer.windowed:
         lanes = gcd(layer.x.shape[2], fold.simd)
@@ -122,15 +125,37 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
             pads=node.pads,
             output_shape=layer.y.shape[:2],
             pad_value=node.pad_value,
+            pixels=fold.pixels,
         )
         units.append(with_memory(window))
-        units += converters(
-            f"{layer.name}.columns", layer.operand, window.output.beats * lanes, lanes, fold.simd
-        )
+        if fold.simd > lanes:
+            units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
+    elif fold.pixels > 1:
+        todo = "take 1 pixel a cycle"
+        raise FoldingError("only a layer with a window takes several pixels", where=layer.name, todo=todo)
     units.append(matvec)
+    if fold.pixels > 1 and matvec.row_folds > 1:
+        units.append(collected(f"{layer.name}.pixels", matvec.output, rows, fold.pixels))
     if isinstance(layer.steps, Requantize):
+        if fold.pixels > 1:
+            todo = "take 1 pixel a cycle"
+            raise FoldingError(
+                "a layer that is requantized takes no several pixels", where=layer.name, todo=todo
+            )
         units.append(requantize_unit(layer.steps, matvec.output, rows, pixels, fold))
     return units
+
+
+def collected(name: str, stream: Stream, lanes: int, pixels: int) -> Convert:
+    """Beats of a few lanes of each of some pixels, made wider until they hold `lanes` of each."""
+    return Convert(
+        name=name,
+        type=stream.type,
+        elements=stream.beats * stream.lanes,
+        input_lanes=stream.lanes,
+        output_lanes=pixels * lanes,
+        groups=pixels,
+    )
 
 
 def maxpool_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
@@ -248,7 +273,7 @@ def concat_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
 
 def with_memory(window: Window) -> Window:
     """No more rows than throughput asks for; LUT RAM for shallow line buffers, block RAM for the rest."""
-    depth = window.lean_rows * window.row_beats
+    depth = window.lean_rows * window.bank_beats
     return replace(
         window,
         rows=window.lean_rows,

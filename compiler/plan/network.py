@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pulsefold.compiler.ir import Graph
+from pulsefold.compiler.ir import Graph, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.lower import units_of
 from pulsefold.compiler.plan.units import Fork, Stream, Unit
@@ -154,7 +154,7 @@ class _Builder:
         """Tensor of a layer's unit, counted from its last, -1."""
         if place == -1:
             return layer.y.name
-        apart = layer.steps and self.runs[layer.name][-1].kind != "matvec"
+        apart = isinstance(layer.steps, Requantize)
         return layer.node.output if apart and place == -2 else None
 
     def add(self, unit: Unit, owner: str, tensor: str | None, *sources: Source) -> Source:

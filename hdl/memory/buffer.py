@@ -7,22 +7,21 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.compiler.plan.units.memory import buffer_style
+from pulsefold.compiler.plan.units.memory import FRONT_DEPTH, buffer_style
+from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 
-__all__ = ["StreamBuffer", "memory_attributes"]
-
-
-def memory_attributes(style: str) -> dict[str, str]:
-    """Synthesis attributes of a memory of a style of ``compiler.plan.units.memory``."""
-    return {"ram_style": {"block": "block", "lut": "logic", "ram": "auto"}[style]}
+__all__ = ["StreamBuffer"]
 
 
 class StreamBuffer(wiring.Component):
     """First in, first out; `depth` entries and an output register.
 
     Offers a beat two cycles after taking it. `i.ready`, `o.valid` and `o.payload` come from registers, so
-    neither valid nor ready passes through. The memory is never read where it is being written: reading
+    neither valid nor ready passes through. No memory is ever read where it is being written: reading
     waits until the entry count, which follows the write by a cycle, is above zero.
+
+    A deep buffer is a small one with a ring of block RAM beside it: beats go round by the ring while the
+    small one has no room or others are still on that way.
 
     Parameters
     ----------
@@ -39,17 +38,22 @@ class StreamBuffer(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if buffer_style("", self.depth, Shape.cast(self.shape).width) == "block":
+            self.deep(m)
+        else:
+            self.shallow(m)
+        return m
+
+    def shallow(self, m: Module) -> None:
+        """A ring of LUT RAM."""
         width = Shape.cast(self.shape).width
-        style = buffer_style("", self.depth, width)
         m.submodules.memory = memory = Memory(
-            shape=width, depth=self.depth, init=[], attrs=memory_attributes(style)
+            shape=width, depth=self.depth, init=[], attrs=memory_attributes("ram")
         )
         write = memory.write_port()
         read = memory.read_port(domain="comb")
-        level = Signal(range(self.depth + 1))
-        full = Signal()
-        some = Signal()
         taken, sent = Signal(), Signal()
+        some, full = count_entries(m, self.depth, taken, sent)
         m.d.comb += [
             self.i.ready.eq(~full),
             taken.eq(self.i.valid & ~full),
@@ -57,16 +61,59 @@ class StreamBuffer(wiring.Component):
             write.en.eq(taken),
             write.data.eq(self.i.p),
         ]
-        level_next = Signal.like(level)
-        m.d.comb += level_next.eq(level + taken - sent)
-        m.d.sync += [level.eq(level_next), full.eq(level_next == self.depth), some.eq(level_next != 0)]
         with m.If(taken):
             m.d.sync += write.addr.eq(next_address(write.addr, self.depth))
         with m.If(sent):
             m.d.sync += read.addr.eq(next_address(read.addr, self.depth))
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [self.o.p.eq(read.data), self.o.valid.eq(some)]
-        return m
+
+    def deep(self, m: Module) -> None:
+        """The small buffer, and the ring."""
+        width = Shape.cast(self.shape).width
+        m.submodules.front = front = StreamBuffer(width, FRONT_DEPTH)
+        m.submodules.ring = ring = LateRam(width, self.depth, "block")
+        taken, around, fetch, sent = Signal(), Signal(), Signal(), Signal()
+        some, full = count_entries(m, self.depth, around, fetch)
+        # Places of the small buffer that neither hold a beat nor are promised to one on its way.
+        promised = Signal(range(FRONT_DEPTH + 1))
+        promised_next = Signal.like(promised)
+        room = Signal(init=1)
+        coming = [Signal(name=f"coming{k}") for k in range(2)]
+        m.d.comb += [
+            self.i.ready.eq(~full),
+            taken.eq(self.i.valid & ~full),
+            around.eq(taken & (some | coming[0] | coming[1] | ~room)),
+            fetch.eq(some & room),
+            sent.eq(front.o.valid & front.o.ready),
+            promised_next.eq(promised + ((taken & ~around) | fetch) - sent),
+            ring.write_enable.eq(around),
+            ring.write_data.eq(self.i.p),
+            front.i.valid.eq((taken & ~around) | coming[1]),
+            front.i.p.eq(Mux(coming[1], ring.read_data, self.i.p)),
+            self.o.p.eq(front.o.p),
+            self.o.valid.eq(front.o.valid),
+            front.o.ready.eq(self.o.ready),
+        ]
+        m.d.sync += [
+            promised.eq(promised_next),
+            room.eq(promised_next != FRONT_DEPTH),
+            coming[0].eq(fetch),
+            coming[1].eq(coming[0]),
+        ]
+        with m.If(around):
+            m.d.sync += ring.write_address.eq(next_address(ring.write_address, self.depth))
+        with m.If(fetch):
+            m.d.sync += ring.read_address.eq(next_address(ring.read_address, self.depth))
+
+
+def count_entries(m: Module, depth: int, taken: Signal, sent: Signal) -> tuple[Signal, Signal]:
+    """Registers that tell whether a ring holds some entries, and whether it is full."""
+    level, level_next = Signal(range(depth + 1)), Signal(range(depth + 1))
+    some, full = Signal(), Signal()
+    m.d.comb += level_next.eq(level + taken - sent)
+    m.d.sync += [level.eq(level_next), full.eq(level_next == depth), some.eq(level_next != 0)]
+    return some, full
 
 
 def next_address(address, depth: int):

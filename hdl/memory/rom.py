@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.hdl.memory.buffer import memory_attributes
+from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name
 
 __all__ = ["Rom"]
 
 
 class Rom(wiring.Component):
-    """`data` follows `address` by one cycle.
+    """`data` follows `address` by one cycle, or by two where `late`; a single word is simply there.
 
     Parameters
     ----------
@@ -27,13 +27,19 @@ class Rom(wiring.Component):
         ``"block"`` or ``"lut"``.
     column
         Bits of each of the memories side by side that make up a word; 0: one memory.
+    late
+        Register the output once more: on ECP5 the block RAM's own register, see
+        :class:`~pulsefold.hdl.memory.ram.LateRam`.
     """
 
-    def __init__(self, width: int, words: Sequence[int], style: str, column: int = 0) -> None:
+    def __init__(
+        self, width: int, words: Sequence[int], style: str, column: int = 0, *, late: bool = False
+    ) -> None:
         self.words = list(words)
         self.width = width
         self.style = style
         self.column = column or width
+        self.late = late
         super().__init__({"address": In(range(max(2, len(self.words)))), "data": Out(unsigned(width))})
 
     def elaborate(self, platform):
@@ -47,7 +53,15 @@ class Rom(wiring.Component):
             memory = Memory(
                 shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style)
             )
-            m.submodules[f"bits{low}"] = memory
+            name = f"bits{low}"
+            if self.late:
+                name = registered_name(name, self.style, len(part), width, platform)
+            m.submodules[name] = memory
             read = memory.read_port(domain="sync")
-            m.d.comb += [read.addr.eq(self.address), self.data[low : low + width].eq(read.data)]
+            word, data = read.data, self.data[low : low + width]
+            m.d.comb += read.addr.eq(self.address)
+            if self.late and not name.endswith(OUTPUT_REGISTER):
+                word = Signal(width, name=f"word{low}", reset_less=True)
+                m.d.sync += word.eq(read.data)
+            m.d.comb += data.eq(word)
         return m

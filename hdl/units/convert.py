@@ -32,7 +32,7 @@ class ConvertCircuit(UnitComponent):
         if p.up:
             kept = Signal((p.ratio - 1) * p.input.width)
             m.d.comb += [
-                buffer.i.p.eq(Cat(kept, self.i.p)),
+                buffer.i.p.eq(regrouped(Cat(kept, self.i.p), p.ratio, p.groups)),
                 buffer.i.valid.eq(self.i.valid & last),
                 self.i.ready.eq(~last | buffer.i.ready),
             ]
@@ -54,3 +54,11 @@ class ConvertCircuit(UnitComponent):
             with m.If(self.i.valid & self.i.ready):
                 m.d.sync += [word.eq(self.i.p), busy.eq(1), position.eq(0)]
         return m
+
+
+def regrouped(word, beats: int, groups: int):
+    """Slices [beat][group] of a word as [group][beat]."""
+    size = len(word) // (beats * groups)
+    return Cat(
+        word[(beat * groups + group) * size :][:size] for group in range(groups) for beat in range(beats)
+    )

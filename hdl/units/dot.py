@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.matvec import MatVec
+from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.reduction import Term, popcount, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
@@ -22,8 +23,10 @@ def dot_product(m: Module, unit: MatVec, x: list[Value], w: list[Value], name: s
 
     xnor: number of lanes with equal bits. negate: sum of v, 0 or ~v. planes: sum over bits k of 2**k
     (the sign bit negative) times the sum of the wide operands whose narrow one has bit k. dsp: sum of
-    products.
+    products. bits: counts of pairs of bits, each times its power of two.
     """
+    if unit.form == "bits":
+        return counted(m, unit, x, w, name)
     if unit.form == "xnor":
         return popcount(m, [~(a ^ b) for a, b in zip(x, w, strict=True)], name)
     if unit.form == "dsp":
@@ -71,6 +74,33 @@ def negated(m, unit, narrow, wide, name) -> Term:
     if unit.narrow == "weight":
         return total
     return tree_sum(m, [total, popcount(m, ones, f"{name}_ones")], f"{name}_all")
+
+
+def counted(m, unit, x, w, name) -> Term:
+    """One count in carry cells for each sign and power of two, then their weighted sum."""
+    bipolar = unit.weight_type.is_bipolar
+    groups = unit.bit_planes
+    slowest = max(unit.tree_of(len(pairs)).levels for _, _, pairs in groups)
+    terms = []
+    for sign, shift, pairs in groups:
+        count = CarryCount(unit.simd * len(pairs), "xor" if bipolar else "and")
+        m.submodules[f"{name}_{'minus' if sign < 0 else 'plus'}{shift}"] = count
+        a = [v[k] for _, k in pairs for v in x]
+        b = [v[j] for j, _ in pairs for v in w]
+        if bipolar and unit.type.signed and shift == unit.type.bits - 1:
+            a = [~v for v in a]
+        m.d.comb += [count.a.eq(Cat(*a)), count.b.eq(Cat(*b))]
+        value = count.count
+        for k in range(slowest - count.tree.levels):
+            later = Signal.like(value, name=f"{name}_{shift}_{k}", reset_less=True)
+            m.d.sync += later.eq(value)
+            value = later
+        most = unit.simd * len(pairs) << shift
+        if sign < 0:
+            terms.append(Term(-(value << shift), -most, 0))
+        else:
+            terms.append(Term(value << shift, 0, most))
+    return tree_sum(m, terms, f"{name}_joined")
 
 
 def planes(m, unit, narrow, wide, name) -> Term:

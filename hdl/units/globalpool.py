@@ -5,7 +5,8 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 
-from pulsefold.hdl.memory.buffer import memory_attributes, next_address
+from pulsefold.hdl.memory.buffer import next_address
+from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.units.affine import lane_number
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent

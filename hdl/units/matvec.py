@@ -4,27 +4,33 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.threshold import threshold_style
-from pulsefold.hdl.memory.buffer import memory_attributes
+from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.dot import dot_product
 from pulsefold.hdl.units.streams import UnitComponent
 from pulsefold.hdl.units.threshold import ThresholdPipeline
 
-__all__ = ["Hop", "MatVecCircuit", "raw_shape"]
+__all__ = ["Hop", "MatVecCircuit", "raw_shape", "result_shape"]
 
 
 def raw_shape(unit: MatVec) -> Shape:
     """Shape of a row's final raw accumulator."""
     low, high = unit.raw_range
     return Shape.cast(range(low, high + 1))
+
+
+def result_shape(unit: MatVec) -> Shape:
+    """Shape of what a row gives: its answer where the accumulator decides it, else the raw accumulator."""
+    return unsigned(1) if unit.decided else raw_shape(unit)
 
 
 def control(unit: MatVec) -> data.StructLayout:
@@ -58,7 +64,7 @@ class Hop(wiring.Component):
                 "control_o": Out(control(unit)),
                 "x_i": In(unsigned(unit.input.width)),
                 "x_o": Out(unsigned(unit.input.width)),
-                "raw": Out(data.ArrayLayout(raw_shape(unit), unit.hop)),
+                "raw": Out(data.ArrayLayout(result_shape(unit), unit.pixels * unit.hop)),
                 "done": Out(1),
             }
         )
@@ -67,6 +73,8 @@ class Hop(wiring.Component):
         """Contents of the weight memory: word (row group, column group), PE outer, SIMD inner."""
         p = self.unit
         bits = p.weight_type.encode(p.weights)
+        if p.inverts:
+            bits = 1 - bits
         rows = bits.reshape(p.row_folds, p.pe, p.column_folds, p.simd)
         rows = rows[:, self.index * p.hop : (self.index + 1) * p.hop].transpose(0, 2, 1, 3)
         rows = rows.reshape(p.weight_depth, p.hop * p.simd)
@@ -77,7 +85,9 @@ class Hop(wiring.Component):
         p = self.unit
         m = Module()
         width = p.hop * p.simd * p.weight_type.bits
-        m.submodules.weights = rom = Rom(width, self.words(), p.memory, p.memory_width)
+        m.submodules.weights = rom = Rom(
+            width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
+        )
         m.d.comb += rom.address.eq(self.control_i.address)
         m.d.sync += [self.control_o.eq(self.control_i), self.x_o.eq(self.x_i)]
 
@@ -85,9 +95,9 @@ class Hop(wiring.Component):
         x, weights = self.x_o, rom.data
         stages = p.levels
         if p.weight_latency == 2:
-            kept_x, kept_w = Signal.like(x, reset_less=True), Signal.like(weights, reset_less=True)
-            m.d.sync += [kept_x.eq(x), kept_w.eq(weights)]
-            x, weights, stages = kept_x, kept_w, stages + 1
+            kept_x = Signal.like(x, reset_less=True)
+            m.d.sync += kept_x.eq(x)
+            x, stages = kept_x, stages + 1
         first, last, valid = self.control_o.first, self.control_o.last, self.control_o.valid
         for k in range(stages):
             now = [Signal(name=f"{n}_{k}") for n in ("first", "last", "valid")]
@@ -96,25 +106,68 @@ class Hop(wiring.Component):
 
         ended = Signal()
         m.d.sync += [ended.eq(valid & last), self.done.eq(ended)]
-        xs = lanes_of(x, p.simd, p.type.bits)
-        for pe in range(p.hop):
-            ws = lanes_of(weights, p.hop * p.simd, p.weight_type.bits)[pe * p.simd : (pe + 1) * p.simd]
-            product = dot_product(m, p, xs, ws, f"pe{pe}")
-            total = Signal(raw_shape(p), name=f"total{pe}", reset_less=True)
-            with m.If(valid):
-                m.d.sync += total.eq(product.value + (Mux(first, 0, total) if p.column_folds > 1 else 0))
-            held = Signal.like(total, name=f"held{pe}")
+        row = self.following_row(m, valid & last)
+        xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)
+        ws_of = lanes_of(weights, p.hop * p.simd, p.weight_type.bits)
+        starts = [self.start(m, pe, row) for pe in range(p.hop)]
+        for lane in range(p.pixels * p.hop):
+            pixel, pe = divmod(lane, p.hop)
+            xs = lanes_of(xs_of[pixel], p.simd, p.type.bits)
+            ws = ws_of[pe * p.simd : (pe + 1) * p.simd]
+            if p.form == "xnor" and p.adder == "carry":
+                total = self.count(m, lane, xs, ws, first, valid, starts[pe])
+            else:
+                product = dot_product(m, p, xs, ws, f"pe{lane}")
+                total = Signal(raw_shape(p), name=f"total{lane}", reset_less=True)
+                with m.If(valid):
+                    m.d.sync += total.eq(product.value + (Mux(first, 0, total) if p.column_folds > 1 else 0))
+            held = Signal(result_shape(p), name=f"held{lane}", reset_less=True)
             if self.hold:
                 with m.If(ended):
                     m.d.sync += held.eq(total)
             else:
                 m.d.sync += held.eq(total)
                 for k in range(p.hops - 1 - self.index):
-                    later = Signal.like(total, name=f"held{pe}_{k}", reset_less=True)
+                    later = Signal.like(held, name=f"held{lane}_{k}", reset_less=True)
                     m.d.sync += later.eq(held)
                     held = later
-            m.d.comb += self.raw[pe].eq(held)
+            m.d.comb += self.raw[lane].eq(held)
         return m
+
+    def count(self, m, lane: int, xs: list, ws: list, first, valid, start):
+        """The accumulator of one PE and pixel in carry cells, or its answer."""
+        p = self.unit
+        most = p.columns + 1 if p.decided else 0
+        shape = Shape.cast(range(-most, p.columns + 1))
+        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape)
+        m.d.comb += [
+            counter.a.eq(Cat(*xs)),
+            counter.b.eq(Cat(*ws)),
+            counter.first.eq(first if p.column_folds > 1 else 1),
+            counter.enable.eq(valid),
+            counter.start.eq(start),
+        ]
+        return ~counter.total[-1] if p.decided else counter.total
+
+    def following_row(self, m, ends):
+        """Group of rows that accumulates in the next cycle; `ends` is high with the last beat of one."""
+        p = self.unit
+        row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row", "following"))
+        m.d.comb += following.eq(Mux(ends, Mux(row == p.row_folds - 1, 0, row + 1), row))
+        m.d.sync += row.eq(following)
+        return following
+
+    def start(self, m, pe: int, row):
+        """What the accumulators of one PE start at; `row` is the group of rows in the next cycle."""
+        p = self.unit
+        starts = [int(v) for v in p.starts[self.index * p.hop + pe :: p.pe]]
+        shape = Shape.cast(range(-p.columns - 1, 1))
+        if len(set(starts)) == 1:
+            return Const(starts[0], shape)
+        words = [v & ((1 << shape.width) - 1) for v in starts]
+        m.submodules[f"starts{pe}"] = rom = Rom(shape.width, words, threshold_style(len(words)))
+        m.d.comb += rom.address.eq(row)
+        return rom.data.as_signed()
 
 
 def lanes_of(word, lanes: int, bits: int) -> list:
@@ -159,11 +212,11 @@ class MatVecCircuit(UnitComponent):
             self.i.ready.eq(able & fresh),
             go.eq(able & (self.i.valid | ~fresh)),
         ]
+        column_next = Signal.like(column)
+        m.d.comb += column_next.eq(Mux(go, Mux(last, 0, column + 1), column))
+        m.d.sync += column.eq(column_next)
         with m.If(go):
-            m.d.sync += [
-                column.eq(Mux(last, 0, column + 1)),
-                address.eq(Mux(last & ends, 0, address + 1)),
-            ]
+            m.d.sync += address.eq(Mux(last & ends, 0, address + 1))
             with m.If(last):
                 m.d.sync += row.eq(Mux(ends, 0, row + 1))
 
@@ -178,34 +231,56 @@ class MatVecCircuit(UnitComponent):
         m.d.sync += arrived.eq(self.i.p)
         m.d.comb += hop.x_i.eq(arrived)
         if p.row_folds > 1:
-            m.submodules.replay = memory = Memory(
-                shape=p.input.width,
-                depth=p.column_folds,
-                init=[],
-                attrs=memory_attributes("block" if p.column_folds > 64 else "ram"),
-            )
-            write, read = memory.write_port(), memory.read_port(domain="comb")
-            replayed, was_fresh = Signal(p.input.width, reset_less=True), Signal()
+            was_fresh = Signal()
+            m.d.sync += was_fresh.eq(fresh)
+            replayed = self.replay(m, column, column_next, go & fresh)
+            m.d.comb += hop.x_i.eq(Mux(was_fresh, arrived, replayed))
+
+    def replay(self, m, column, column_next, write_enable):
+        """The beat of `column` a cycle later, as it was last written."""
+        p = self.unit
+        if p.replay_style == "block":
+            m.submodules.replay = memory = LateRam(p.input.width, p.column_folds, "block")
             m.d.comb += [
-                write.addr.eq(column),
-                write.data.eq(self.i.p),
-                write.en.eq(go & fresh),
-                read.addr.eq(column),
-                hop.x_i.eq(Mux(was_fresh, arrived, replayed)),
+                memory.write_address.eq(column),
+                memory.write_data.eq(self.i.p),
+                memory.write_enable.eq(write_enable),
+                memory.read_address.eq(column_next),
             ]
-            m.d.sync += [replayed.eq(read.data), was_fresh.eq(fresh)]
+            return memory.read_data
+        m.submodules.replay = memory = Memory(
+            shape=p.input.width, depth=p.column_folds, init=[], attrs=memory_attributes("ram")
+        )
+        write, read = memory.write_port(), memory.read_port(domain="comb")
+        replayed = Signal(p.input.width, reset_less=True)
+        m.d.comb += [
+            write.addr.eq(column),
+            write.data.eq(self.i.p),
+            write.en.eq(write_enable),
+            read.addr.eq(column),
+        ]
+        m.d.sync += replayed.eq(read.data)
+        return replayed
 
     def finish(self, m, hops, buffer) -> None:
         """All hops' sums at once, through the steps or turned into accumulators, into the buffer."""
         p = self.unit
         done = hops[-1].done
-        raws = [hop.raw[k] for hop in hops for k in range(p.hop)]
+        raws = [hop.raw[pixel * p.hop + k] for pixel in range(p.pixels) for hop in hops for k in range(p.hop)]
+        if p.decided:
+            m.d.comb += [buffer.i.valid.eq(done), *(buffer.i.p[k].eq(raw) for k, raw in enumerate(raws))]
+            return
         if p.steps:
             steps = p.steps.shifted(p.offset, p.gain)
-            m.submodules.steps = search = ThresholdPipeline(steps, p.pe, raw_shape(p))
-            m.d.comb += [search.valid.eq(done), buffer.i.valid.eq(search.done)]
-            for lane, raw in enumerate(raws):
-                m.d.comb += [search.x[lane].eq(raw), buffer.i.p[lane].eq(search.y[lane])]
+            for pixel in range(p.pixels):
+                search = ThresholdPipeline(steps, p.pe, raw_shape(p))
+                m.submodules[f"steps{pixel}"] = search
+                m.d.comb += [search.valid.eq(done), buffer.i.valid.eq(search.done)]
+                for lane in range(p.pe):
+                    m.d.comb += [
+                        search.x[lane].eq(raws[pixel * p.pe + lane]),
+                        buffer.i.p[pixel * p.pe + lane].eq(search.y[lane]),
+                    ]
             return
         ready = Signal()
         m.d.sync += ready.eq(done)
@@ -215,7 +290,7 @@ class MatVecCircuit(UnitComponent):
         m.d.sync += row.eq(following)
         kind = p.accumulator_type
         for lane, raw in enumerate(raws):
-            offsets = [int(v) for v in p.offset[lane :: p.pe]]
+            offsets = [int(v) for v in p.offset[lane % p.pe :: p.pe]]
             offset = Const(offsets[0], range(min(0, *offsets), max(0, *offsets) + 1))
             if len(set(offsets)) > 1:
                 words = [v & ((1 << kind.bits) - 1) for v in offsets]

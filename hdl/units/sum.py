@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 
-from pulsefold.hdl.memory.buffer import memory_attributes
+from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.reduction import tree_sum

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Mux, Signal, signed
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 
-from pulsefold.hdl.memory.buffer import memory_attributes
+from pulsefold.hdl.memory.ram import LateRam
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, payload
 
@@ -24,22 +23,21 @@ class WindowCircuit(UnitComponent):
     def elaborate(self, platform):
         m = Module()
         p = self.unit
-        size = p.rows * p.row_beats
-        m.submodules.rows = memory = Memory(
-            shape=p.input.width, depth=size, init=[], attrs=memory_attributes(p.memory)
-        )
+        banks = [LateRam(p.input.width, p.rows * p.bank_beats, p.memory) for _ in range(p.pixels)]
+        for k, bank in enumerate(banks):
+            m.submodules[f"bank{k}"] = bank
         self.connect_output(m)
         buffer = self.buffer
         row_done, release = Signal(), Signal(range(p.rows + 1))
-        self.write(m, memory, row_done, release)
-        self.read(m, memory, buffer, row_done, release)
+        self.write(m, banks, row_done, release)
+        self.read(m, banks, buffer, row_done, release)
         return m
 
-    def write(self, m, memory, row_done, release) -> None:
-        """Rows into the ring while one is free."""
+    def write(self, m, banks, row_done, release) -> None:
+        """Rows into the ring while one is free, columns into one bank after the other."""
         p = self.unit
-        size = p.rows * p.row_beats
-        port = memory.write_port()
+        size = p.rows * p.bank_beats
+        address = Signal(range(max(2, size)))
         column = Signal(range(max(2, p.row_beats)))
         free, after = (Signal(range(p.rows + 1), init=p.rows, name=n) for n in ("free", "after"))
         writable = Signal(init=1)
@@ -49,18 +47,41 @@ class WindowCircuit(UnitComponent):
             taken.eq(self.i.valid & writable),
             last.eq(column == p.row_beats - 1),
             row_done.eq(taken & last),
-            port.en.eq(taken),
-            port.data.eq(self.i.p),
             after.eq(free - row_done + release),
         ]
         m.d.sync += [free.eq(after), writable.eq(after != 0)]
         with m.If(taken):
-            m.d.sync += [
-                column.eq(Mux(last, 0, column + 1)),
-                port.addr.eq(Mux(port.addr == size - 1, 0, port.addr + 1)),
+            m.d.sync += column.eq(Mux(last, 0, column + 1))
+        number = self.walk_banks(m, taken, last, address, size)
+        for k, bank in enumerate(banks):
+            m.d.comb += [
+                bank.write_address.eq(address),
+                bank.write_enable.eq(taken & (number == k)),
+                bank.write_data.eq(self.i.p),
             ]
 
-    def read(self, m, memory, buffer, row_done, release_out) -> None:
+    def walk_banks(self, m, taken, last, address, size: int):
+        """The bank of the beat that comes in; all banks have its address, the same for a column each."""
+        p = self.unit
+        onward = Mux(address == size - 1, 0, address + 1)
+        if p.pixels == 1:
+            with m.If(taken):
+                m.d.sync += address.eq(onward)
+            return Const(0, 1)
+        number, fold = Signal(range(p.pixels)), Signal(range(max(2, p.folds)))
+        over = fold == p.folds - 1
+        # A row's last column may lie in any bank: the next row begins in the first, at the next address.
+        wraps = last | (number == p.pixels - 1)
+        with m.If(taken):
+            m.d.sync += [
+                fold.eq(Mux(over, 0, fold + 1)),
+                address.eq(Mux(over & ~wraps, address - (p.folds - 1), onward)),
+            ]
+            with m.If(over):
+                m.d.sync += number.eq(Mux(wraps, 0, number + 1))
+        return number
+
+    def read(self, m, banks, buffer, row_done, release_out) -> None:
         """Steps through the windows, and releases rows no later window of the frame needs."""
         p = self.unit
         go, earn = Signal(), Signal()
@@ -68,7 +89,7 @@ class WindowCircuit(UnitComponent):
         m.d.comb += earn.eq(self.o.valid & self.o.ready)
 
         (kh, kw), (oh, ow), folds = p.kernel, p.output_shape, p.folds
-        sizes = {"fold": folds, "kx": kw, "ky": kh, "ox": ow, "oy": oh}
+        sizes = {"fold": folds, "kx": kw, "ky": kh, "ox": ow // p.pixels, "oy": oh}
         order = ["kx", "ky", "fold", "ox", "oy"] if p.channels_outer else ["fold", "kx", "ky", "ox", "oy"]
         count, step, wrap = {}, {}, {}
         carry = go
@@ -85,8 +106,6 @@ class WindowCircuit(UnitComponent):
             carry = wrap[name]
 
         row_address, row = self.rows_walk(m, step, wrap)
-        column = self.columns_walk(m, step, wrap)
-
         # Rows that lie complete, against those that this output row needs.
         program = p.row_program
         ready = Signal(range(p.rows + 1))
@@ -105,12 +124,17 @@ class WindowCircuit(UnitComponent):
         m.d.sync += [released.eq(Mux(row_over, release, 0)), release_out.eq(released)]
         m.d.comb += go.eq(some & (ready >= need))
 
-        self.fetch(m, memory, buffer, go, row_address, row, column, count["fold"])
+        if p.pixels == 1:
+            column = self.columns_walk(m, step, wrap)
+            self.fetch(m, banks[0], buffer, go, row_address, row, column, count["fold"])
+        else:
+            left = self.left_walk(m, step, wrap)
+            self.fetch_several(m, banks, buffer, go, row_address, row, left, count)
 
     def rows_walk(self, m, step, wrap):
         """Ring address and frame index of the tap's row."""
         p = self.unit
-        size, beats = p.rows * p.row_beats, p.row_beats
+        size, beats = p.rows * p.bank_beats, p.bank_beats
         height, top_pad = p.shape[0], p.pads[0]
 
         def ring(value, rows: int):
@@ -153,32 +177,92 @@ class WindowCircuit(UnitComponent):
         return column
 
     def fetch(self, m, memory, buffer, go, row_address, row, column, fold) -> None:
-        """Four registers: offset, address, memory, padding."""
+        """Four registers: offset, two of the memory, padding."""
         p = self.unit
-        port = memory.read_port(domain="comb")
-        valid = [Signal(name=f"valid_{k}") for k in range(p.PIPELINE)]
+        valid = [Signal(name=f"valid_{k}") for k in range(p.pipeline)]
         previous = go
         for v in valid:
             m.d.sync += v.eq(previous)
             previous = v
         offset = Signal(signed(len(column) + 1))
         base = Signal.like(row_address, name="base")
-        word = Signal(p.input.width)
-        m.d.sync += [
-            offset.eq(column + fold),
-            base.eq(row_address),
-            port.addr.eq(base + offset),
-            word.eq(port.data),
-        ]
+        word = memory.read_data
+        m.d.sync += [offset.eq(column + fold), base.eq(row_address)]
+        m.d.comb += memory.read_address.eq(base + offset)
         outside = [Signal(name=f"outside_{k}") for k in range(3)]
         inside = (row >= 0) & (row < p.shape[0]) & (column >= 0) & (column < p.row_beats)
         m.d.sync += [outside[0].eq(~inside), outside[1].eq(outside[0]), outside[2].eq(outside[1])]
+        self.send(m, buffer, valid[-1], [word], [outside[2]])
+
+    def send(self, m, buffer, valid, words, outside) -> None:
+        """Beats of all pixels, or their padding, by way of a register."""
+        p = self.unit
         out = Signal(payload(p.output))
         bits = p.type.bits
         pad = int(p.output_type.encode(p.pad_value)) if not p.output_type.is_bipolar else int(p.pad_value > 0)
-        for lane in range(p.lanes):
-            x = word[lane * bits : (lane + 1) * bits]
-            if p.output_type != p.type:
-                x = Mux(x, 1, 3)  # bipolar to ternary
-            m.d.sync += out[lane].eq(Mux(outside[2], pad, x) if any(p.pads) else x)
-        m.d.comb += [buffer.i.p.eq(out), buffer.i.valid.eq(valid[-1])]
+        for pixel, (word, beyond) in enumerate(zip(words, outside, strict=True)):
+            for lane in range(p.lanes):
+                x = word[lane * bits : (lane + 1) * bits]
+                if p.output_type != p.type:
+                    x = Mux(x, 1, 3)  # bipolar to ternary
+                m.d.sync += out[pixel * p.lanes + lane].eq(Mux(beyond, pad, x) if any(p.pads) else x)
+        m.d.comb += [buffer.i.p.eq(out), buffer.i.valid.eq(valid)]
+
+    def left_walk(self, m, step, wrap):
+        """Beat offset in the banks of the first column of the pixels' step, padding not counted."""
+        p = self.unit
+        stride = p.stride[1] * p.folds
+        left = Signal(range(p.output_shape[1] // p.pixels * stride + 1))
+        with m.If(step["ox"]):
+            m.d.sync += left.eq(left + stride)
+        with m.If(wrap["ox"]):
+            m.d.sync += left.eq(0)
+        return left
+
+    def fetch_several(self, m, banks, buffer, go, row_address, row, left, count) -> None:
+        """Five registers: place in each bank, offset, two of the memory, exchange and padding."""
+        p = self.unit
+        kx = count["kx"]
+
+        def later(value, cycles: int, name: str) -> list[Signal]:
+            chain = [value]
+            for k in range(cycles):
+                chain.append(Signal.like(chain[-1], name=f"{name}_{k}"))
+                m.d.sync += chain[-1].eq(chain[-2])
+            return chain
+
+        valid = later(go, p.pipeline, "valid")
+        base, start = later(row_address, 2, "base"), later(left, 1, "left")
+        kernel_column = later(kx, 4, "kx")
+        words = []
+        for b, bank in enumerate(banks):
+            # Columns in the bank, for each kernel column: the pixels' places are all in different banks.
+            table = [next(q for bank_of, q in row_of if bank_of == b) * p.folds for row_of in p.places]
+            spot = Signal(range(min(table), max(table) + p.folds), name=f"spot_{b}")
+            offset = Signal(signed(max(len(left), len(spot)) + 2), name=f"offset_{b}")
+            m.d.sync += [
+                spot.eq(Array(Const(q, spot.shape()) for q in table)[kx] + count["fold"]),
+                offset.eq(start[1] + spot),
+            ]
+            m.d.comb += bank.read_address.eq(base[2] + offset)
+            words.append(bank.read_data)
+        sent, outside = [], []
+        for pixel in range(p.pixels):
+            places = [row_of[pixel] for row_of in p.places]
+            sent.append(Array(words[b] for b, _ in places)[kernel_column[4]])
+            beyond = Signal(name=f"beyond_{pixel}")
+            m.d.comb += beyond.eq((row < 0) | (row >= p.shape[0]) | self.past_column(left, kx, places))
+            outside.append(later(beyond, 4, f"outside_{pixel}")[4])
+        self.send(m, buffer, valid[-1], sent, outside)
+
+    def past_column(self, left, kx, places):
+        """Whether a pixel's column, at the `places` of the kernel's columns, is padding."""
+        p = self.unit
+        if not (p.pads[1] or p.pads[3]):
+            return Const(0, 1)
+        least = [-q * p.folds for _, q in places]
+        most = [((p.shape[1] - 1 - bank) // p.pixels - q) * p.folds for bank, q in places]
+        bounds = range(min(*least, *most, 0), max(*least, *most, 0) + 1)
+        shape = Shape.cast(bounds)
+        low, high = (Array(Const(v, shape) for v in table)[kx] for table in (least, most))
+        return (left < low) | (left > high)

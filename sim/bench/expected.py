@@ -36,7 +36,7 @@ def stepped(steps: Steps, x: np.ndarray) -> np.ndarray:
 
 
 def windows(unit: Window, x: np.ndarray) -> np.ndarray:
-    """Frames [F, H, W, C] to taps [F, beats, lanes]."""
+    """Frames [F, H, W, C] to taps [F, beats, pixels * lanes]."""
     top, left, bottom, right = unit.pads
     (oh, ow), (kh, kw), (sy, sx), (dy, dx) = unit.output_shape, unit.kernel, unit.stride, unit.dilation
     frames = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=unit.pad_value)
@@ -47,7 +47,9 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
     taken = taken.reshape(len(x), oh, ow, unit.taps, unit.folds, unit.lanes)
     if unit.channels_outer:
         taken = taken.swapaxes(3, 4)
-    return taken.reshape(len(x), -1, unit.lanes)
+    # Pixels side by side: [F, oh, ow / pixels, taps, folds, pixels, lanes]
+    taken = taken.reshape(len(x), oh, ow // unit.pixels, unit.pixels, -1, unit.lanes).swapaxes(3, 4)
+    return taken.reshape(len(x), -1, unit.pixels * unit.lanes)
 
 
 def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
@@ -62,16 +64,23 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         parts = [a.reshape(-1, channels) for a, channels in zip(x, unit.channels, strict=True)]
         return np.concatenate(parts, axis=1).reshape(-1, unit.lanes)
     if isinstance(unit, Convert):
+        if unit.groups > 1:
+            beats = x[0].reshape(-1, unit.ratio, unit.groups, unit.input_lanes // unit.groups)
+            return beats.swapaxes(1, 2).reshape(-1, unit.output_lanes)
         return x[0].reshape(-1, unit.output_lanes)
     if isinstance(unit, Window):
-        return windows(unit, x[0].reshape(-1, *unit.shape)).reshape(-1, unit.lanes)
+        return windows(unit, x[0].reshape(-1, *unit.shape)).reshape(-1, unit.output.lanes)
     if isinstance(unit, MaxPoolUnit):
         return x[0].reshape(-1, unit.taps, unit.lanes).max(axis=1)
     if isinstance(unit, ThresholdUnit):
         return stepped(unit.steps, x[0].reshape(-1, unit.channels)).reshape(-1, unit.lanes)
     if isinstance(unit, MatVec):
-        y = x[0].reshape(-1, unit.columns) @ unit.weights.T
-        return (stepped(unit.steps, y) if unit.steps else y).reshape(-1, unit.pe)
+        # [groups, column folds, pixels, SIMD] to vectors, and back with row folds
+        beats = x[0].reshape(-1, unit.column_folds, unit.pixels, unit.simd)
+        y = beats.swapaxes(1, 2).reshape(-1, unit.columns) @ unit.weights.T
+        y = stepped(unit.steps, y) if unit.steps else y
+        y = y.reshape(-1, unit.pixels, unit.row_folds, unit.pe).swapaxes(1, 2)
+        return y.reshape(-1, unit.pixels * unit.pe)
     if isinstance(unit, RequantizeUnit):
         product = x[0].reshape(-1, unit.channels) * unit.multiplier + unit.addend
         y = product >> unit.shift

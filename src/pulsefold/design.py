@@ -161,12 +161,16 @@ def fold_from(entry: object, where: str) -> Fold:
     if not isinstance(entry, dict) or not set(entry) <= known:
         todo = f"use only {', '.join(sorted(known))}"
         raise FoldingError(f"not a layer's folding: {entry!r}", where=where, todo=todo)
-    for key in ("pe", "simd"):
+    for key in ("pe", "simd", "pixels"):
         value = entry.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 20:
             raise FoldingError(f"{key} must be a whole number above 0, not {value!r}", where=where)
-    for key, allowed in (("memory", ("lut", "block")), ("multiplier", ("lut", "dsp"))):
-        if entry.get(key, "lut") not in allowed:
+    for key, allowed in (
+        ("memory", ("lut", "block")),
+        ("multiplier", ("lut", "dsp")),
+        ("adder", ("tree", "carry")),
+    ):
+        if entry.get(key, allowed[0]) not in allowed:
             raise FoldingError(f"{key} must be one of {', '.join(allowed)}, not {entry[key]!r}", where=where)
     return Fold(**entry)
 

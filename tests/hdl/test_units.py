@@ -40,8 +40,10 @@ seeds = st.integers(0, 2**31)
 @st.composite
 def converts(draw) -> Convert:
     small, ratio, beats = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.integers(1, 6))
+    groups = draw(st.sampled_from([1, 1, 2, 3]))
+    small *= groups
     lanes = [small, small * ratio]
-    if draw(st.booleans()):
+    if groups == 1 and draw(st.booleans()):
         lanes.reverse()
     return Convert(
         name="convert",
@@ -49,6 +51,7 @@ def converts(draw) -> Convert:
         elements=small * ratio * beats,
         input_lanes=lanes[0],
         output_lanes=lanes[1],
+        groups=groups,
         buffer_depth=draw(st.integers(2, 9)),
     )
 
@@ -65,6 +68,7 @@ def windows(draw) -> Window:
     output = [(n + pads[a] + pads[a + 2] - reach[a]) // stride[a] + 1 for a, n in enumerate(shape)]
     kind = draw(narrow_types)
     pool = draw(st.booleans())
+    several = [n for n in range(1, output[1] + 1) if output[1] % n == 0 and np.gcd(n, stride[1]) == 1]
     return Window(
         name="window",
         shape=(shape[0], shape[1], channels),
@@ -77,6 +81,7 @@ def windows(draw) -> Window:
         output_shape=(output[0], output[1]),
         pad_value=kind.minimum if pool else 0,
         channels_outer=pool,
+        pixels=draw(st.sampled_from(several)),
         memory=draw(st.sampled_from(["block", "ram"])),
     )
 
@@ -107,8 +112,11 @@ def threshold_units(draw) -> ThresholdUnit:
     )
 
 
+TREE = st.just("tree")
+
+
 @st.composite
-def matvecs(draw, weight_types, types) -> MatVec:
+def matvecs(draw, weight_types, types, adders=TREE) -> MatVec:
     weight_type, kind = draw(weight_types), draw(types)
     rows, columns = draw(st.sampled_from([1, 4, 6, 10])), draw(st.sampled_from([3, 8, 12, 27]))
     rng = np.random.default_rng(draw(seeds))
@@ -121,18 +129,21 @@ def matvecs(draw, weight_types, types) -> MatVec:
     low, high = np.minimum(*corners).sum(axis=1).min(), np.maximum(*corners).sum(axis=1).max()
     steps = draw(step_functions(rows, int(low), int(high))) if draw(st.booleans()) else None
     wide = min(weight_type.bits, kind.bits) >= 4
+    pixels = draw(st.sampled_from([1, 1, 2, 3]))
     return MatVec(
         name="matvec",
-        vectors=draw(st.integers(1, 3)),
+        vectors=draw(st.integers(1, 3)) * pixels,
         weights=weights,
         weight_type=weight_type,
         type=kind,
         pe=pe,
         simd=simd,
+        pixels=pixels,
         steps=steps,
         memory=draw(st.sampled_from(["lut", "block"])),
         memory_width=draw(st.sampled_from([0, 9])),
         multiplier=draw(st.sampled_from(["lut", "dsp"])) if wide else "lut",
+        adder=draw(adders),
         hop=divisor(draw, pe),
     )
 
@@ -180,6 +191,24 @@ def test_matvec_bipolar(check_unit, unit, seed):
     check_unit(unit, seed)
 
 
+@few(8)
+@given(matvecs(st.just(BIPOLAR), st.just(BIPOLAR), st.just("carry")), seeds)
+def test_matvec_bipolar_in_carry_cells(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+bits = st.sampled_from(
+    [TERNARY, INT(1, signed=False), INT(2, signed=False), INT(3, signed=True), INT(4, signed=False)]
+)
+
+
+@few(8)
+@given(matvecs(st.just(BIPOLAR), bits, st.just("carry")) | matvecs(bits, bits, st.just("carry")), seeds)
+def test_matvec_few_bits_in_carry_cells(check_unit, unit, seed):
+    assert unit.form in ("bits", "dsp")
+    check_unit(unit, seed)
+
+
 few_bits = st.sampled_from([BIPOLAR, TERNARY])
 more_bits = st.sampled_from(
     [TERNARY, INT(1, signed=False), INT(3, signed=True), INT(5, signed=False), INT(8, signed=True)]
@@ -192,6 +221,7 @@ def test_matvec_bipolar_or_ternary_with_integers(check_unit, unit, seed):
     check_unit(unit, seed)
 
 
+adders = st.sampled_from(["tree", "carry"])
 integers = st.builds(INT, st.integers(2, 8), signed=st.booleans())
 
 
@@ -204,7 +234,7 @@ def test_matvec_integers(check_unit, unit, seed):
 
 @pytest.mark.slow
 @settings(few(40), derandomize=False)
-@given(st.one_of(windows(), threshold_units(), matvecs(narrow_types, narrow_types)), seeds)
+@given(st.one_of(windows(), threshold_units(), matvecs(narrow_types, narrow_types, adders)), seeds)
 def test_units_at_random(check_unit, unit, seed):
     check_unit(unit, seed)
 

@@ -29,6 +29,9 @@ class Convert(OneInput, OneOutput):
         Elements a frame, a multiple of both lane counts.
     input_lanes, output_lanes
         One a multiple of the other.
+    groups
+        Widening only: each narrow beat holds this many slices, for as many pixels, and the wide beat holds
+        the first slices of all beats, then the second ones: lanes [beat][group][n] become [group][beat][n].
     buffer_depth
         Entries of the output buffer.
     """
@@ -38,6 +41,7 @@ class Convert(OneInput, OneOutput):
     elements: int
     input_lanes: int
     output_lanes: int
+    groups: int = 1
     buffer_depth: int = 2
 
     def __post_init__(self) -> None:
@@ -45,6 +49,10 @@ class Convert(OneInput, OneOutput):
         if max(a, b) % min(a, b) or self.elements % max(a, b):
             msg = f"cannot turn {a} lanes into {b} lanes for a frame of {self.elements} elements"
             raise FoldingError(msg, where=self.name, todo="choose PE and SIMD of which one divides the other")
+
+        if self.groups > 1 and (not self.up or a % self.groups):
+            msg = f"cannot reorder {self.groups} groups from {a} lanes to {b}"
+            raise FoldingError(msg, where=self.name, todo="choose pixels that divide the narrow lanes")
 
     @property
     def kind(self) -> str:

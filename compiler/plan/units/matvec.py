@@ -9,6 +9,7 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
+from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
@@ -47,6 +48,9 @@ class MatVec(OneInput, OneOutput):
         Element types of weights and of the vector.
     pe, simd
         Rows and columns a cycle; divide rows and columns.
+    pixels
+        Vectors a cycle, which share the weights that are read; divides `vectors`. A beat in holds
+        [pixel][column], a beat out [pixel][row].
     steps
         Step function of each row, or None to send accumulators.
     memory
@@ -55,6 +59,10 @@ class MatVec(OneInput, OneOutput):
         Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
     multiplier
         ``"lut"`` or ``"dsp"``.
+    adder
+        ``"tree"``: adders of plain logic. ``"carry"``: products and their count in carry cells, see
+        :class:`~pulsefold.compiler.plan.units.carry.CarryTree`; only where the vector or the weights are
+        of few bits, see :attr:`form`. Its cells are ECP5's; on other families the same cycles in plain logic.
     hop
         PEs a group; divides `pe`. 0 takes :func:`default_hop`.
     buffer_depth
@@ -68,15 +76,22 @@ class MatVec(OneInput, OneOutput):
     type: ElementType
     pe: int
     simd: int
+    pixels: int = 1
     steps: Steps | None = None
     memory: str = "lut"
     memory_width: int = 0
     multiplier: str = "lut"
+    adder: str = "tree"
     hop: int = 0
     buffer_depth: int = 0
 
     def __post_init__(self) -> None:
-        for what, n, fold in (("PE", self.rows, self.pe), ("SIMD", self.columns, self.simd)):
+        folds = (
+            ("PE", self.rows, self.pe),
+            ("SIMD", self.columns, self.simd),
+            ("pixels", self.vectors, self.pixels),
+        )
+        for what, n, fold in folds:
             if fold < 1 or n % fold:
                 near = min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: (abs(d - fold), d))
                 msg = f"{what} {fold} does not divide {n}"
@@ -148,13 +163,62 @@ class MatVec(OneInput, OneOutput):
 
         ``"xnor"``: both bipolar, count of equal bits. ``"negate"``: the narrow operand passes, clears or
         inverts the other. ``"planes"``: a sum of the wide operand for each bit of the narrow one. ``"dsp"``:
-        a multiplier.
+        a multiplier. ``"bits"``, with carry cells: a count for each pair of bits, see :attr:`bit_planes`.
         """
         if self.weight_type.is_bipolar and self.type.is_bipolar:
             return "xnor"
         if self.multiplier == "dsp":
             return "dsp"
+        if self.adder == "carry" and not self.type.is_bipolar:
+            return "bits"
         return "negate" if self.narrow_type.kind != "int" else "planes"
+
+    @property
+    def bit_planes(self) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:
+        """For ``"bits"``: (sign, shift, pairs of weight bit and vector bit) of each count.
+
+        raw = sum of sign * 2**shift * count. Pairs of one sign and shift are counted together. Bipolar
+        weights have one bit, by which the vector's bits pass or are inverted, its sign bit the other way
+        round and added; others are two's complement, and their bits and the vector's are multiplied.
+        """
+        w, x = self.weight_type, self.type
+        if w.is_bipolar:
+            return tuple((1, k, ((0, k),)) for k in range(x.bits))
+        groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
+        for j in range(w.bits):
+            for k in range(x.bits):
+                minus = (w.signed and j == w.bits - 1) != (x.signed and k == x.bits - 1)
+                groups.setdefault((-1 if minus else 1, j + k), []).append((j, k))
+        return tuple((sign, shift, tuple(pairs)) for (sign, shift), pairs in sorted(groups.items()))
+
+    @property
+    def inverts(self) -> bool:
+        """Whether weights are stored inverted, so that an equal bit is a one of a plain exclusive or."""
+        return self.adder == "carry" and self.form in ("xnor", "bits") and self.weight_type.is_bipolar
+
+    def tree_of(self, pairs: int) -> CarryTree:
+        """Tree of a count over the lanes for a number of pairs of bits."""
+        return CarryTree(products=self.simd * pairs, spare=int(self.form == "xnor"))
+
+    @property
+    def decided(self) -> bool:
+        """Whether the accumulator's sign is the answer: it starts at minus the row's only threshold."""
+        steps = self.steps
+        return (
+            self.form == "xnor"
+            and self.adder == "carry"
+            and steps is not None
+            and steps.count == 1
+            and not steps.adjusts
+        )
+
+    @property
+    def starts(self) -> np.ndarray:
+        """int64 [rows]: what the accumulator starts at: 0, or minus the threshold where :attr:`decided`."""
+        if self.steps is None or not self.decided:
+            return np.zeros(self.rows, np.int64)
+        steps = self.steps.shifted(self.offset, self.gain)
+        return -np.clip(steps.thresholds[:, 0], 0, self.columns + 1)
 
     @property
     def gain(self) -> int:
@@ -166,10 +230,17 @@ class MatVec(OneInput, OneOutput):
         """int64 [rows]: accumulator = gain * raw + offset.
 
         Counting equal bits: -columns. Inverting instead of negating (-v = ~v + 1): the number of negative
-        weights of the row.
+        weights of the row; where no sign bit is inverted along, as unsigned bits have none, as often minus
+        the greatest x (-v = ~v - greatest). Counting an inverted sign bit instead of subtracting it: minus
+        its weight a column.
         """
         if self.form == "xnor":
             return np.full(self.rows, -self.columns, np.int64)
+        if self.form == "bits" and self.weight_type.is_bipolar:
+            minus = (self.weights < 0).sum(axis=1)
+            if self.type.signed:
+                return minus - (self.columns << (self.type.bits - 1))
+            return -minus * ((1 << self.type.bits) - 1)
         if self.form == "negate" and self.narrow == "weight":
             return (self.weights < 0).sum(axis=1)
         return np.zeros(self.rows, np.int64)
@@ -196,6 +267,11 @@ class MatVec(OneInput, OneOutput):
     def levels(self) -> int:
         """Registered levels of the adder tree."""
         n = (self.simd - 1).bit_length()
+        if self.form == "xnor" and self.adder == "carry":
+            return self.tree_of(1).levels
+        if self.form == "bits":
+            counts = max(self.tree_of(len(pairs)).levels for _, _, pairs in self.bit_planes)
+            return counts + (len(self.bit_planes) - 1).bit_length()
         if self.form == "planes":
             return n + (self.narrow_type.bits - 1).bit_length()
         if self.form == "dsp":
@@ -203,6 +279,11 @@ class MatVec(OneInput, OneOutput):
         if self.form == "negate" and self.narrow == "x":
             return n + 1
         return n
+
+    @property
+    def replay_style(self) -> str:
+        """Memory that keeps the vector."""
+        return "block" if self.column_folds > 64 else "ram"
 
     @property
     def weight_latency(self) -> int:
@@ -213,21 +294,26 @@ class MatVec(OneInput, OneOutput):
     def fold_latency(self) -> int:
         """Cycles from taking a fold's last beat to offering its result.
 
-        Input register and replay 1, weights, tree, accumulator 1, result 1, the hops, steps (or 1), buffer.
+        Input register and replay 1, weights, tree, accumulator 1, result 1, the hops, buffer; before the
+        buffer the steps, or 1 to make accumulators of raw sums, or nothing where the sign is the answer.
         """
         tail = self.steps.latency if self.steps else 1
+        if self.decided:
+            tail = 0
         return 1 + self.weight_latency + self.levels + 2 + (self.hops - 1) + tail + BUFFER_LATENCY
 
     @property
     def input(self) -> Stream:
-        """Vectors, SIMD elements a beat."""
-        return Stream(type=self.type, lanes=self.simd, beats=self.vectors * self.column_folds)
+        """Vectors, SIMD elements of each of `pixels` of them a beat."""
+        lanes, beats = self.pixels * self.simd, self.vectors // self.pixels * self.column_folds
+        return Stream(type=self.type, lanes=lanes, beats=beats)
 
     @property
     def output(self) -> Stream:
-        """Rows, PE a beat."""
+        """Rows, PE of each of `pixels` vectors a beat."""
         kind = self.steps.type if self.steps else self.accumulator_type
-        return Stream(type=kind, lanes=self.pe, beats=self.vectors * self.row_folds)
+        lanes, beats = self.pixels * self.pe, self.vectors // self.pixels * self.row_folds
+        return Stream(type=kind, lanes=lanes, beats=beats)
 
     @property
     def macs(self) -> int:
@@ -236,8 +322,8 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def cycles(self) -> int:
-        """vectors * (rows / PE) * (columns / SIMD)."""
-        return self.vectors * self.row_folds * self.column_folds
+        """vectors / pixels * (rows / PE) * (columns / SIMD)."""
+        return self.vectors // self.pixels * self.row_folds * self.column_folds
 
     @property
     def latency_cycles(self) -> int:
@@ -257,35 +343,47 @@ class MatVec(OneInput, OneOutput):
 
     def cost(self, family: str) -> Resources:
         """Weight memories, arithmetic, replay memory, step functions, buffer."""
-        lanes = self.pe * self.simd
+        lanes, sums = self.pe * self.simd, self.pe * self.pixels
         word = self.hop * self.simd * self.weight_type.bits
         memory = memory_cost(family, self.weight_depth, word, self.memory)
         total = Resources(luts=memory.luts * self.hops, brams=memory.brams * self.hops)
         total += self.arithmetic_cost(family)
         if self.row_folds > 1:
-            style = "block" if self.column_folds > 64 else "ram"
-            total += memory_cost(family, self.column_folds, self.input.width, style)
+            total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
         low, high = self.raw_range
         raw = type_for_range(low, high).bits
         total += Resources(
-            luts=self.pe * (raw * 1.5 + 2) + 40,
-            ffs=self.pe * 2 * raw
+            luts=sums * (raw * 1.5 + 2) + 40,
+            ffs=sums * 2 * raw
             + self.hops * (self.input.width * (1 + (self.weight_latency > 1)) + 20)
             + lanes * self.weight_type.bits * self.weight_latency
             + 40,
         )
-        if self.steps:
-            total += self.steps.cost(family, self.pe, self.row_folds, raw)
+        if self.steps and not self.decided:
+            total += self.steps.cost(family, sums, self.row_folds, raw)
         return total + buffer_cost(family, self.buffer_depth, self.output.width)
 
     def arithmetic_cost(self, family: str) -> Resources:
         """Of the products and the adder tree, without the accumulators."""
         lanes = (
-            self.pe * self.simd * (2 if family == "ice40" else 1)
+            self.pe * self.simd * self.pixels * (2 if family == "ice40" else 1)
         )  # no wide functions, a cell an adder bit
         bits = self.wide_type.bits
+        if family == "ecp5" and self.adder == "carry" and self.form in ("xnor", "bits"):
+            trees = (
+                [self.tree_of(len(pairs)) for _, _, pairs in self.bit_planes] if self.form == "bits" else []
+            )
+            trees = trees or [self.tree_of(1)]
+            joined = sum(t.bits + 2 for t in trees[1:]) * 1.5
+            return Resources(
+                luts=self.pe * self.pixels * (sum(t.luts for t in trees) + joined),
+                ffs=self.pe * self.pixels * (sum(t.ffs for t in trees) + joined),
+            )
         if self.form == "xnor":
             return Resources(luts=lanes * 2.9, ffs=lanes * 2.5)
+        if self.form == "bits":
+            planes = self.weight_type.bits * self.type.bits
+            return Resources(luts=lanes * planes * 3, ffs=lanes * planes * 2.5)
         if self.form == "dsp":
             product = self.weight_type.bits + self.type.bits
             return Resources(luts=lanes * (product + 1), ffs=lanes * (product + 3), dsps=lanes)

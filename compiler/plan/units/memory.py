@@ -5,7 +5,15 @@ from __future__ import annotations
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import ceil_div
 
-__all__ = ["BRAM_SHAPES", "block_width", "brams_for", "buffer_cost", "buffer_style", "memory_cost"]
+__all__ = [
+    "BRAM_SHAPES",
+    "FRONT_DEPTH",
+    "block_width",
+    "brams_for",
+    "buffer_cost",
+    "buffer_style",
+    "memory_cost",
+]
 
 #: (depth, width) of one block RAM as the synthesis tool maps it, by family.
 BRAM_SHAPES = {
@@ -14,6 +22,10 @@ BRAM_SHAPES = {
     "nexus": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
     "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
 }
+
+#: Entries of the small buffer in front of a deep one's block RAM: the way round by the ring takes five
+#: cycles.
+FRONT_DEPTH = 8
 
 #: Bits up to which Yosys makes a memory of flip-flops on a family without LUT RAM.
 _FLIP_FLOPS = 1024
@@ -58,6 +70,11 @@ def buffer_style(family: str, depth: int, width: int) -> str:
 
 def buffer_cost(family: str, depth: int, width: int) -> Resources:
     """Cost of a stream buffer: its memory, an output register and two counters."""
-    memory = memory_cost(family, depth, width, buffer_style(family, depth, width))
+    style = buffer_style(family, depth, width)
+    memory = memory_cost(family, depth, width, style)
     pointer = depth.bit_length()
-    return memory + Resources(luts=4 * pointer + 4, ffs=width + 3 * pointer + 1)
+    counters = Resources(luts=4 * pointer + 4, ffs=width + 3 * pointer + 1)
+    if style == "block":
+        beside = Resources(luts=width + 10, ffs=10)
+        return memory + counters + beside + buffer_cost(family, FRONT_DEPTH, width)
+    return memory + counters

