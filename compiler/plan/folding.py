@@ -15,7 +15,16 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["Choice", "choices_of", "divisors", "fastest_that_fits", "frame_cycles", "smallest_for", "total"]
+__all__ = [
+    "Choice",
+    "choices_of",
+    "divisors",
+    "fastest_that_fits",
+    "frame_cycles",
+    "pixels_of",
+    "smallest_for",
+    "total",
+]
 
 #: Block RAM below this depth wastes itself, and the wires to it: LUTs hold such words beside their use.
 _LEAST_BLOCK_DEPTH = 48

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Tensor, Threshold
-from pulsefold.compiler.plan.folding import divisors
+from pulsefold.compiler.plan.folding import divisors, pixels_of
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
@@ -122,7 +122,9 @@ def plans(draw) -> Plan:
         if isinstance(layer.node, Conv):
             rows, columns = layer.matrix
             pe, simd = (draw(st.sampled_from(divisors(n))) for n in (rows, columns))
-            folds[layer.name] = Fold(pe=pe, simd=simd, memory=memory)
+            pixels = draw(st.sampled_from(pixels_of(layer)))
+            adder = draw(st.sampled_from(["tree", "carry"]))
+            folds[layer.name] = Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, adder=adder)
         else:
             folds[layer.name] = Fold(simd=draw(st.sampled_from(divisors(layer.x.shape[2]))))
     return make_plan(graph, TARGET, folds=folds)
