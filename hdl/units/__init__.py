@@ -8,8 +8,10 @@ from pulsefold.hdl.units.convert import ConvertCircuit
 from pulsefold.hdl.units.depthwise import DepthwiseCircuit
 from pulsefold.hdl.units.fork import ForkCircuit
 from pulsefold.hdl.units.globalpool import GlobalPoolCircuit
+from pulsefold.hdl.units.lrn import LrnCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.maxpool import MaxPoolCircuit
+from pulsefold.hdl.units.product import ProductCircuit
 from pulsefold.hdl.units.reorder import ReorderCircuit
 from pulsefold.hdl.units.requantize import RequantizeCircuit
 from pulsefold.hdl.units.streams import UnitComponent, payload, port_names
@@ -28,8 +30,10 @@ CIRCUITS: dict[str, type[UnitComponent]] = {
     "depthwise": DepthwiseCircuit,
     "fork": ForkCircuit,
     "globalpool": GlobalPoolCircuit,
+    "lrn": LrnCircuit,
     "matvec": MatVecCircuit,
     "maxpool": MaxPoolCircuit,
+    "product": ProductCircuit,
     "reorder": ReorderCircuit,
     "requantize": RequantizeCircuit,
     "sum": SumCircuit,

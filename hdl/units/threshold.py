@@ -30,49 +30,63 @@ class ThresholdPipeline(wiring.Component):
         Channels a beat.
     shape
         Amaranth shape of an input lane.
+    by_row
+        Each lane may use every row of `steps`: which one comes at `row`, with `x`.
     """
 
-    def __init__(self, steps: Steps, lanes: int, shape: Shape) -> None:
-        self.steps, self.lanes, self.x_shape = steps, lanes, shape
-        self.folds = len(steps.thresholds) // lanes
-        super().__init__(
-            {
-                "x": In(data.ArrayLayout(shape, lanes)),
-                "valid": In(1),
-                "y": Out(data.ArrayLayout(unsigned(steps.type.bits), lanes)),
-                "done": Out(1),
-            }
-        )
+    def __init__(self, steps: Steps, lanes: int, shape: Shape, *, by_row: bool = False) -> None:
+        self.steps, self.lanes, self.x_shape, self.by_row = steps, lanes, shape, by_row
+        rows = len(steps.thresholds)
+        self.folds = rows if by_row else rows // lanes
+        ports = {
+            "x": In(data.ArrayLayout(shape, lanes)),
+            "valid": In(1),
+            "y": Out(data.ArrayLayout(unsigned(steps.type.bits), lanes)),
+            "done": Out(1),
+        }
+        if by_row:
+            ports["row"] = In(data.ArrayLayout(range(rows), lanes))
+        super().__init__(ports)
+
+    def of_lane(self, table: np.ndarray, lane: int) -> np.ndarray:
+        """Rows of a table that a lane meets."""
+        return table if self.by_row else table[lane :: self.lanes]
 
     def elaborate(self, platform):
         m = Module()
-        fold = Signal(range(max(2, self.folds)))
-        if self.folds > 1:
-            with m.If(self.valid):
-                m.d.sync += fold.eq(Mux(fold == self.folds - 1, 0, fold + 1))
+        if self.by_row:
+            rows = [self.row[lane] for lane in range(self.lanes)]
+        else:
+            fold = Signal(range(max(2, self.folds)))
+            if self.folds > 1:
+                with m.If(self.valid):
+                    m.d.sync += fold.eq(Mux(fold == self.folds - 1, 0, fold + 1))
+            rows = [fold]
         valid, x = self.valid, [self.x[lane] for lane in range(self.lanes)]
         found = [Signal(0, name=f"found_{lane}") for lane in range(self.lanes)]
         for stage in range(self.steps.stages):
-            valid, fold, x, found = self.stage(m, stage, valid, fold, x, found)
+            valid, rows, x, found = self.stage(m, stage, valid, rows, x, found)
         m.d.comb += self.done.eq(valid)
         if self.steps.adjusts:
             adjusted = Signal()
             m.d.sync += adjusted.eq(valid)
             m.d.comb += self.done.eq(adjusted)
         for lane in range(self.lanes):
-            m.d.comb += self.y[lane].eq(self.adjust(m, lane, fold, found[lane]))
+            m.d.comb += self.y[lane].eq(self.adjust(m, lane, rows[lane % len(rows)], found[lane]))
         return m
 
-    def stage(self, m, stage: int, valid, fold, x, found):
+    def stage(self, m, stage: int, valid, rows, x, found):
         """One comparison: a cycle to read the thresholds, a cycle to compare."""
         steps = self.steps
         delay = {name: Signal(name=f"{name}_{stage}") for name in ("read", "compared")}
-        fold1, fold2 = (Signal.like(fold, name=f"fold_{stage}_{k}") for k in range(2))
+        later = [
+            [Signal.like(row, name=f"row_{stage}_{n}_{k}") for n, row in enumerate(rows)] for k in range(2)
+        ]
         m.d.sync += [
             delay["read"].eq(valid),
             delay["compared"].eq(delay["read"]),
-            fold1.eq(fold),
-            fold2.eq(fold1),
+            *(after.eq(now) for now, after in zip(rows, later[0], strict=True)),
+            *(after.eq(now) for now, after in zip(*later, strict=True)),
         ]
         kind = steps.threshold_type
         table = steps.padded
@@ -80,11 +94,10 @@ class ThresholdPipeline(wiring.Component):
         columns = np.arange(1 << stage) * each + each // 2 - 1
         next_x, next_found = [], []
         for lane in range(self.lanes):
-            rows = table[lane :: self.lanes][:, columns]  # [folds, 2**stage]
-            words = kind.encode(rows).ravel()
+            words = kind.encode(self.of_lane(table, lane)[:, columns]).ravel()  # [folds, 2**stage]
             rom = Rom(kind.bits, [int(w) for w in words], threshold_style(len(words)))
             m.submodules[f"thresholds_{stage}_{lane}"] = rom
-            address = Cat(found[lane], fold) if self.folds > 1 else found[lane]
+            address = Cat(found[lane], rows[lane % len(rows)]) if self.folds > 1 else found[lane]
             m.d.comb += rom.address.eq(address)
             x1 = Signal(self.x_shape, name=f"x_{stage}_{lane}_read")
             x2 = Signal(self.x_shape, name=f"x_{stage}_{lane}")
@@ -95,7 +108,7 @@ class ThresholdPipeline(wiring.Component):
             m.d.sync += [x1.eq(x[lane]), x2.eq(x1), f1.eq(found[lane]), f2.eq(Cat(x1 >= threshold, f1))]
             next_x.append(x2)
             next_found.append(f2)
-        return delay["compared"], fold2, next_x, next_found
+        return delay["compared"], later[1], next_x, next_found
 
     def adjust(self, m, lane: int, fold, found):
         """Counts to output patterns."""
@@ -103,7 +116,7 @@ class ThresholdPipeline(wiring.Component):
         if not steps.adjusts:
             return found
         y = Signal(steps.type.bits, name=f"y_{lane}")
-        flags = [bool(b) for b in steps.descending[lane :: self.lanes]]
+        flags = [bool(b) for b in self.of_lane(steps.descending, lane)]
         count = found
         if all(flags):
             count = steps.count - found

@@ -10,8 +10,10 @@ from pulsefold.compiler.plan.units import (
     DepthwiseUnit,
     Fork,
     GlobalPoolUnit,
+    LrnUnit,
     MatVec,
     MaxPoolUnit,
+    ProductUnit,
     ReorderUnit,
     RequantizeUnit,
     Steps,
@@ -60,6 +62,10 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         frames = len(x[0]) // unit.inputs[0].beats
         terms = (a.reshape(frames, -1, unit.channels) * g for a, g in zip(x, unit.gains, strict=True))
         return sum(terms, np.zeros((frames, unit.pixels, 1), np.int64)).reshape(-1, unit.lanes)
+    if isinstance(unit, ProductUnit):
+        frames = len(x[0]) // unit.inputs[0].beats
+        a, b = (v.reshape(frames, -1, unit.channels) - z for v, z in zip(x, unit.zeros, strict=True))
+        return (a * b).reshape(-1, unit.lanes)
     if isinstance(unit, ConcatUnit):
         parts = [a.reshape(-1, channels) for a, channels in zip(x, unit.channels, strict=True)]
         return np.concatenate(parts, axis=1).reshape(-1, unit.lanes)
@@ -106,6 +112,14 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         frames = x[0].reshape(-1, unit.elements)
         index = unit.index.ravel()
         return np.where(index < 0, unit.fill, frames[:, index]).reshape(-1, unit.lanes)
+    if isinstance(unit, LrnUnit):
+        frames = x[0].reshape(-1, unit.channels)
+        squares = np.pad((frames - unit.zero) ** 2, ((0, 0), (unit.before, unit.after)))
+        energy = sum(squares[:, k : k + unit.channels] for k in range(unit.neighbours))
+        row = frames - unit.type.minimum
+        n = (energy[..., np.newaxis] >= unit.thresholds[row]).sum(axis=2)
+        n = np.where(unit.descending[row], unit.thresholds.shape[1] - n, n)
+        return (unit.first + (2 if unit.output_type.is_bipolar else 1) * n).reshape(-1, unit.lanes)
     msg = f"no golden function for a {type(unit).__name__}"
     raise TypeError(msg)
 

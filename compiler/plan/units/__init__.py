@@ -6,8 +6,10 @@ from pulsefold.compiler.plan.units.convert import Convert
 from pulsefold.compiler.plan.units.depthwise import DepthwiseUnit
 from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.globalpool import GlobalPoolUnit
+from pulsefold.compiler.plan.units.lrn import LrnUnit
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
+from pulsefold.compiler.plan.units.product import ProductUnit
 from pulsefold.compiler.plan.units.reorder import ReorderUnit
 from pulsefold.compiler.plan.units.requantize import RequantizeUnit
 from pulsefold.compiler.plan.units.sum import SumUnit
@@ -23,8 +25,10 @@ __all__ = [
     "Fork",
     "GlobalPoolUnit",
     "Join",
+    "LrnUnit",
     "MatVec",
     "MaxPoolUnit",
+    "ProductUnit",
     "ReorderUnit",
     "RequantizeUnit",
     "Steps",

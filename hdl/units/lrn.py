@@ -1,0 +1,110 @@
+"""Circuit of :class:`pulsefold.compiler.plan.units.lrn.LrnUnit`."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Module, Mux, Signal, unsigned
+
+from pulsefold.compiler.plan.units.threshold import threshold_style
+from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.reduction import Term, tree_sum
+from pulsefold.hdl.units.streams import UnitComponent
+from pulsefold.hdl.units.threshold import ThresholdPipeline
+
+__all__ = ["LrnCircuit"]
+
+
+class LrnCircuit(UnitComponent):
+    """Squares from a memory, a shift register of beats, energies, and a search whose row is the element.
+
+    Timing as the parameter object states.
+    """
+
+    def elaborate(self, platform):
+        p = self.unit
+        m = Module()
+        self.connect_output(m)
+        go, first, gives = self.control(m)
+        squares, x = self.shifted(m, go, first)
+        energies = self.energies(m, squares)
+        levels = (p.neighbours - 1).bit_length()
+
+        m.submodules.search = search = ThresholdPipeline(
+            p.steps, p.lanes, unsigned(p.steps.limit.bit_length()), by_row=True
+        )
+        m.d.comb += [
+            search.valid.eq(delayed(m, gives, 2 + levels, "gives", reset_less=False)),
+            self.buffer.i.valid.eq(search.done),
+        ]
+        for lane in range(p.lanes):
+            m.d.comb += [
+                search.x[lane].eq(energies[lane]),
+                search.row[lane].eq(delayed(m, x[lane], levels, f"x{lane}")),
+                self.buffer.i.p[lane].eq(search.y[lane]),
+            ]
+        return m
+
+    def control(self, m):
+        """Steps, at a pixel's end without a beat: go, whether a pixel's first, whether it gives."""
+        p = self.unit
+        steps = p.folds + p.ahead
+        step = Signal(range(max(2, steps)))
+        takes, gives = step < p.folds, step >= p.ahead
+        go, earn = Signal(), Signal()
+        some = credit_gate(m, p.buffer_depth, spend=go & gives, earn=earn)
+        able = some | ~gives
+        m.d.comb += [
+            earn.eq(self.o.valid & self.o.ready),
+            go.eq(able & (self.i.valid | ~takes)),
+            self.i.ready.eq(able & takes),
+        ]
+        with m.If(go):
+            m.d.sync += step.eq(Mux(step == steps - 1, 0, step + 1))
+        return go, step == 0, go & gives
+
+    def shifted(self, m, go, first):
+        """Squares by beat, the newest first, and the elements in the middle of them."""
+        p = self.unit
+        words = [int(v) for v in p.squares]
+        bits = p.square_limit.bit_length()
+        moved, cleared = Signal(), Signal()
+        m.d.sync += [moved.eq(go), cleared.eq(first)]
+        beats = [[] for _ in range(p.behind + p.ahead + 1)]
+        middle = []
+        # What a step without input shifts in is never counted: it comes as `ahead` of the last beats alone.
+        flush = Signal()
+        m.d.sync += flush.eq(~self.i.ready)
+        for lane in range(p.lanes):
+            rom = Rom(bits, words, threshold_style(len(words)))
+            m.submodules[f"squares{lane}"] = rom
+            m.d.comb += rom.address.eq(self.i.p[lane])
+            square, x = Mux(flush, 0, rom.data), delayed(m, self.i.p[lane], 1, f"new{lane}")
+            for k, beat in enumerate(beats):
+                kept = Signal(bits, name=f"square{k}_{lane}", reset_less=True)
+                with m.If(moved):
+                    m.d.sync += kept.eq(Mux(cleared, 0, square) if k else square)
+                beat.append(kept)
+                square = kept
+            for k in range(p.ahead + 1):
+                kept = Signal(p.type.bits, name=f"element{k}_{lane}", reset_less=True)
+                with m.If(moved):
+                    m.d.sync += kept.eq(x)
+                x = kept
+            middle.append(x)
+        return beats, middle
+
+    def energies(self, m, beats):
+        """Sums over the neighbours of each lane of the middle beat."""
+        p = self.unit
+        # Oldest channel first.
+        flat = [square for beat in reversed(beats) for square in beat]
+        sums = []
+        for lane in range(p.lanes):
+            here = p.behind * p.lanes + lane
+            terms = [
+                Term(flat[k] if 0 <= k < len(flat) else Const(0, 1), 0, p.square_limit)
+                for k in range(here - p.before, here + p.after + 1)
+            ]
+            sums.append(tree_sum(m, terms, f"energy{lane}").value)
+        return sums

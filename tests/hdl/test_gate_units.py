@@ -1,0 +1,164 @@
+"""Products of streams and local response normalization against golden functions and promised timing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from pulsefold.compiler.ir import ElementType, Lrn, Product, Tensor, type_for_range
+from pulsefold.compiler.plan.units import LrnUnit, ProductUnit
+from pulsefold.errors import FoldingError
+from pulsefold.sim.bench.expected import expected_values
+from pulsefold.sim.golden.joins import product
+from pulsefold.sim.golden.lrn import lrn
+
+INT = ElementType.integer
+BIPOLAR, TERNARY = ElementType.bipolar(), ElementType.ternary()
+
+
+def few(examples: int):
+    """The same shapes each time, none shrunk: an example compiles or interprets a circuit."""
+    return settings(
+        max_examples=examples,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+seeds = st.integers(0, 2**31)
+
+
+@st.composite
+def foldings(draw, most: int = 6) -> dict[str, int]:
+    channels = draw(st.sampled_from([c for c in (1, 3, 4, 6, 8) if c <= most]))
+    lanes = draw(st.sampled_from([d for d in range(1, channels + 1) if channels % d == 0]))
+    return {"channels": channels, "lanes": lanes, "pixels": draw(st.integers(1, 4))}
+
+
+@st.composite
+def products(draw) -> ProductUnit:
+    kinds = st.sampled_from(
+        [BIPOLAR, TERNARY, INT(1, signed=False), INT(4, signed=True), INT(8, signed=False)]
+    )
+    types = draw(kinds), draw(kinds)
+    zeros = draw(st.sampled_from([(0, 0), (0, 3), (-2, 100)]))
+    corners = [
+        (p - zeros[0]) * (q - zeros[1])
+        for p in (types[0].minimum, types[0].maximum)
+        for q in (types[1].minimum, types[1].maximum)
+    ]
+    return ProductUnit(
+        name="product",
+        types=types,
+        zeros=zeros,
+        spread=draw(st.sampled_from([(False, False), (False, True), (True, False)])),
+        **draw(foldings()),
+        output_type=type_for_range(min(0, *corners), max(0, *corners)),
+        multiplies=draw(st.sampled_from(["lut", "dsp"])),
+    )
+
+
+@st.composite
+def lrns(draw) -> LrnUnit:
+    kind = draw(st.sampled_from([TERNARY, INT(3, signed=False), INT(4, signed=True)]))
+    out = draw(st.sampled_from([TERNARY, INT(2, signed=False), INT(3, signed=True)]))
+    rows, count = kind.maximum - kind.minimum + 1, out.maximum - out.minimum
+    before, after = draw(st.sampled_from([(2, 2), (1, 1), (0, 1), (3, 4), (0, 0)]))
+    rng = np.random.default_rng(draw(seeds))
+    zero = draw(st.integers(kind.minimum, kind.maximum))
+    most = max((kind.minimum - zero) ** 2, (kind.maximum - zero) ** 2, 1)
+    return LrnUnit(
+        name="lrn",
+        type=kind,
+        **draw(foldings(8)),
+        before=before,
+        after=after,
+        zero=zero,
+        thresholds=np.sort(rng.integers(0, most * (before + after + 1) + 2, (rows, count)), axis=1),
+        descending=rng.random(rows) < 0.5,
+        first=out.minimum,
+        output_type=out,
+    )
+
+
+@few(50)
+@given(products() | lrns(), seeds)
+def test_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@few(2)
+@given(products(), seeds)
+def test_product(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@few(2)
+@given(lrns(), seeds)
+def test_lrn(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@pytest.mark.slow
+@settings(few(12), derandomize=False)
+@given(products() | lrns(), seeds)
+def test_at_random(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+def values(rng: np.random.Generator, kind: ElementType, size: tuple[int, ...]) -> np.ndarray:
+    return (
+        rng.choice([-1, 1], size) if kind.is_bipolar else rng.integers(kind.minimum, kind.maximum + 1, size)
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(products(), seeds)
+def test_product_is_that_of_the_graph(unit, seed):
+    rng = np.random.default_rng(seed)
+    pixels = [1 if s else unit.pixels for s in unit.spread]
+    a, b = (values(rng, t, (2, n, 1, unit.channels)) for t, n in zip(unit.types, pixels, strict=True))
+    node = Product(name="p", inputs=("a", "b"), output="y", zeros=unit.zeros)
+    beats = (v.reshape(-1, unit.lanes) for v in (a, b))
+    assert np.array_equal(expected_values(unit, *beats).ravel(), product(node, a, b).ravel())
+    tensors = [Tensor(name="x", shape=v.shape[1:], type=t) for v, t in zip((a, b), unit.types, strict=True)]
+    assert node.output_tensor(*tensors).type == unit.output_type
+
+
+@settings(max_examples=40, deadline=None)
+@given(lrns(), seeds)
+def test_lrn_is_that_of_the_graph(unit, seed):
+    x = values(np.random.default_rng(seed), unit.type, (2, unit.pixels, 1, unit.channels))
+    node = Lrn(
+        name="n",
+        input="x",
+        output="y",
+        before=unit.before,
+        after=unit.after,
+        zero=unit.zero,
+        least=unit.type.minimum,
+        thresholds=unit.thresholds,
+        descending=unit.descending,
+        first=unit.first,
+        type=unit.output_type,
+    )
+    assert np.array_equal(expected_values(unit, x.reshape(-1, unit.lanes)).ravel(), lrn(node, x).ravel())
+
+
+def test_lanes_that_do_not_divide_are_refused():
+    with pytest.raises(FoldingError, match="4 lanes do not divide 6 channels"):
+        ProductUnit(
+            name="p", types=(TERNARY, TERNARY), zeros=(0, 0), spread=(False, False), channels=6, pixels=1,
+            lanes=4, output_type=TERNARY,
+        )  # fmt: skip
+    with pytest.raises(FoldingError, match="4 lanes do not divide 6 channels"):
+        LrnUnit(
+            name="l", type=TERNARY, channels=6, pixels=1, lanes=4, before=1, after=1, zero=0,
+            thresholds=np.zeros((3, 1), np.int64), descending=np.zeros(3, np.bool_), first=0,
+            output_type=INT(1, signed=False),
+        )  # fmt: skip
