@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from cases import BOARD_CASES, CASES, REPOSITORY, Case
+from units import section
 
 import pulsefold
 from pulsefold.errors import PulsefoldError
@@ -133,7 +134,7 @@ def main() -> None:
         " merges the rows it ran into this page. Fmax and resources are of the routed design with its"
         " serial link; seconds are of the machine it ran on, two cores shared with other work.\n\n"
     )
-    page.write_text(note + text + "\n", encoding="utf-8")
+    page.write_text(f"{note}{text}\n\n{section()}".rstrip() + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

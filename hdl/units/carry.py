@@ -158,6 +158,16 @@ def bits_of(value: Value) -> list[Product]:
     return [Product("bit", value[k]) for k in range(len(value))]
 
 
+def flat_sum(m: Module, bits: Value) -> Value:
+    """Number of ones, in pieces: a long sum is too deeply nested for Amaranth."""
+    parts = []
+    for low in range(0, len(bits), 64):
+        piece = bits[low : low + 64]
+        parts.append(Signal(range(len(piece) + 1), name=f"part_{low}"))
+        m.d.comb += parts[-1].eq(sum(piece, start=Const(0, 1)))
+    return sum(parts, start=Const(0, 1))
+
+
 class CarryCount(wiring.Component):
     """Number of ones among products of two bits, and, with `total`, its sum over the beats of a fold.
 
@@ -193,7 +203,7 @@ class CarryCount(wiring.Component):
     def plain(self, m: Module) -> None:
         """The count at once, then as many registers: Verilator makes one population count of it."""
         tree = self.tree
-        value = sum((self.a & self.b) if self.op == "and" else (self.a ^ self.b), start=Const(0, 1))
+        value = flat_sum(m, (self.a & self.b) if self.op == "and" else (self.a ^ self.b))
         for level in range(tree.levels):
             later = Signal(range(tree.products + 1), name=f"count_{level}", reset_less=True)
             m.d.sync += later.eq(value)

@@ -1,0 +1,220 @@
+"""Routes matrix units alone on ULX3S and prints what a multiply-accumulate costs and how fast it is.
+
+Weights in block RAM or LUTs, replay memory, accumulators, thresholds and the output buffer are all in the
+figures; beats come and go through shift registers, a bit a cycle, as the pins of no chip would do for them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from amaranth.back import rtlil
+from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
+
+from pulsefold.boards import get_board
+from pulsefold.boards.build import build
+from pulsefold.boards.clocks import add_plain_clock
+from pulsefold.boards.top import TOP
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.units import MatVec, Steps
+from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.errors import PulsefoldError
+from pulsefold.hdl.technology import Technology
+from pulsefold.hdl.units import circuit_for
+
+__all__ = ["RESULTS", "section"]
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+RESULTS = REPOSITORY / "bench" / "units.json"
+BOARD = "ulx3s-85f"
+
+#: What the router is asked for, in MHz: more than it can do.
+_WANTED = 220
+
+_TITLES: tuple[str, ...] = (
+    "adders",
+    "weights",
+    "vector",
+    "PE x SIMD x pixels",
+    "LUTs per MAC",
+    "estimated",
+    "FFs per MAC",
+    "block RAMs",
+    "Fmax MHz",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """A matrix unit with four groups of rows and four of columns.
+
+    Parameters
+    ----------
+    adder, memory, pe, simd, pixels
+        As in :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
+    bits
+        Bits of the vector's elements; 1: bipolar.
+    """
+
+    adder: str
+    memory: str = "block"
+    pe: int = 16
+    simd: int = 64
+    pixels: int = 1
+    bits: int = 1
+
+    @property
+    def name(self) -> str:
+        """What to ask for."""
+        return f"{self.adder}-{self.memory}-{self.bits}b-{self.pe}x{self.simd}x{self.pixels}"
+
+    @property
+    def unit(self) -> MatVec:
+        """The unit, with random weights and one threshold a row."""
+        rng = np.random.default_rng(1)
+        rows, columns = 4 * self.pe, 4 * self.simd
+        bipolar = ElementType.bipolar()
+        steps = Steps(
+            thresholds=rng.integers(-10, 10, (rows, 1)),
+            descending=np.zeros(rows, bool),
+            first=-1,
+            type=bipolar,
+            limit=columns << self.bits,
+        )
+        return MatVec(
+            name="unit",
+            vectors=4 * self.pixels,
+            weights=rng.choice([-1, 1], (rows, columns)),
+            weight_type=bipolar,
+            type=bipolar if self.bits == 1 else ElementType.integer(self.bits, signed=False),
+            pe=self.pe,
+            simd=self.simd,
+            pixels=self.pixels,
+            steps=steps,
+            memory=self.memory,
+            memory_width=block_width("ecp5", 16) if self.memory == "block" else 0,
+            adder=self.adder,
+        )
+
+
+STRUCTURES = (
+    Structure(adder="tree"),
+    Structure(adder="carry", simd=32),
+    Structure(adder="carry"),
+    Structure(adder="carry", memory="lut"),
+    Structure(adder="carry", pixels=2),
+    Structure(adder="carry", simd=128),
+    Structure(adder="tree", simd=32, bits=2),
+    Structure(adder="carry", simd=32, bits=2),
+)
+
+
+class Bench(Elaboratable):
+    """A unit between shift registers, with the ports of a board's top level."""
+
+    def __init__(self, unit: MatVec) -> None:
+        self.unit = unit
+        board = get_board(BOARD)
+        self.clk, self.uart_rx, self.uart_tx, self.reset = Signal(), Signal(), Signal(), Signal()
+        self.led = Signal(len(board.leds))
+
+    def ports(self) -> list[Value]:
+        """The ports that the board has pins for."""
+        return [self.clk, self.uart_rx, self.uart_tx, self.reset, self.led]
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        add_plain_clock(m, clock_in=self.clk, pll=None, pressed=self.reset, restart=Const(0, 1))
+        m.submodules.unit = unit = circuit_for(self.unit)
+        (i,), (o,) = unit.ins, unit.outs
+        width, got = len(Value.cast(i.payload)), len(Value.cast(o.payload))
+        come, gone = Signal(width + 2), Signal(got + 1)
+        m.d.sync += come.eq(Cat(self.uart_rx, come))
+        m.d.comb += [
+            Value.cast(i.payload).eq(come[:width]),
+            i.valid.eq(come[width]),
+            o.ready.eq(come[width + 1]),
+            self.uart_tx.eq(gone[0]),
+            self.led.eq(i.ready),
+        ]
+        m.d.sync += gone.eq(gone[1:])
+        with m.If(o.valid & o.ready):
+            m.d.sync += gone.eq(Cat(Value.cast(o.payload), i.ready))
+        return m
+
+
+def route(structure: Structure, out: Path) -> dict[str, str]:
+    """One row of the table."""
+    unit, board = structure.unit, get_board(BOARD)
+    bench = Bench(unit)
+    text = rtlil.convert(
+        bench, name=TOP, ports=bench.ports(), platform=Technology(board.family), emit_src=False
+    )
+    made = build(
+        text,
+        board,
+        board.clock_mhz,
+        out / structure.name,
+        route_options=["--freq", str(_WANTED)],
+        progress=lambda line: sys.stderr.write(f"{structure.name}: {line}\n"),
+    )
+    macs = structure.pe * structure.simd * structure.pixels
+    vector = "bipolar" if structure.bits == 1 else f"{structure.bits} bits"
+    return {
+        "adders": structure.adder,
+        "weights": structure.memory,
+        "vector": vector,
+        "PE x SIMD x pixels": f"{structure.pe} x {structure.simd} x {structure.pixels}",
+        "LUTs per MAC": f"{made.luts / macs:.2f}",
+        "estimated": f"{unit.cost(board.family).luts / macs:.2f}",
+        "FFs per MAC": f"{made.ffs / macs:.2f}",
+        "block RAMs": str(made.brams),
+        "Fmax MHz": f"{made.fmax_mhz:.0f}",
+    }
+
+
+def section() -> str:
+    """The table of the structures routed so far, as Markdown; empty if there are none."""
+    if not RESULTS.exists():
+        return ""
+    done = json.loads(RESULTS.read_text(encoding="utf-8"))
+    rows = [done[s.name] for s in STRUCTURES if s.name in done]
+    lines = ["| " + " | ".join(_TITLES) + " |", "|" + "---|" * len(_TITLES)]
+    lines += ["| " + " | ".join(row[t] for t in _TITLES) + " |" for row in rows]
+    note = (
+        "## Matrix units alone\n\n"
+        "Bipolar weights and one threshold a row, on ULX3S (ECP5, speed grade 6), seed 1; printed by"
+        " `.venv/bin/python bench/units.py`. LUTs are of the whole unit (memories, accumulators, thresholds,"
+        " output buffer) and the shift registers around it.\n\n"
+    )
+    return note + "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Route the structures asked for and print all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(s.name for s in STRUCTURES))
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "units", help="build folders")
+    options = parser.parse_args(arguments)
+    known = {s.name: s for s in STRUCTURES}
+    unknown = [name for name in options.names if name not in known]
+    if unknown:
+        parser.error(f"there is no structure {unknown[0]}")
+    for name in options.names or known:
+        try:
+            row = route(known[name], options.out)
+        except PulsefoldError as error:
+            raise SystemExit(f"{name}: {error.message}") from error
+        done = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+        RESULTS.write_text(json.dumps(done | {name: row}, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.write(section())
+
+
+if __name__ == "__main__":
+    main()
