@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -60,6 +60,8 @@ class Conv:
     groups: int = 1
     pad_value: int = 0
     sources: tuple[str, ...] = ()
+    # Ranges are asked for often, and a fully connected layer may have a hundred million weights.
+    _sums: tuple[np.ndarray, np.ndarray] | None = field(default=None, init=False, repr=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -91,12 +93,20 @@ class Conv:
 
         Exact for inputs that range over `x` independently; a padded tap may also be `pad_value`.
         """
-        w = self.weights.reshape(self.weights.shape[0], -1)
-        a, b = w * x.minimum, w * x.maximum
-        low, high = np.minimum(a, b), np.maximum(a, b)
+        a, b = x.minimum, x.maximum
         if self.padded:
-            low, high = np.minimum(low, w * self.pad_value), np.maximum(high, w * self.pad_value)
-        return low.sum(axis=1), high.sum(axis=1)
+            a, b = min(a, self.pad_value), max(b, self.pad_value)
+        above, below = self.row_sums()
+        return above * a + below * b, above * b + below * a
+
+    def row_sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sum of each row's positive weights, and of its negative ones; int64 [O] each."""
+        if self._sums is None:
+            rows = self.weights.reshape(self.weights.shape[0], -1)
+            above = np.array([row[row > 0].sum() for row in rows], np.int64)
+            object.__setattr__(self, "_sums", (above, rows.sum(axis=1) - above))
+        assert self._sums is not None
+        return self._sums
 
     def macs(self, x: Tensor) -> int:
         """Multiply-accumulates of one frame."""

@@ -60,6 +60,9 @@ def _conv(node: Conv, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Ran
     low, high = ranges[0]
     if node.padded:
         low, high = np.minimum(low, node.pad_value), np.maximum(high, node.pad_value)
+    if np.all(low == low[0]) and np.all(high == high[0]):
+        above, below = node.row_sums()
+        return above * low[0] + below * high[0], above * high[0] + below * low[0]
     outputs, _, _, channels = node.weights.shape
     low, high = low.reshape(node.groups, channels), high.reshape(node.groups, channels)
     least, most = np.empty(outputs, np.int64), np.empty(outputs, np.int64)

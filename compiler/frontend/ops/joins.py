@@ -79,28 +79,15 @@ def concatenated(call: Call, streams: Sequence[Stream], axis: int) -> Stream:
     shape = list(streams[0].index.shape)
     shape[axis] = size
     sources = (*(p for s in streams for p in s.pending), call.node.name)
-    whole = [
-        axis == 1
-        and s.shape == canonical(s.index.shape)[0]
-        and np.array_equal(s.index, canonical(s.index.shape)[1])
-        for s in streams
-    ]
-    if axis == rank - 1 and not all(whole):
-        # Channels last: the ONNX value lies in the stream as it is.
-        whole = [
-            s.shape[2] == s.index.shape[-1] and np.array_equal(s.index.ravel(), np.arange(s.index.size))
-            for s in streams
-        ]
-        whole = [w and s.shape[:2] == streams[0].shape[:2] for w, s in zip(whole, streams, strict=True)]
+    if axis == 1:
+        streams = [call.builder.arranged(s, call.node) for s in streams]
+        frame, target = canonical(tuple(shape))
+        return _side_by_side(call, streams, sources, replace(streams[0], shape=frame, index=target))
+    if axis == rank - 1 and all(_channels_last(s) and s.shape[:2] == streams[0].shape[:2] for s in streams):
         target = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
         frame = (*streams[0].shape[:2], size)
-    else:
-        if axis == 1:
-            streams = [call.builder.arranged(s, call.node) for s in streams]
-            whole = [True] * len(streams)
-        frame, target = canonical(tuple(shape))
-    if all(whole):
         return _side_by_side(call, streams, sources, replace(streams[0], shape=frame, index=target))
+    frame, target = canonical(tuple(shape))
     # Along another axis: all elements in one row, then each to its place.
     rows = []
     for s in streams:
@@ -112,6 +99,12 @@ def concatenated(call: Call, streams: Sequence[Stream], axis: int) -> Stream:
     starts = np.cumsum([0, *(s.index.size for s in rows)])
     taken = np.concatenate([s.index + start for s, start in zip(rows, starts[:-1], strict=True)], axis=axis)
     return call.builder.reorder(joined, call.node, taken.astype(np.int32), target, frame)
+
+
+def _channels_last(stream: Stream) -> bool:
+    """Whether the ONNX value lies in the stream as it is, its last axis being the channels."""
+    whole = np.array_equal(stream.index.ravel(), np.arange(stream.index.size))
+    return whole and stream.shape[2] == stream.index.shape[-1]
 
 
 def _side_by_side(call: Call, streams: Sequence[Stream], sources: tuple[str, ...], shape: Stream) -> Stream:
