@@ -105,9 +105,7 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
     "conv 1-D": ((4, 9), lambda s, x: s.node("Conv", x, s.weights(3, 4, 3), pads=[2, 1], strides=[2])),
     "conv transpose": (
         FRAME,
-        lambda s, x: s.node(
         lambda s, x: s.node("ConvTranspose", x, s.weights(4, 3, 3, 2), strides=[2, 3], pads=[1, 0, 0, 1]),
-        ),
     ),
     "conv transpose groups": (
         FRAME,
@@ -157,7 +155,10 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
     ),
     "depth to space": (FRAME, lambda s, x: s.node("DepthToSpace", x, blocksize=2, mode="CRD")),
     "space to depth": ((2, 6, 4), lambda s, x: s.node("SpaceToDepth", x, blocksize=2)),
-    "slice": (FRAME, lambda s, x: s.node("Slice", x, *(i64(s, *v) for v in ((1, -2), (5, -5), (2, 3), (2, -1))))),
+    "slice": (
+        FRAME,
+        lambda s, x: s.node("Slice", x, i64(s, 1, -2), i64(s, 5, -5), i64(s, 2, 3), i64(s, 2, -1)),
+    ),
     "gather": (FRAME, lambda s, x: s.node("Gather", x, i64(s, 2, 0, 3, 2), axis=1)),
     "pad": (FRAME, lambda s, x: s.node("Pad", x, i64(s, 0, 0, 1, 2, 0, 0, 0, 1))),
     "pad value": (FRAME, lambda s, x: s.node("Pad", x, i64(s, 0, 1, 0, 0, 0, 0, 2, 0), s.const(1.5))),
