@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -39,7 +40,7 @@ class Row:
     network: str
     weights: str = "int8"
     activations: str = "int8"
-    options: dict = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def mnist(shared: Path) -> Data:
@@ -84,7 +85,7 @@ def plain(images: np.ndarray) -> np.ndarray:
 
 def normalized(images: np.ndarray) -> np.ndarray:
     """The mean and deviation of ImageNet, channels first."""
-    mean, deviation = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    mean, deviation = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
     return ((images / np.float32(255) - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
 
 

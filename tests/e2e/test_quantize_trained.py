@@ -43,7 +43,7 @@ def cifar(part: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def normalized(images: np.ndarray) -> np.ndarray:
-    mean, deviation = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
+    mean, deviation = np.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]], np.float32)
     return ((images / np.float32(255) - mean) / deviation).transpose(0, 3, 1, 2).astype(np.float32)
 
 
