@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Names the lock file it was made from, so that it is made once and again when the lock changes.
 STAMP := $(VENV)/stamp
 
-.PHONY: demo test lint regress bench boards lock clean
+.PHONY: demo test lint regress networks bench boards lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -33,6 +33,11 @@ lint: $(STAMP)
 ## regress: the tests that take minutes
 regress: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m slow
+
+## networks: N random quantized networks of each style against exact arithmetic and ONNX Runtime
+N ?= 300
+networks: $(STAMP)
+	$(BIN)/python -m pytest -n 2 tests/compiler/test_import_networks.py --networks $(N)
 
 ## bench: the figures of the documentation
 bench: $(STAMP)

@@ -1,4 +1,4 @@
-"""cocotb test benches that run a whole module of tests on one design."""
+"""Options, and cocotb test benches that run a whole module of tests on one design."""
 
 import contextlib
 import json
@@ -13,6 +13,10 @@ from pulsefold.boards.toolchain import user_cache_dir
 from pulsefold.sim.bench.launch import compile_bench
 from pulsefold.sim.cosim.compile import Design, design_from_rtlil
 from pulsefold.sim.cosim.verilog import to_rtlil
+
+
+def pytest_addoption(parser):
+    parser.addoption("--networks", type=int, default=None, help="random networks of each style to try")
 
 
 @pytest.fixture
