@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from pulsefold.compiler.frontend.load import check_elements
+from pulsefold.compiler.frontend.load import check_frame
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.products import behind_product, joined_range, weight_type
 from pulsefold.compiler.frontend.quantizing import QUANTIZE, Quantizing
@@ -88,7 +88,7 @@ class Builder(Quantizing):
             sources=(*stream.pending, node.name),
         )
         frame = conv.output_shape(tensor.shape)
-        check_elements(frame, node.where)
+        check_frame(frame, node.where)
         lines = behind_product(stream.lines, weights, groups, scale, bias)
         name = self.add(conv, *presented(lines))
         self.ranges[name] = conv.accumulator_range(tensor.type)
@@ -103,7 +103,7 @@ class Builder(Quantizing):
         """An average pool of plain integers: the divisor goes into the lines behind it."""
         tensor = self.tensors[str(stream.tensor)]
         divisor = pool.divisor(tensor.shape)
-        check_elements(pool.output_tensor(tensor).shape, pool.name)
+        check_frame(pool.output_tensor(tensor).shape, pool.name)
         # An average of lines is the line of the average: the offset stays.
         lines = tuple(replace(line, gain=line.gain / divisor) for line in stream.lines)
         name = self.add(pool, *presented(lines))
@@ -140,7 +140,7 @@ class Builder(Quantizing):
         fill
             Integer where nothing is moved to.
         """
-        check_elements(taken.shape, node.where)
+        check_frame(taken.shape, node.where)
         tensor = self.tensors[str(stream.tensor)]
         index = np.empty(taken.size, np.int32)
         index[target.ravel()] = taken.ravel()
@@ -195,7 +195,7 @@ class Builder(Quantizing):
         """A node that reads several streams of plain integers; its result lies as `shape` does."""
         name = self.add(node, *presented(lines))
         tensor = self.tensors[name]
-        check_elements(tensor.shape, node.name)
+        check_frame(tensor.shape, node.name)
         self.ranges[name] = joined_range(node, [self.ranges[str(s.tensor)] for s in streams], tensor)
         return replace(shape, tensor=name, shape=tensor.shape, lines=lines, pools=(), pending=())
 
@@ -210,7 +210,7 @@ class Builder(Quantizing):
             dilation=pool.dilation,
             pads=pool.pads,
         ).output_tensor(Tensor(name="", shape=stream.shape, type=type_for_range(0, 1)))
-        check_elements(moved.shape, f"{pool.name} (MaxPool)")
+        check_frame(moved.shape, f"{pool.name} (MaxPool)")
         after = replace(stream, shape=moved.shape, index=chw(moved.shape))
         rising = all(line.rising for line in stream.lines)
         if stream.curve is not None:

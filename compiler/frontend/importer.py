@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
@@ -15,13 +16,15 @@ from pulsefold.compiler.frontend.fold import fold
 from pulsefold.compiler.frontend.load import check_elements, load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.registry import rule_for
+from pulsefold.compiler.frontend.registry import Rule, rule_for
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value
 from pulsefold.compiler.ir.graph import Graph, Output
 from pulsefold.compiler.passes import run_passes
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
 __all__ = ["Walk", "import_model"]
+
+_log = logging.getLogger(__name__)
 
 _FLOATS = {"float32", "float64", "float16"}
 _INTEGERS = {"int8", "uint8", "int16", "uint16"}
@@ -136,15 +139,14 @@ class Walk:
             msg = f"there is no rule for {node.op_type}{domain} on activations"
             raise UnsupportedNodeError(msg, where=node.where, todo=_replacement(node))
         else:
-            result = rule.function(
-                Call(
-                    node=node,
-                    inputs=tuple(inputs),
-                    builder=self.builder,
-                    opset=self.opset,
-                    batch=self.batch,
-                )
+            call = Call(
+                node=node,
+                inputs=tuple(inputs),
+                builder=self.builder,
+                opset=self.opset,
+                batch=self.batch,
             )
+            result = _applied(rule, call)
             results = result if isinstance(result, tuple) else (result,)
             verdict, why = rule.verdict, rule.why
             if isinstance(result, Const):
@@ -192,6 +194,18 @@ class Walk:
             nodes=nodes,
             tensors=tensors,
         )
+
+
+def _applied(rule: Rule, call: Call) -> Value | tuple[Value, ...]:
+    """What a rule makes of a node; what NumPy says about operands that don't go together is the model's."""
+    try:
+        return rule.function(call)
+    except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError) as error:
+        _log.debug("rule of %s", call.node.where, exc_info=True)
+        why = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no more is known'}"
+        msg = "its inputs and attributes do not belong together"
+        todo = "check the model with onnx.checker"
+        raise ModelError(msg, where=call.node.where, why=why, todo=todo) from error
 
 
 def is_quantizer(node: OnnxNode) -> bool:

@@ -13,13 +13,24 @@ from onnx import external_data_helper
 
 from pulsefold.errors import ModelError
 
-__all__ = ["MAX_ELEMENTS", "check_elements", "load_model"]
+__all__ = ["MAX_ELEMENTS", "check_elements", "check_frame", "load_model"]
 
-#: Largest file, with its external data, in bytes: the limit of the format itself.
-MAX_BYTES = 2 << 30
+#: Largest file, with its external data, in bytes: VGG-19, the largest network in use here, has 575 million.
+MAX_BYTES = 1 << 30
 
 #: Most elements of any tensor: the largest fully connected layer of VGG has 103 million.
 MAX_ELEMENTS = 1 << 28
+
+#: Most elements of activations: the first layers of U-Net have 21 million.
+MAX_FRAME = 1 << 26
+
+#: Most axes of any value.
+MAX_RANK = 16
+
+#: Most nodes: a ResNet-152 between QuantizeLinear and DequantizeLinear has about 1500.
+MAX_NODES = 20_000
+
+_SMALLER = "give a model of at most 1 GiB: quantized to 8 bits, its weights take a quarter"
 
 _READABLE = "give a model in ONNX format, as torch.onnx.export, Brevitas or QKeras write it"
 
@@ -33,7 +44,7 @@ def load_model(path: Path | str) -> onnx.ModelProto:
         raise ModelError(what, where=where, todo="check the path of the model")
     if path.stat().st_size > MAX_BYTES:
         msg = f"a file of {path.stat().st_size} bytes, and the limit is {MAX_BYTES}"
-        raise ModelError(msg, where=where, todo="give a model of at most 2 GiB")
+        raise ModelError(msg, where=where, todo=_SMALLER)
     try:
         model = onnx.ModelProto.FromString(path.read_bytes())
     except DecodeError as error:
@@ -45,17 +56,29 @@ def load_model(path: Path | str) -> onnx.ModelProto:
         ) from None
     if not model.ir_version or not model.graph.node:
         raise ModelError("not an ONNX model: it has no nodes", where=where, todo=_READABLE)
+    if len(model.graph.node) > MAX_NODES:
+        msg = f"it has {len(model.graph.node)} nodes, and the limit is {MAX_NODES}"
+        raise ModelError(msg, where=where, todo="simplify it, with onnxsim for example")
+    _check_names(model.graph, where)
     if model.graph.sparse_initializer:
         todo = "store the initializers as dense tensors"
         raise ModelError("sparse initializers are not supported", where=where, todo=todo)
-    budget = MAX_BYTES
+    outside = []
     for tensor in _tensors(model):
         check_elements(tensor.dims, f"tensor {tensor.name!r}")
         if external_data_helper.uses_external_data(tensor):
-            budget -= _load_external(tensor, path.parent)
-            if budget < 0:
-                msg = f"more than {MAX_BYTES} bytes of external data"
-                raise ModelError(msg, where=where, todo="give a model of at most 2 GiB")
+            outside.append((tensor, *_external(tensor, path.parent)))
+    # All of it is known before any is read.
+    total = sum(length for *_, length in outside)
+    if total > MAX_BYTES:
+        msg = f"{total} bytes of external data, and the limit is {MAX_BYTES}"
+        raise ModelError(msg, where=where, todo=_SMALLER)
+    for tensor, file, offset, length in outside:
+        with file.open("rb") as stream:
+            stream.seek(offset)
+            tensor.raw_data = stream.read(length)
+        tensor.ClearField("external_data")
+        tensor.data_location = onnx.TensorProto.DEFAULT
     for value in (*model.graph.input, *model.graph.output, *model.graph.value_info):
         # Some exporters write 0 or -1 for a size they leave open.
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.dim_value > 0]
@@ -63,12 +86,32 @@ def load_model(path: Path | str) -> onnx.ModelProto:
     return model
 
 
-def check_elements(dims: Iterable[int], where: str) -> None:
+def check_elements(dims: Iterable[int], where: str, *, most: int = MAX_ELEMENTS) -> None:
     """Refuse a shape before anything of that size is allocated."""
     sizes = [int(d) for d in dims]
-    if any(d < 0 for d in sizes) or prod(d for d in sizes if d) > MAX_ELEMENTS:
-        msg = f"declares the shape {sizes}, and a tensor may have up to {MAX_ELEMENTS} elements"
-        raise ModelError(msg, where=where, todo="check the dimensions that the model declares")
+    todo = "check the dimensions that the model declares"
+    if len(sizes) > MAX_RANK:
+        msg = f"declares a shape of {len(sizes)} axes, and a tensor may have up to {MAX_RANK}"
+        raise ModelError(msg, where=where, todo=todo)
+    if any(d < 0 for d in sizes) or prod(d for d in sizes if d) > most:
+        msg = f"declares the shape {sizes}, and a tensor may have up to {most} elements"
+        raise ModelError(msg, where=where, todo=todo)
+
+
+def check_frame(dims: Iterable[int], where: str) -> None:
+    """The same for activations, which are held element by element."""
+    check_elements(dims, where, most=MAX_FRAME)
+
+
+def _check_names(graph: onnx.GraphProto, where: str) -> None:
+    """Refuse a second value of a name: which one counts would be a guess."""
+    for what, values in (("initializer", graph.initializer), ("input", graph.input)):
+        seen = set()
+        for value in values:
+            if value.name in seen:
+                todo = "write the model again: it is damaged"
+                raise ModelError(f"it has the {what} {value.name!r} twice", where=where, todo=todo)
+            seen.add(value.name)
 
 
 def _tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
@@ -82,8 +125,8 @@ def _tensors(model: onnx.ModelProto) -> list[onnx.TensorProto]:
     return found
 
 
-def _load_external(tensor: onnx.TensorProto, folder: Path) -> int:
-    """Load the data of a tensor that lie beside the model, and nowhere else; their size in bytes."""
+def _external(tensor: onnx.TensorProto, folder: Path) -> tuple[Path, int, int]:
+    """File, offset and length of a tensor's data, which lie beside the model and nowhere else."""
     where = f"tensor {tensor.name!r}"
     entries = {entry.key: entry.value for entry in tensor.external_data}
     location = entries.get("location", "")
@@ -104,9 +147,4 @@ def _load_external(tensor: onnx.TensorProto, folder: Path) -> int:
     if offset < 0 or length < 0 or offset + length > size or length > MAX_BYTES:
         msg = f"its data are bytes {offset} to {offset + length} of {location!r}, which has {size}"
         raise ModelError(msg, where=where, todo="copy the external data along with the model")
-    with file.open("rb") as stream:
-        stream.seek(offset)
-        tensor.raw_data = stream.read(length)
-    tensor.ClearField("external_data")
-    tensor.data_location = onnx.TensorProto.DEFAULT
-    return length
+    return file, offset, length

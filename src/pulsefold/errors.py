@@ -23,6 +23,17 @@ __all__ = [
 ]
 
 
+#: Most characters of one part of a message: names in a file may have any length.
+_LONGEST = 1200
+
+
+def _shown(text: str) -> str:
+    """Text that a file may have had a part in, without what would steer a terminal."""
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+    return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
 class PulsefoldError(Exception):
     """Base of all errors shown to a person.
 
@@ -50,11 +61,12 @@ class PulsefoldError(Exception):
     @property
     def message(self) -> str:
         """The whole message, one part a line."""
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
-        if self.why:
-            parts.append(f"why: {self.why}")
-        if self.todo:
-            parts.append(f"what to do: {self.todo}")
+        what, where, why, todo = (_shown(part) for part in (self.what, self.where, self.why, self.todo))
+        parts = [f"{where}: {what}" if where else what]
+        if why:
+            parts.append(f"why: {why}")
+        if todo:
+            parts.append(f"what to do: {todo}")
         return "\n".join(parts)
 
     def as_dict(self) -> dict[str, str]:

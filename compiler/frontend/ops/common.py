@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from pulsefold.compiler.frontend.builder import Builder
-from pulsefold.compiler.frontend.load import check_elements
+from pulsefold.compiler.frontend.load import check_frame
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value, exact
 from pulsefold.errors import ModelError, UnsupportedNodeError
@@ -146,8 +146,8 @@ class Call:
         return first
 
     def check(self, elements: int) -> None:
-        """Refuse a value of too many elements before it is made."""
-        check_elements([elements], self.node.where)
+        """Refuse activations of too many elements before they are made."""
+        check_frame([elements], self.node.where)
 
     def shown(self, stream: Stream) -> str:
         """The ONNX shape of a stream, for messages."""

@@ -100,6 +100,7 @@ def gather(call: Call) -> Stream:
     size = stream.index.shape[axis]
     if indices.size and (indices.min() < -size or indices.max() >= size):
         raise call.wrong(f"it gathers element {indices.max()} of {size}")
+    call.check(stream.index.size // size * indices.size)
     return moved(call, stream, np.take(stream.index, indices, axis=axis))
 
 

@@ -86,7 +86,19 @@ def dequantize_linear(call: Call) -> Const | Stream | Hosted:
             raise call.refuse("it has a scale for each channel behind a host step", "use one scale")
         s, z = exact(scale.ravel()[0]), exact(zero.ravel()[0])
         return value.then(HostStep(op="affine", scale=s, offset=-s * z), "float32")
+    _check_kind(call)
     return dequantize(call, call.stream(), scale, zero, axis=call.integer("axis", 1))
+
+
+def _check_kind(call: Call) -> None:
+    """The integers read and the zero point are of one type."""
+    kind = call.stream().dtype
+    zero = None if call.input(2) is None else _numpy_name(call.const(2, "zero point").value.dtype.name)
+    if np.dtype(kind).kind not in "iu":
+        raise call.wrong(f"it reads {kind}, and integers are meant", "quantize them in front of it")
+    if zero is not None and zero != kind:
+        msg = f"it reads {kind}, and its zero point is {zero}"
+        raise call.wrong(msg, "give both one element type")
 
 
 def dequantize(call: Call, stream: Stream, scale: np.ndarray, zero: np.ndarray, *, axis: int = 1) -> Stream:

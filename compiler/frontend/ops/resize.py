@@ -262,6 +262,7 @@ def _transposed_places(
             after = total - before
         elif auto == "VALID":
             before = after = 0
+        call.check(full + reach + max(0, extra[axis]) + max(0, -before) + max(0, -after))
         line = np.full(reach + (n - 1) * s + 1 + reach + extra[axis], -1, np.int64)
         line[reach : reach + (n - 1) * s + 1 : s] = np.arange(n)
         low, high = before, len(line) - after
