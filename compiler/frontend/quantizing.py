@@ -205,6 +205,11 @@ class Quantizing(Store):
             msg = f"{stream.pending[-1]!r} reads {tensor.type} or is quantized with a scale for each channel"
             todo = "quantize in front of it and behind it, with at most 8 bits and one scale a tensor"
             raise UnsupportedNodeError(msg, where=node.where, todo=todo)
+        if quantizer.type.is_bipolar:
+            # An Lrn counts in steps of 1: -s and +s are 0 and 1 behind a scale of 2 s.
+            bit, scale = type_for_range(0, 1), quantizer.scale
+            doubled, below = tuple(2 * s for s in scale), tuple(-s for s in scale)
+            quantizer = replace(quantizer, first=0, type=bit, scale=doubled, offset=below)
         low, high = tensor.type.minimum, tensor.type.maximum
         try:
             meaning = Normalization(
@@ -223,8 +228,8 @@ class Quantizing(Store):
             name=node.name,
             input=tensor.name,
             output=node.outputs[0],
-            before=(norm.size - 1) // 2,
-            after=norm.size // 2,
+            before=min((norm.size - 1) // 2, tensor.shape[2] - 1),
+            after=min(norm.size // 2, tensor.shape[2] - 1),
             zero=zero,
             least=low,
             thresholds=thresholds,

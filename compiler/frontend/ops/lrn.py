@@ -11,6 +11,9 @@ from pulsefold.compiler.frontend.values import Norm, Stream
 
 __all__ = ["lrn"]
 
+#: Largest size; the networks that have an LRN use 5.
+_MOST_NEIGHBOURS = 1024
+
 
 def lrn(call: Call) -> Stream:
     """LRN-13 over the channels of a frame of quantized activations."""
@@ -19,8 +22,8 @@ def lrn(call: Call) -> Stream:
     gain = stream.lines[0].gain
     if len(stream.lines) > 1 or not isinstance(gain, Fraction) or gain <= 0:
         raise call.refuse("it reads activations without one positive scale", "quantize in front of it")
-    if not 1 <= size <= 2 * stream.channels:
-        raise call.wrong(f"its size is {size} for {stream.channels} channels")
+    if not 1 <= size <= _MOST_NEIGHBOURS:
+        raise call.wrong(f"its size is {size}", f"use one from 1 to {_MOST_NEIGHBOURS}")
     norm = Norm(
         size=size,
         alpha=call.number("alpha", 1e-4),
