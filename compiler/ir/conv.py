@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pulsefold.errors import ModelError
 __all__ = ["Conv"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Conv:
     """Cross-correlation of a frame with integer weights.
 
@@ -60,8 +61,6 @@ class Conv:
     groups: int = 1
     pad_value: int = 0
     sources: tuple[str, ...] = ()
-    # Ranges are asked for often, and a fully connected layer may have a hundred million weights.
-    _sums: tuple[np.ndarray, np.ndarray] | None = field(default=None, init=False, repr=False)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -93,20 +92,29 @@ class Conv:
 
         Exact for inputs that range over `x` independently; a padded tap may also be `pad_value`.
         """
-        a, b = x.minimum, x.maximum
-        if self.padded:
-            a, b = min(a, self.pad_value), max(b, self.pad_value)
-        above, below = self.row_sums()
-        return above * a + below * b, above * b + below * a
+        channels = self.weights.shape[3] * self.groups
+        return self.reach(np.full(channels, x.minimum), np.full(channels, x.maximum))
 
-    def row_sums(self) -> tuple[np.ndarray, np.ndarray]:
-        """Sum of each row's positive weights, and of its negative ones; int64 [O] each."""
-        if self._sums is None:
-            rows = self.weights.reshape(self.weights.shape[0], -1)
-            above = np.array([row[row > 0].sum() for row in rows], np.int64)
-            object.__setattr__(self, "_sums", (above, rows.sum(axis=1) - above))
-        assert self._sums is not None
-        return self._sums
+    def reach(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The same for inputs from low[c] to high[c], int64 [C] each."""
+        if self.padded:
+            low, high = np.minimum(low, self.pad_value), np.maximum(high, self.pad_value)
+        up, down = self._sums
+        outputs, channels = up.shape
+        group = np.arange(outputs) // (outputs // self.groups)
+        low, high = (v.reshape(self.groups, channels)[group] for v in (low, high))
+        return (up * low + down * high).sum(axis=1), (up * high + down * low).sum(axis=1)
+
+    @cached_property
+    def _sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the positive and of the negative weights over the kernel, int64 [O, C/groups] each."""
+        outputs = self.weights.shape[0]
+        up = np.empty((outputs, self.weights.shape[3]), np.int64)
+        # Some rows at a time: a fully connected layer may have a hundred million weights.
+        rows = max(1, (1 << 22) * outputs // max(1, self.weights.size))
+        for start in range(0, outputs, rows):
+            up[start : start + rows] = np.maximum(self.weights[start : start + rows], 0).sum(axis=(1, 2))
+        return up, self.weights.sum(axis=(1, 2)) - up
 
     def macs(self, x: Tensor) -> int:
         """Multiply-accumulates of one frame."""

@@ -56,26 +56,8 @@ def node_range(node: Node, tensors: Sequence[Tensor], ranges: Sequence[Range]) -
     return _RULES[type(node)](node, tensors, ranges)
 
 
-def _conv(node: Conv, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
-    low, high = ranges[0]
-    if node.padded:
-        low, high = np.minimum(low, node.pad_value), np.maximum(high, node.pad_value)
-    if np.all(low == low[0]) and np.all(high == high[0]):
-        above, below = node.row_sums()
-        return above * low[0] + below * high[0], above * high[0] + below * low[0]
-    outputs, _, _, channels = node.weights.shape
-    low, high = low.reshape(node.groups, channels), high.reshape(node.groups, channels)
-    least, most = np.empty(outputs, np.int64), np.empty(outputs, np.int64)
-    # Some rows at a time: the weights of a large layer would be copied several times over.
-    rows = max(1, (1 << 22) // (node.weights.size // outputs))
-    for start in range(0, outputs, rows):
-        part = slice(start, min(start + rows, outputs))
-        w = node.weights[part]
-        up, down = np.maximum(w, 0).sum(axis=(1, 2)), np.minimum(w, 0).sum(axis=(1, 2))
-        group = np.arange(part.start, part.stop) // (outputs // node.groups)
-        least[part] = (up * low[group] + down * high[group]).sum(axis=1)
-        most[part] = (up * high[group] + down * low[group]).sum(axis=1)
-    return least, most
+def _conv(node: Conv, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
+    return node.reach(*ranges[0])
 
 
 def _threshold(node: Threshold, _: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
