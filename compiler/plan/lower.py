@@ -9,13 +9,15 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pulsefold.compiler.ir import Concat, Conv, MaxPool, Requantize, Sum, Table, Threshold
+from pulsefold.compiler.ir import Concat, Conv, Lrn, MaxPool, Product, Requantize, Sum, Table, Threshold
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.units import (
     ConcatUnit,
     Convert,
+    LrnUnit,
     MatVec,
     MaxPoolUnit,
+    ProductUnit,
     RequantizeUnit,
     Steps,
     Stream,
@@ -271,6 +273,48 @@ def concat_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     return [unit]
 
 
+def product_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """One multiplier a lane."""
+    node = layer.node
+    assert isinstance(node, Product)
+    a, b = layer.xs
+    height, width, channels = layer.y.shape
+    unit = ProductUnit(
+        name=layer.name,
+        types=(a.type, b.type),
+        zeros=node.zeros,
+        spread=(a.shape[:2] != layer.y.shape[:2], b.shape[:2] != layer.y.shape[:2]),
+        channels=channels,
+        pixels=height * width,
+        lanes=fold.simd,
+        output_type=layer.y.type,
+        multiplies=fold.multiplier,
+    )
+    return [unit]
+
+
+def lrn_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """Energies and a search whose row is the element."""
+    node = layer.node
+    assert isinstance(node, Lrn)
+    height, width, channels = layer.x.shape
+    unit = LrnUnit(
+        name=layer.name,
+        type=layer.x.type,
+        channels=channels,
+        pixels=height * width,
+        lanes=fold.simd,
+        before=node.before,
+        after=node.after,
+        zero=node.zero,
+        thresholds=node.thresholds,
+        descending=node.descending,
+        first=node.first,
+        output_type=node.type,
+    )
+    return [unit]
+
+
 def with_memory(window: Window) -> Window:
     """No more rows than throughput asks for; LUT RAM for shallow line buffers, block RAM for the rest."""
     depth = window.lean_rows * window.bank_beats
@@ -299,7 +343,9 @@ RULES: Mapping[type, Rule] = MappingProxyType(
     {
         Concat: Rule(units=concat_units),
         Conv: Rule(units=conv_units),
+        Lrn: Rule(units=lrn_units),
         MaxPool: Rule(units=maxpool_units),
+        Product: Rule(units=product_units),
         Requantize: Rule(units=requantize_units),
         Sum: Rule(units=sum_units),
         Table: Rule(units=table_units),

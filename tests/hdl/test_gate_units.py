@@ -8,6 +8,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import ElementType, Lrn, Product, Tensor, type_for_range
+from pulsefold.compiler.plan.layers import Fold, Layer
+from pulsefold.compiler.plan.lower import lanes_of, units_of
 from pulsefold.compiler.plan.units import LrnUnit, ProductUnit
 from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
@@ -162,3 +164,28 @@ def test_lanes_that_do_not_divide_are_refused():
             thresholds=np.zeros((3, 1), np.int64), descending=np.zeros(3, np.bool_), first=0,
             output_type=INT(1, signed=False),
         )  # fmt: skip
+
+
+def test_gates_and_normalization_in_a_plan():
+    """The layers of a small graph, unit by unit, give what the golden model gives."""
+    rng = np.random.default_rng(0)
+    kind, pixels = INT(3, signed=False), (2, 3, 4)
+    x, gate = Tensor(name="x", shape=pixels, type=kind), Tensor(name="gate", shape=(1, 1, 4), type=kind)
+    scaled = Product(name="scale", inputs=("x", "gate"), output="scaled", zeros=(1, 0))
+    narrow = Lrn(
+        name="norm", input="x", output="normal", before=1, after=2, zero=0, least=0,
+        thresholds=np.sort(rng.integers(0, 200, (8, 3)), axis=1), descending=np.arange(8) % 2 == 0,
+        first=0, type=INT(2, signed=False),
+    )  # fmt: skip
+    values_of = {"x": rng.integers(0, 8, (2, *pixels)), "gate": rng.integers(0, 8, (2, 1, 1, 4))}
+    for node, want in (
+        (scaled, product(scaled, values_of["x"], values_of["gate"])),
+        (narrow, lrn(narrow, values_of["x"])),
+    ):
+        xs = tuple({"x": x, "gate": gate}[name] for name in node.inputs)
+        layer = Layer(name=node.name, node=node, steps=None, xs=xs, y=node.output_tensor(*xs))
+        assert lanes_of(layer) == [1, 2, 4]
+        (unit,) = units_of(layer, Fold(simd=2), "ecp5")
+        y = expected_values(unit, *(values_of[name].reshape(-1, 2) for name in node.inputs))
+        assert np.array_equal(y.ravel(), want.ravel())
+        assert unit.outputs[0].type == layer.y.type
