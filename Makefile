@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Names the lock file it was made from, so that it is made once and again when the lock changes.
 STAMP := $(VENV)/stamp
 
-.PHONY: demo test lint regress networks bench boards lock clean
+.PHONY: demo test lint regress networks faults bench boards lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -38,6 +38,10 @@ regress: $(STAMP)
 N ?= 300
 networks: $(STAMP)
 	$(BIN)/python -m pytest -n 2 tests/compiler/test_import_networks.py --networks $(N)
+
+## faults: the host protocol under noise, resets and dying hosts, and its throughput; prints the figures
+faults: $(STAMP)
+	$(BIN)/python -m pytest -n 0 -s tests/firmware/test_faults.py tests/firmware/test_throughput.py
 
 ## bench: the figures of the documentation
 bench: $(STAMP)

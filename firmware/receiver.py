@@ -28,13 +28,13 @@ class ResultReceiver:
         self.asked_again = 0
 
     def result(self, frame: Frame) -> tuple[bool, Frame | None]:
-        """Whether the frame is the next one, and what to answer."""
+        """Whether the frame is the next one, and what to answer at once."""
         distance = (frame.number - self.next) & 0xFF
         if distance == 0:
             self.next = (self.next + 1) & 0xFF
             self._beyond = None
             self._unacknowledged += 1
-            return True, self.acknowledge() if self._unacknowledged >= self._half else None
+            return True, None
         if distance >= self._slots:
             # One that was taken before. Perhaps the board does not know.
             return False, None
@@ -52,6 +52,17 @@ class ResultReceiver:
         answer = self.again()
         self._beyond = self._slots
         return answer
+
+    def due(self, *, idle: bool) -> bool:
+        """Whether to acknowledge: with all slots held the board waits, else half of them will do.
+
+        Parameters
+        ----------
+        idle
+            Whether the line has room for it. Where it has none, small results had better wait for one
+            another than take room from the data, each with its frame and its ACK.
+        """
+        return self._unacknowledged >= (self._half if idle else self._slots)
 
     def acknowledge(self) -> Frame:
         """An ACK of all that was taken."""

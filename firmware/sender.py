@@ -63,6 +63,11 @@ class DataSender:
         return (self._base + len(self._cut)) & 0xFF
 
     @property
+    def finished(self) -> bool:
+        """Whether everything was sent, though perhaps not acknowledged."""
+        return self._exhausted and self._at == self._kept_to and self._sent == len(self._cut)
+
+    @property
     def outstanding(self) -> int:
         """Frames that are not acknowledged."""
         return len(self._cut)

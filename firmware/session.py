@@ -169,11 +169,17 @@ class Session:
         moved = heard = time.monotonic()
         wait = self._retry
         quiet = False
+        # Data frames since the last ACK.
+        sent = 0
         try:
             while any(missing):
                 burst = self._burst(sender)
+                sent += len(burst)
                 if burst:
-                    self._transport.write(burst)
+                    self._transport.write(b"".join(burst))
+                if receiver.due(idle=sender.finished or sent >= self.hello.input_slots):
+                    self._transport.write(encode(receiver.acknowledge()))
+                    sent = 0
                 data = self._transport.read(self._retry)
                 now = time.monotonic()
                 if not data:
@@ -227,11 +233,11 @@ class Session:
             self.resent += sender.resent
             self.asked_again += receiver.asked_again
 
-    def _burst(self, sender: DataSender) -> bytes:
+    def _burst(self, sender: DataSender) -> list[bytes]:
         frames = []
         while (frame := sender.frame()) is not None:
             frames.append(encode(frame))
-        return b"".join(frames)
+        return frames
 
     def _take(self, frame: Frame, missing: list[int], take: Callable[[int, bytes], None]) -> None:
         if frame.extra >= len(missing) or len(frame.payload) > missing[frame.extra]:

@@ -64,3 +64,23 @@ def test_circuit_gives_the_scores_of_the_hardware(pulsefold, tmp_path, name, sco
     assert pulsefold("compile", model, "--board", "ulx3s-85f", "-o", folder, "--fps", "1000").code == 0
     assert pulsefold("simulate", folder, "--input", tmp_path / "x.npy", "--output", y).code == 0
     np.testing.assert_array_equal(np.load(y), want)
+
+
+@pytest.mark.models
+@pytest.mark.slow
+def test_cnv_on_the_virtual_board(pulsefold, tmp_path):
+    """20 images through host protocol and network, equal to golden and to the scores of the hardware."""
+    model, known = needs("models/cifar10_cnvW1A1.onnx", "data/cnv_golden.npz")
+    with np.load(known) as file:
+        want, given = np.atleast_2d(file["w1a1_scores"]), file["input"]
+    x, y, z = (tmp_path / f"{name}.npy" for name in "xyz")
+    others = np.random.default_rng(3).integers(0, 256, (20 - len(want), *given.shape[1:]))
+    np.save(x, np.concatenate([given[: len(want)], others.astype(given.dtype)]))
+    folder = tmp_path / "d"
+    assert pulsefold("compile", model, "--board", "ulx3s-85f", "-o", folder, "--fps", "500").code == 0
+    ran = pulsefold("run", folder, "--device", "sim", "--input", x, "--output", y, "--json")
+    assert ran.code == 0
+    assert ran.document["run"]["images"] == 20
+    assert pulsefold("simulate", folder, "--level", "golden", "--input", x, "--output", z).code == 0
+    np.testing.assert_array_equal(np.load(y), np.load(z))
+    np.testing.assert_array_equal(np.load(y)[: len(want)], want)

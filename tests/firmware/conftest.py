@@ -23,23 +23,31 @@ BEATS = 5
 class Summer(wiring.Component):
     """Five beats of two 12-bit numbers to one of 20 bits: the sum of (place + 1) * (a + 3 b).
 
-    Beats that are lost, doubled or swapped all show.
+    Beats that are lost, doubled or swapped all show. `pause` cycles pass before each result is given.
     """
 
     i: In(stream.Signature(data.ArrayLayout(unsigned(12), 2)))
     o: Out(stream.Signature(unsigned(20)))
 
+    def __init__(self, pause=0):
+        self.pause = pause
+        super().__init__()
+
     def elaborate(self, platform):
         m = Module()
         place, total = Signal(range(BEATS)), Signal(20)
-        m.d.comb += self.i.ready.eq(~self.o.valid)
+        left = Signal(range(self.pause + 1))
+        m.d.comb += self.i.ready.eq(~self.o.valid & (left == 0))
+        with m.If(left != 0):
+            m.d.sync += [left.eq(left - 1), self.o.valid.eq(left == 1)]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
             value = total + (place + 1) * (self.i.payload[0] + 3 * self.i.payload[1])
             m.d.sync += [place.eq(place + 1), total.eq(value)]
             with m.If(place == BEATS - 1):
-                m.d.sync += [place.eq(0), total.eq(0), self.o.payload.eq(value), self.o.valid.eq(1)]
+                m.d.sync += [place.eq(0), total.eq(0), self.o.payload.eq(value)]
+                m.d.sync += left.eq(self.pause) if self.pause else self.o.valid.eq(1)
         return m
 
 
