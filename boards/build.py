@@ -33,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 Progress = Callable[[str], None]
 
 #: Part of every key; raised when the meaning of a cached file changes, or what a flow does to a netlist.
-_CACHE_VERSION = "3"
+_CACHE_VERSION = "4"
 
 #: What the router says when it finds no place for a cell.
 _FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")

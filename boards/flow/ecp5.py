@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
 from pulsefold.compiler.plan.resources import Resources
 
@@ -32,10 +33,12 @@ class Ecp5Flow:
         return f"synth_ecp5 -abc9 -no-rw-check -top {top}"
 
     def finish(self, netlist: Path) -> None:
-        """Ends of carry chains, output registers of block RAM."""
+        """Ends of carry chains, registers of block RAM and multipliers."""
         document = json.loads(netlist.read_text())
         # Flattened: any other modules are models of cells.
-        finish_module(next(m for m in document["modules"].values() if "top" in m["attributes"]))
+        module = next(m for m in document["modules"].values() if "top" in m["attributes"])
+        finish_module(module)
+        absorb_registers(module)
         netlist.write_text(json.dumps(document))
 
     def constraints(self, board: Board) -> str:

