@@ -4,6 +4,9 @@ Weights in block RAM or LUTs, replay memory, accumulators, thresholds and the ou
 figures; beats come and go through shift registers, a bit a cycle, as the pins of no chip would do for them.
 """
 
+# Amaranth's `If` has no typed context manager.
+# pyright: reportGeneralTypeIssues=false
+
 from __future__ import annotations
 
 import argparse
@@ -164,7 +167,7 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
         board,
         _WANTED,
         out / structure.name,
-        progress=lambda line: sys.stderr.write(f"{structure.name}: {line}\n"),
+        progress=lambda line: print(f"{structure.name}: {line}", file=sys.stderr),
     )
     macs = structure.pe * structure.simd * structure.pixels
     vector = "bipolar" if structure.bits == 1 else f"{structure.bits} bits"
