@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
@@ -86,7 +88,7 @@ class ReorderCircuit(UnitComponent):
             flat = [0] * ((level.symbols - 1) * span + level.children)
             for symbol, row in enumerate(level.table.tolist()):
                 flat[symbol * span : symbol * span + level.children] = row
-            following: Value = position[:0]
+            following: Any = position[:0]
             if level.children > 1:
                 following = position
             if k < len(levels) - 1:
