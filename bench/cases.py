@@ -39,6 +39,8 @@ class Case:
         Images through the circuit.
     build
         Whether it is placed and routed.
+    riscv
+        Whether that is with the soft processor and ten images.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Case:
     clock_mhz: float | None = None
     images: int = 200
     build: bool = False
+    riscv: bool = False
 
 
 def idx(path: Path, offset: int) -> np.ndarray:
@@ -182,4 +185,5 @@ CASES = (
     Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", build=True),
     Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", fps=2e5, build=True),
     *BOARD_CASES,
+    Case(name="digits-riscv", model="demo/digits.onnx", data=digits, fps=5_000, build=True, riscv=True),
 )

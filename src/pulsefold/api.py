@@ -19,6 +19,7 @@ from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
 from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
+from pulsefold.processor import build_processor
 from pulsefold.programming import program as load_bitstream
 from pulsefold.quantizing import Quantization, quantize_file
 from pulsefold.reporting import write_page
@@ -189,14 +190,26 @@ def verify(
 
 
 def build(
-    folder: Name, *, seeds: int = 1, export: str | None = None, progress: Say | None = None
+    folder: Name,
+    *,
+    seeds: int = 1,
+    export: str | None = None,
+    riscv: Name | np.ndarray | None = None,
+    progress: Say | None = None,
 ) -> dict[str, Any]:
-    """Build the bitstream, or with `export` sources for that maker's tool; the whole report."""
+    """Build the bitstream; the whole report.
+
+    Instead of it, with `export` sources for that maker's tool, or with `riscv` (images) a bitstream with a
+    soft processor that classifies them.
+    """
     design = load_design(Path(folder))
     if export is not None:
         place = export_design(design, export, progress=progress)
         exports = {**design.read_report().get("exports", {}), export: str(place.relative_to(design.folder))}
         return design.update_report({"exports": exports})
+    if riscv is not None:
+        array = riscv if isinstance(riscv, np.ndarray) else load_array(Path(riscv))
+        return build_processor(design, array, progress=progress)
     _, whole = build_design(design, seeds=seeds, progress=progress)
     write_page(design)
     return whole

@@ -141,7 +141,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="try up to N seeds until the clock is met"
     )
-    p.add_argument(
+    instead = p.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--riscv", type=Path, metavar="X.npy", help="with a soft processor that classifies these images"
+    )
+    instead.add_argument(
         "--export", choices=tuple(EXPORTS), help="write an AXI peripheral for that maker's tool instead"
     )
 

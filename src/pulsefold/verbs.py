@@ -165,12 +165,19 @@ def run_verify(options: argparse.Namespace, say: Say) -> Outcome:
 
 def run_build(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold build``."""
-    report = api.build(options.dir, seeds=options.seeds, export=options.export, progress=say)
+    report = api.build(
+        options.dir, seeds=options.seeds, export=options.export, riscv=options.riscv, progress=say
+    )
 
     def show(console: Console) -> None:
         if options.export:
             place = options.dir / report["exports"][options.export]
             console.print(f"export for {options.export} in {place}; see its README.md", markup=False)
+        elif options.riscv:
+            made = report["riscv"]
+            figures = f"{made['luts']:,} LUTs, {made['brams']} block RAMs, {made['fmax_mhz']:.1f} MHz"
+            console.print(f"{options.dir / made['bitstream']}: {figures}", markup=False)
+            console.print(f"it prints the classes {made['classes']}, one a line", markup=False)
         else:
             print_report(report, console)
 

@@ -1,0 +1,1 @@
+"""Programs for the soft processor: bare-metal C, its compiler, and what it must know of the network."""

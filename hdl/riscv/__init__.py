@@ -1,0 +1,1 @@
+"""A soft processor beside the network."""
