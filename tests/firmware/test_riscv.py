@@ -74,7 +74,7 @@ def test_the_serial_line_of_a_board(compiler, digits, run_bench, simulator_cache
 @pytest.mark.slow
 @pytest.mark.synth
 def test_bitstream(compiler, digits, tmp_path, capsys):
-    design, _, classes = digits
+    design, *_ = digits
     with np.load(ROOT / "demo" / "digits_test.npz") as file:
         np.save(tmp_path / "x.npy", file["images"][:3].astype(np.float32))
     assert main(["build", str(design.folder), "--riscv", str(tmp_path / "x.npy"), "--json", "--quiet"]) == 0
