@@ -74,9 +74,7 @@ class RiscvTop(Elaboratable):
         pressed = Signal()
         if self.board.reset is not None:
             m.d.comb += pressed.eq(self.reset ^ Const(self.board.reset.inverted, 1))
-        ready = add_plain_clock(
-            m, clock_in=self.clk, pll=self._pll, pressed=pressed, restart=Const(0, 1)
-        )
+        ready = add_plain_clock(m, clock_in=self.clk, pll=self._pll, pressed=pressed, restart=Const(0, 1))
         m.submodules.system = system = self.system
         m.submodules.receiver = receiver = UartReceiver(self.uart)
         m.submodules.transmitter = transmitter = UartTransmitter(self.uart)

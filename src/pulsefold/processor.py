@@ -12,6 +12,7 @@ from pulsefold.boards.build import build as build_bitstream
 from pulsefold.boards.riscv import RiscvTop
 from pulsefold.design import Design
 from pulsefold.errors import DoesNotFitError, InputArrayError
+from pulsefold.exporting import one_stream_each_way
 from pulsefold.firmware.riscv.build import build_program
 from pulsefold.firmware.riscv.header import network_header
 from pulsefold.hdl.riscv.system import RiscvParameters, RiscvSystem
@@ -55,6 +56,7 @@ def build_processor(
     """
     say = progress or Silent()
     graph, plan = design.graph, design.plan
+    one_stream_each_way(plan, "--riscv")
     q = golden.quantize_input(graph.inputs[0], x)
     if not len(q):
         raise InputArrayError("no images", where="--riscv", todo="give at least one")

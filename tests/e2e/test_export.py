@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from pulsefold.boards.export.verilog import MODULE, lint
 from pulsefold.cli import main
 from pulsefold.design import load_design
 from pulsefold.errors import PulsefoldError, ToolFailedError
+from pulsefold.exporting import one_stream_each_way
 from pulsefold.sim import golden
 from pulsefold.sim.cosim.compile import design_from_files
 
@@ -105,3 +107,12 @@ def test_failed_export_leaves_the_last_one(folder, monkeypatch):
         pulsefold.build(folder, export="vivado")
     assert {p: p.read_bytes() for p in (folder / "export" / "vivado").rglob("*") if p.is_file()} == before
     assert not [p for p in (folder / "export").iterdir() if p.name.startswith(".")]
+
+
+def test_several_streams_are_refused(folder):
+    design = load_design(folder)
+    two = SimpleNamespace(inputs=design.plan.inputs, outputs=design.plan.outputs * 2)
+    with pytest.raises(PulsefoldError, match="one input and one output; here are 1 and 2") as caught:
+        one_stream_each_way(two, "--export")
+    assert caught.value.where == "--export"
+    one_stream_each_way(design.plan, "--export")
