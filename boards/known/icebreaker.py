@@ -26,6 +26,6 @@ BOARDS = (
         bram_bits=4 * 1024,
         usable=0.85,
         programmer="ice40_generic",
-        notes="a small, slow device; green light ready, red light overflow",
+        notes="a small, slow device; green light ready, red light a bad frame",
     ),
 )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, ValueLike, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -37,18 +37,41 @@ class UartParameters:
             msg = f"baud must be between 1 and clock_hz / {_SLOWEST_DIVISOR}, not {self.baud!r}"
             raise ValueError(msg)
         if self.error > _TOLERANCE:
-            msg = f"baud must be within {_TOLERANCE:.0%} of clock_hz / integer, not {self.baud!r}"
+            msg = f"baud must be within {_TOLERANCE:.0%} of 16 clock_hz / integer, not {self.baud!r}"
             raise ValueError(msg)
 
     @property
+    def sixteenths(self) -> int:
+        """Sixteenths of a clock cycle a bit."""
+        return round(16 * self.clock_hz / self.baud) if self.baud > 0 else 0
+
+    @property
     def divisor(self) -> int:
-        """Clock cycles a bit."""
-        return round(self.clock_hz / self.baud)
+        """Clock cycles of the shorter bits; the others have one more."""
+        return self.sixteenths // 16
+
+    @property
+    def fraction(self) -> int:
+        """Longer bits in sixteen."""
+        return self.sixteenths % 16
 
     @property
     def error(self) -> float:
         """Relative error of the rate made."""
-        return abs(self.clock_hz / self.divisor / self.baud - 1)
+        return abs(16 * self.clock_hz / self.sixteenths / self.baud - 1)
+
+    def bit_timer(self, m: Module, step: ValueLike) -> Value:
+        """What a timer that counts to -1 begins at for the next bit; `step` is high when it does.
+
+        Bits are `divisor` or `divisor` + 1 cycles, so that each begins within a cycle of when it should.
+        """
+        if not self.fraction:
+            return Const(self.divisor - 2)
+        phase, following = Signal(4), Signal(5)
+        m.d.comb += following.eq(phase + self.fraction)
+        with m.If(step):
+            m.d.sync += phase.eq(following)
+        return self.divisor - 2 + following[4]
 
 
 class UartReceiver(wiring.Component):
@@ -84,10 +107,13 @@ class UartReceiver(wiring.Component):
         m.submodules.synchronizer = FFSynchronizer(self.i, line, init=1)
 
         # Below zero means expired: one bit to look at, where a comparison would be the longest path.
-        timer = Signal(signed(divisor.bit_length() + 1))
+        timer = Signal(signed((divisor + 1).bit_length() + 1))
         first = Signal()
         # A one starts at the top and moves down with each bit; at the bottom, the stop bit is due.
         shift = Signal(10)
+
+        due = Signal()
+        length = self.parameters.bit_timer(m, due)
 
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
@@ -97,7 +123,8 @@ class UartReceiver(wiring.Component):
         with m.Elif(~timer[-1]):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
-            m.d.sync += [timer.eq(divisor - 2), first.eq(0), shift.eq(Cat(shift[1:], line))]
+            m.d.comb += due.eq(1)
+            m.d.sync += [timer.eq(length), first.eq(0), shift.eq(Cat(shift[1:], line))]
             with m.If(first):
                 # A start bit that does not last is a glitch.
                 m.d.sync += self.busy.eq(~line)
@@ -135,16 +162,20 @@ class UartTransmitter(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         divisor = self.parameters.divisor
-        timer = Signal(signed(divisor.bit_length() + 1))
+        timer = Signal(signed((divisor + 1).bit_length() + 1))
+        begins = Signal()
+        length = self.parameters.bit_timer(m, begins)
         left = Signal(range(11))
         # Ones behind the data are the stop bit and the idle line.
         shift = Signal(9, init=0x1FF)
 
         m.d.comb += [self.busy.eq(left != 0), self.i.ready.eq(~self.busy), self.o.eq(shift[0])]
         with m.If(self.busy):
-            m.d.sync += timer.eq(Mux(timer[-1], divisor - 2, timer - 1))
+            m.d.sync += timer.eq(Mux(timer[-1], length, timer - 1))
             with m.If(timer[-1]):
+                m.d.comb += begins.eq(1)
                 m.d.sync += [left.eq(left - 1), shift.eq(Cat(shift[1:], Const(1)))]
         with m.Elif(self.i.valid):
-            m.d.sync += [left.eq(10), timer.eq(divisor - 2), shift.eq(Cat(Const(0), self.i.payload))]
+            m.d.comb += begins.eq(1)
+            m.d.sync += [left.eq(10), timer.eq(length), shift.eq(Cat(Const(0), self.i.payload))]
         return m

@@ -10,14 +10,16 @@ import sys
 import threading
 import time
 import tty
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from pulsefold.boards import get_board
 from pulsefold.errors import DeviceError, InputArrayError
 from pulsefold.firmware.board import Board
 from pulsefold.hdl.link.protocol import Frame, Type, encode
-from pulsefold.sim.virtual import VirtualBoard
+from pulsefold.sim.virtual import VirtualBoard, build_virtual
 
 TIMEOUT = 20.0
 
@@ -54,6 +56,16 @@ def test_batches_of_every_size(program, net):
         for count in (1, 2, 0, 33, 400, 1):
             infer(board, batch(count, seed=count), net)
         assert board.sent_again == 0
+
+
+@pytest.mark.parametrize(("clock_mhz", "baud"), [(24.0, 3_000_000), (25.0, 3_000_000), (27.0, 2_000_000)])
+def test_fast_lines(net, clock_mhz, baud):
+    """8, 8 1/3 and 13 1/2 cycles a bit."""
+    board = replace(get_board("icebreaker"), baud=baud)
+    program = build_virtual(net.Core, board, clock_mhz, net.identity, link="uart")
+    with VirtualBoard(program) as virtual, Board.open(virtual.port, timeout=TIMEOUT) as opened:
+        infer(opened, batch(1000), net)
+        assert opened.sent_again == 0
 
 
 @both
