@@ -61,8 +61,16 @@ def cost_of(layer: Layer, fold: Fold, family: str) -> Choice:
 
 def folds_of(layer: Layer, target: Target) -> list[Fold]:
     """Every folding worth looking at."""
-    if not isinstance(layer.node, Conv):
-        return [Fold(simd=d) for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
+    if not isinstance(layer.node, Conv) or layer.depthwise:
+        widths = [d for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
+        multipliers = ["lut", "dsp"] if layer.multiplies and target.available.dsps > 0 else ["lut"]
+        memories = ["lut", "block"] if layer.depthwise else ["lut"]
+        return [
+            Fold(simd=simd, memory=memory, multiplier=multiplier)
+            for simd in widths
+            for memory in memories
+            for multiplier in multipliers
+        ]
     rows, columns = layer.matrix
     kind, weight = layer.operand, layer.node.weight_type
     multipliers = ["lut"]

@@ -14,6 +14,7 @@ from pulsefold.compiler.ir import (
     Graph,
     MaxPool,
     Node,
+    Product,
     Requantize,
     SumPool,
     Tensor,
@@ -109,6 +110,11 @@ class Layer:
         if isinstance(self.node, Conv) and self.node.padded and not self.node.pad_value:
             return ElementType.ternary() if self.x.type.is_bipolar else self.x.type
         return self.x.type
+
+    @property
+    def multiplies(self) -> bool:
+        """Whether a layer without a matrix unit has products that multipliers can make."""
+        return isinstance(self.node, Requantize | Product) or self.depthwise
 
     @property
     def matrix(self) -> tuple[int, int]:

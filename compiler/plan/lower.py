@@ -9,11 +9,25 @@ from types import MappingProxyType
 
 import numpy as np
 
-from pulsefold.compiler.ir import Concat, Conv, Lrn, MaxPool, Product, Requantize, Sum, Table, Threshold
+from pulsefold.compiler.ir import (
+    Concat,
+    Conv,
+    Lrn,
+    MaxPool,
+    Product,
+    Requantize,
+    Sum,
+    SumPool,
+    Table,
+    Threshold,
+    type_for_range,
+)
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.units import (
     ConcatUnit,
     Convert,
+    DepthwiseUnit,
+    GlobalPoolUnit,
     LrnUnit,
     MatVec,
     MaxPoolUnit,
@@ -21,6 +35,7 @@ from pulsefold.compiler.plan.units import (
     RequantizeUnit,
     Steps,
     Stream,
+    SumPoolUnit,
     SumUnit,
     TableUnit,
     ThresholdUnit,
@@ -91,6 +106,8 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Window where one is needed, converter to SIMD lanes, matrix unit."""
     node = layer.node
     assert isinstance(node, Conv)
+    if layer.depthwise:
+        return depthwise_units(node, layer, fold)
     rows, columns = layer.matrix
     units: list[Unit] = []
     pixels = layer.y.shape[0] * layer.y.shape[1]
@@ -160,27 +177,97 @@ def collected(name: str, stream: Stream, lanes: int, pixels: int) -> Convert:
     )
 
 
+def depthwise_units(node: Conv, layer: Layer, fold: Fold) -> list[Unit]:
+    """Window with outer channels, a multiplier and a sum for each channel of a beat, step functions."""
+    window = taps_window(node, layer, fold, node.pad_value)
+    channels, pixels = layer.x.shape[2], layer.y.shape[0] * layer.y.shape[1]
+    rows = node.weights.shape[0]
+    low, high = node.accumulator_range(layer.operand)
+    unit = DepthwiseUnit(
+        name=layer.name,
+        type=layer.operand,
+        pixels=pixels,
+        lanes=fold.simd,
+        weights=node.weights.reshape(channels, rows // channels, window.taps),
+        output_type=type_for_range(min(0, int(low.min())), max(0, int(high.max()))),
+        multiplies=fold.multiplier,
+        memory=fold.memory,
+    )
+    units: list[Unit] = [window, unit]
+    if isinstance(layer.steps, Requantize):
+        units.append(requantize_unit(layer.steps, unit.output, rows, pixels, fold))
+    elif layer.steps:
+        steps = steps_of(layer.steps, rows, int(high.max()))
+        units.append(
+            ThresholdUnit(
+                name=layer.steps.name,
+                type=unit.output_type,
+                channels=rows,
+                pixels=pixels,
+                lanes=unit.output.lanes,
+                steps=steps,
+            )
+        )
+    return units
+
+
+def taps_window(node: Conv | MaxPool | SumPool, layer: Layer, fold: Fold, pad_value: int) -> Window:
+    """A Window that sends the taps of one fold of channels after the other."""
+    return with_memory(
+        Window(
+            name=f"{layer.name}.window",
+            shape=layer.x.shape,
+            type=layer.x.type,
+            lanes=fold.simd,
+            kernel=node.kernel,
+            stride=node.stride,
+            dilation=node.dilation,
+            pads=node.pads,
+            output_shape=layer.y.shape[:2],
+            pad_value=pad_value,
+            channels_outer=True,
+        )
+    )
+
+
+def whole_frame(node: MaxPool | SumPool, layer: Layer) -> bool:
+    """Whether the one window of a pool is the frame."""
+    return layer.y.shape[:2] == (1, 1) and node.kernel == layer.x.shape[:2] and not any(node.pads)
+
+
+def globalpool_unit(layer: Layer, fold: Fold, op: str) -> Unit:
+    """A pool of the whole frame needs no window."""
+    return GlobalPoolUnit(
+        name=layer.name,
+        type=layer.x.type,
+        channels=layer.x.shape[2],
+        pixels=layer.x.shape[0] * layer.x.shape[1],
+        lanes=fold.simd,
+        op=op,
+        output_type=layer.y.type,
+    )
+
+
+def sumpool_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """Window with outer channels, sum."""
+    node = layer.node
+    assert isinstance(node, SumPool)
+    if whole_frame(node, layer) and node.factors(layer.x.shape).item() == 1:
+        return [globalpool_unit(layer, fold, "sum")]
+    window = taps_window(node, layer, fold, node.pad_value if node.include_pad else 0)
+    return [window, SumPoolUnit.of_node(node, layer.x, fold.simd)]
+
+
 def maxpool_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Window with outer channels, maximum."""
     node, kind = layer.node, layer.x.type
     assert isinstance(node, MaxPool)
-    lowest = -1 if kind.is_bipolar else kind.minimum
-    window = Window(
-        name=f"{layer.name}.window",
-        shape=layer.x.shape,
-        type=kind,
-        lanes=fold.simd,
-        kernel=node.kernel,
-        stride=node.stride,
-        dilation=node.dilation,
-        pads=node.pads,
-        output_shape=layer.y.shape[:2],
-        pad_value=lowest,
-        channels_outer=True,
-    )
+    if whole_frame(node, layer):
+        return [globalpool_unit(layer, fold, "max")]
+    window = taps_window(node, layer, fold, -1 if kind.is_bipolar else kind.minimum)
     groups = window.output.beats // window.taps
     pool = MaxPoolUnit(name=layer.name, type=kind, lanes=fold.simd, taps=window.taps, groups=groups)
-    return [with_memory(window), pool]
+    return [window, pool]
 
 
 def threshold_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
@@ -348,6 +435,7 @@ RULES: Mapping[type, Rule] = MappingProxyType(
         Product: Rule(units=product_units),
         Requantize: Rule(units=requantize_units),
         Sum: Rule(units=sum_units),
+        SumPool: Rule(units=sumpool_units),
         Table: Rule(units=table_units),
         Threshold: Rule(units=threshold_units),
     }

@@ -1,0 +1,113 @@
+"""Branching networks: plans, buffers and whole circuits against golden."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from branches import TARGET, Builder, check_circuit, frames, random_plan
+
+from pulsefold.compiler.ir import ElementType, Sum
+from pulsefold.compiler.plan.layers import Fold, layers_of
+from pulsefold.compiler.plan.network import Source
+from pulsefold.compiler.plan.plan import Plan, make_plan
+from pulsefold.compiler.plan.timing import latency_of, with_buffers
+from pulsefold.compiler.plan.units import Fork
+from pulsefold.errors import VerificationError
+from pulsefold.sim import golden
+from pulsefold.sim.bench.expected import expected_values
+
+INT = ElementType.integer
+
+
+def skip_plan(kernel: int, *, simd: int = 1) -> Plan:
+    """A tensor, a convolution of it, and their sum."""
+    b = Builder(np.random.default_rng(0))
+    x = b.input((6, 5, 2), INT(4, signed=True))
+    y = b.threshold(b.conv(x, 2, kernel))
+    graph = b.graph(b.add(Sum, x, y, gains=(1, 3)))
+    folds = {layer.name: Fold(simd=simd, pe=simd) for layer in layers_of(graph)}
+    return make_plan(graph, TARGET, folds=folds)
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_units_in_their_network_are_the_graph(seed: int) -> None:
+    plan = random_plan(seed)
+    network, q = plan.network, frames(plan.graph, 2, seed)
+    values = {
+        Source(unit=None, port=port): q[name].reshape(-1, plan.inputs[port].lanes)
+        for port, name in enumerate(plan.entries)
+    }
+    for number, (unit, sources) in enumerate(zip(network.units, network.sources, strict=True)):
+        assert unit.inputs == tuple(network.stream(source) for source in sources)
+        y = expected_values(unit, *(values[source] for source in sources))
+        values |= {Source(unit=number, port=port): y for port in range(len(unit.outputs))}
+    want = golden.run(plan.graph, q, keep=True)
+    for name, source in zip(plan.exits, network.results, strict=True):
+        np.testing.assert_array_equal(values[source].ravel(), want[name].ravel())
+    for number, name in enumerate(network.tensors):
+        if name is not None:
+            got = values[Source(unit=number, port=0)]
+            np.testing.assert_array_equal(got.ravel(), want[name].ravel(), err_msg=name)
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_circuits(seed: int) -> None:
+    check_circuit(random_plan(seed), seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(100, 125))
+def test_circuits_at_random(seed: int) -> None:
+    plan = random_plan(seed)
+    if plan.cycles > 5_000:
+        pytest.skip(f"{plan.cycles} cycles a frame take long")
+    check_circuit(plan, seed)
+
+
+def test_a_skip_buffer_holds_what_the_long_way_round_needs() -> None:
+    plan = skip_plan(3)
+    (fork,) = (u for u in plan.units if isinstance(u, Fork))
+    # The first sum waits for the first window, which waits for two whole rows of five pixels in two beats.
+    long, skip = fork.buffer_depths
+    assert long == 2
+    assert 20 <= skip <= 40
+    assert plan.latency_cycles == latency_of(plan.network, plan.cycles) > plan.cycles
+
+
+def test_without_its_buffers_a_network_stops() -> None:
+    plan = skip_plan(3)
+    network = plan.network
+    bare = tuple(replace(u, buffer_depths=(2, 2)) if isinstance(u, Fork) else u for u in network.units)
+    stuck = replace(plan, network=replace(network, units=bare))
+    with pytest.raises(VerificationError, match="stuck"):
+        check_circuit(stuck, 0)
+    whole = replace(plan, network=with_buffers(stuck.network, plan.cycles))
+    check_circuit(whole, 0)
+
+
+def test_a_straight_line_has_no_forks_and_exact_latency() -> None:
+    b = Builder(np.random.default_rng(0))
+    x = b.input((6, 5, 2), INT(4, signed=True))
+    y = b.requantize(b.conv(b.threshold(b.conv(x, 4, 3)), 4, 1))
+    graph = b.graph(y)
+    plan = make_plan(graph, TARGET, folds={layer.name: Fold(simd=2, pe=2) for layer in layers_of(graph)})
+    assert plan.network.straight
+    assert not any(isinstance(u, Fork) for u in plan.units)
+    assert [layer.steps is not None for layer in plan.layers] == [True, True]
+    measured = check_circuit(plan, 0)
+    assert measured["latency"] == plan.latency_cycles
+
+
+def test_a_layer_read_twice_keeps_its_accumulators() -> None:
+    b = Builder(np.random.default_rng(0))
+    x = b.input((4, 4, 2), INT(4, signed=True))
+    y = b.conv(x, 2, 1)
+    graph = b.graph(b.threshold(y), b.add(Sum, y, x, gains=(1, 1)))
+    layers = layers_of(graph)
+    assert [type(layer.node).__name__ for layer in layers] == ["Conv", "Threshold", "Sum"]
+    assert layers[0].steps is None
+    plan = make_plan(graph, TARGET, folds={layer.name: Fold() for layer in layers})
+    assert len(plan.outputs) == 2
+    check_circuit(plan, 3)
