@@ -15,6 +15,7 @@ from pulsefold.compiler.ir import (
     Lrn,
     MaxPool,
     Product,
+    Reorder,
     Requantize,
     Sum,
     SumPool,
@@ -32,6 +33,7 @@ from pulsefold.compiler.plan.units import (
     MatVec,
     MaxPoolUnit,
     ProductUnit,
+    ReorderUnit,
     RequantizeUnit,
     Steps,
     Stream,
@@ -43,6 +45,7 @@ from pulsefold.compiler.plan.units import (
     Window,
 )
 from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.compiler.plan.units.reorder import reorder_lanes
 from pulsefold.errors import FoldingError, UnsupportedNodeError
 
 __all__ = ["RULES", "Rule", "lanes_of", "units_of"]
@@ -329,6 +332,28 @@ def table_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     return [unit]
 
 
+def reorder_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """A ring that is written in one order and read in another."""
+    node = layer.node
+    assert isinstance(node, Reorder)
+    unit = ReorderUnit(
+        name=layer.name,
+        type=layer.x.type,
+        elements=layer.x.elements,
+        index=node.index,
+        fill=node.fill,
+        output_type=layer.y.type,
+        lanes=fold.simd,
+    )
+    return [unit]
+
+
+def moved_lanes(layer: Layer) -> list[int]:
+    """Lanes of beats that are moved as a whole."""
+    assert isinstance(layer.node, Reorder)
+    return reorder_lanes(layer.node.index, layer.x.elements)
+
+
 def sum_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """All terms at once."""
     node = layer.node
@@ -433,6 +458,7 @@ RULES: Mapping[type, Rule] = MappingProxyType(
         Lrn: Rule(units=lrn_units),
         MaxPool: Rule(units=maxpool_units),
         Product: Rule(units=product_units),
+        Reorder: Rule(units=reorder_units, lanes=moved_lanes),
         Requantize: Rule(units=requantize_units),
         Sum: Rule(units=sum_units),
         SumPool: Rule(units=sumpool_units),

@@ -154,7 +154,7 @@ class _Builder:
         """Tensor of a layer's unit, counted from its last, -1."""
         if place == -1:
             return layer.y.name
-        apart = isinstance(layer.steps, Requantize)
+        apart = isinstance(layer.steps, Requantize) or (layer.steps and layer.depthwise)
         return layer.node.output if apart and place == -2 else None
 
     def add(self, unit: Unit, owner: str, tensor: str | None, *sources: Source) -> Source:
