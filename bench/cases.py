@@ -155,6 +155,7 @@ _TFC = "models/tfc_w1a1_mnist_qonnx.onnx"
 CASES = (
     Case(name="digits", model="demo/digits.onnx", data=digits, fps=20_000, images=360, build=True),
     Case(name="tfc-w1a1", model=_TFC, data=mnist(unit), fps=1e6, build=True),
+    Case(name="tfc-w1a1-fast", model=_TFC, data=mnist(unit), fps=29e6, clock_mhz=120),
     Case(name="tfc-w1a1-raw", model="models/tfc_w1a1_mnist_qonnx_raw.onnx", data=mnist(unit), fps=1e6),
     Case(name="tfc-w2a2", model="models/tfc_w2a2_mnist_qonnx.onnx", data=mnist(unit), fps=3e5),
     Case(
@@ -173,6 +174,15 @@ CASES = (
         fps=3_000,
         images=22,
         build=True,
+    ),
+    Case(
+        name="cnv-w1a1-fast",
+        model="models/cifar10_cnvW1A1.onnx",
+        data=cnv(slice(0, 2)),
+        scores=known_scores("w1a1_scores"),
+        fps=22_000,
+        clock_mhz=106,
+        images=6,
     ),
     Case(
         name="cnv-w1a2",

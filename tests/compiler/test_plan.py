@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_fastest_fits_and_uses_a_larger_device(graph):
     slow, fast = make_plan(graph, small), make_plan(graph, large)
     assert small.shortage(slow.core_cost) is None
     assert slow.cycles > fast.cycles
+
+
+def test_fast_plans_take_several_pixels_and_carry_cells_where_there_are_some(graph):
+    for family, adders in (("ecp5", {"tree", "carry"}), ("gowin", {"tree"})):
+        plan = make_plan(graph, replace(target(), family=family))
+        used = [plan.folds[layer.name] for layer in plan.layers if isinstance(layer.node, Conv)]
+        assert {fold.adder for fold in used} == adders
+        assert max(fold.pixels for fold in used) > 1
 
 
 def test_too_much_names_resource_and_the_nearest_that_fits(graph):
