@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -16,13 +15,14 @@ from pulsefold.compiler.frontend.fold import fold
 from pulsefold.compiler.frontend.load import check_elements, load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.refused import DEFAULT_TODO, REFUSED
 from pulsefold.compiler.frontend.registry import Rule, rule_for
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value
 from pulsefold.compiler.ir.graph import Graph, Output
 from pulsefold.compiler.passes import run_passes
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
-__all__ = ["Walk", "import_model"]
+__all__ = ["Walk", "import_model", "unsupported"]
 
 _log = logging.getLogger(__name__)
 
@@ -94,8 +94,9 @@ class Walk:
         if not outputs or len(set(outputs)) < len(outputs):
             raise ModelError("it has no outputs, or one of them twice", where=where, todo="export it again")
         wanted = needed(nodes, outputs)
+        given = {v.name for v in graph.input} - {t.name for t in graph.initializer}
         if not any(is_quantizer(node) for node in nodes):
-            _refuse_unquantized(nodes, where)
+            _refuse_unquantized([n for n in nodes if n.name in wanted], given, where)
         values: dict[str, Value] = {t.name: Const(value=_array(t)) for t in graph.initializer}
         used = {name for node in nodes if node.name in wanted for name in node.inputs} | set(outputs)
         # Before IR version 4 every initializer is listed among the inputs too.
@@ -135,9 +136,7 @@ class Walk:
             results = fold(node, constants, self.opset)
             verdict, why = "folded", "a constant"
         elif rule is None:
-            domain = f" of the domain {node.domain!r}" if node.domain else ""
-            msg = f"there is no rule for {node.op_type}{domain} on activations"
-            raise UnsupportedNodeError(msg, where=node.where, todo=_replacement(node))
+            raise unsupported(node)
         else:
             call = Call(
                 node=node,
@@ -214,30 +213,27 @@ def is_quantizer(node: OnnxNode) -> bool:
     return rule is not None and rule.quantizer
 
 
-def _refuse_unquantized(nodes: list[OnnxNode], where: str) -> None:
+def _refuse_unquantized(nodes: list[OnnxNode], inputs: set[str], where: str) -> None:
+    """What stands in the way besides quantization comes first: quantizing would not help."""
+    varying = set(inputs)
+    for node in nodes:
+        if varying.isdisjoint(node.inputs):
+            continue
+        varying.update(node.outputs)
+        if rule_for(node) is None:
+            raise unsupported(node)
     # The first product in floating point says more than the file does.
     products = (node.where for node in nodes if node.op_type in ("Conv", "MatMul", "Gemm", "ConvTranspose"))
     msg = "the model is not quantized: it computes in floating point"
     raise ModelError(msg, where=next(products, where), todo=_QUANTIZE)
 
 
-def _replacement(node: OnnxNode) -> str:
-    """What to do about an operator without a rule."""
-    hints: Mapping[str, str] = {
-        "Softmax": "drop it: it does not change which class wins; apply it to the scores on the host",
-        "LogSoftmax": "drop it: it does not change which class wins; apply it to the scores on the host",
-        "Sigmoid": "drop it behind the last layer, or use ReLU or HardTanh in front of a quantizer",
-        "Tanh": "use HardTanh (Clip) in front of the quantizer",
-        "AveragePool": "use MaxPool or a strided Conv",
-        "GlobalAveragePool": "use MaxPool or a strided Conv",
-        "Concat": "only straight-line networks are supported so far: no parallel branches",
-        "Pad": "put the padding into the next Conv",
-        "Trunc": "use Quant with rounding_mode FLOOR",
-        "QuantizeLinear": "convert the model to QONNX (qonnx.transformation.qcdq_to_qonnx)",
-        "DequantizeLinear": "convert the model to QONNX (qonnx.transformation.qcdq_to_qonnx)",
-    }
-    default = "replace it in the trained model; `pulsefold inspect` lists what is supported"
-    return hints.get(node.op_type, default)
+def unsupported(node: OnnxNode) -> UnsupportedNodeError:
+    """The error for an operator without a rule."""
+    domain = f" of the domain {node.domain!r}" if node.domain else ""
+    msg = f"there is no rule for {node.op_type}{domain} on activations"
+    why, todo = REFUSED.get(node.op_type, ("", DEFAULT_TODO))
+    return UnsupportedNodeError(msg, where=node.where, why=why, todo=todo)
 
 
 def _array(tensor: onnx.TensorProto) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 
 from pulsefold.compiler.frontend.fold import FOLDABLE
-from pulsefold.compiler.frontend.importer import Walk
+from pulsefold.compiler.frontend.importer import Walk, is_quantizer, unsupported
 from pulsefold.compiler.frontend.load import load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.compiler.frontend.registry import rule_for
@@ -34,6 +34,7 @@ class NodeReport:
         ``"supported"``: a node of the integer graph comes of it. ``"folded"``: it goes into others.
         ``"unused"``: no output depends on it. ``"unsupported"``: it stops the import.
         ``"unchecked"``: it has a rule, and something in front of it is unsupported.
+        ``"unquantized"``: it has a rule, and the model computes in floating point.
     why
         What becomes of it, or why nothing does.
     todo
@@ -105,11 +106,13 @@ def inspect_model(path: Path | str) -> Inspection:
         walk = Walk.start(model, str(path))
     except ModelError as refused:
         error = refused
+    # A model in floating point: everything that has a rule waits for quantizers.
+    floating = walk is None and not any(is_quantizer(node) for node in nodes)
     for node in nodes:
         if node.name not in wanted:
             reports.append(_report(node, "unused", "no output of the model depends on it"))
         elif walk is None or error is not None:
-            reports.append(_unvisited(node, walk is None))
+            reports.append(_unvisited(node, floating))
         else:
             try:
                 kept = walk.visit(node)
@@ -154,12 +157,16 @@ def _report(node: OnnxNode, verdict: str, why: str, todo: str = "") -> NodeRepor
     )
 
 
-def _unvisited(node: OnnxNode, whole: bool) -> NodeReport:
+def _unvisited(node: OnnxNode, floating: bool) -> NodeReport:
     """A node that the import did not reach."""
-    if rule_for(node) is None and (node.op_type not in FOLDABLE or node.domain):
-        return _report(node, "unsupported", f"there is no rule for {node.op_type}")
-    why = "the model as a whole is refused" if whole else "something in front of it is unsupported"
-    return _report(node, "unchecked", why)
+    rule = rule_for(node)
+    if rule is None and (node.op_type not in FOLDABLE or node.domain):
+        error = unsupported(node)
+        return _report(node, "unsupported", _reason(error), error.todo)
+    if floating:
+        why = f"once quantized: {rule.why}" if rule is not None else "a constant"
+        return _report(node, "unquantized", why)
+    return _report(node, "unchecked", "something else stops the import")
 
 
 def _declared(model: onnx.ModelProto, nodes: list[OnnxNode]) -> tuple[int, int]:
