@@ -90,9 +90,15 @@ def tables(draw) -> TableUnit:
     return TableUnit(name="table", type=kind, **fold, values=entries, output_type=out)
 
 
-@few(40)
-@given(requantizes() | tables(), seeds)
-def test_quickly(check_unit_quickly, unit, seed):
+@few(25)
+@given(requantizes(), seeds)
+def test_requantize_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@few(25)
+@given(tables(), seeds)
+def test_table_quickly(check_unit_quickly, unit, seed):
     check_unit_quickly(unit, seed)
 
 

@@ -99,9 +99,21 @@ def depthwises(draw) -> DepthwiseUnit:
     )
 
 
-@few(60)
-@given(sumpools() | globalpools() | depthwises(), seeds)
-def test_quickly(check_unit_quickly, unit, seed):
+@few(20)
+@given(sumpools(), seeds)
+def test_sumpool_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@few(20)
+@given(globalpools(), seeds)
+def test_globalpool_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@few(20)
+@given(depthwises(), seeds)
+def test_depthwise_quickly(check_unit_quickly, unit, seed):
     check_unit_quickly(unit, seed)
 
 
