@@ -46,6 +46,7 @@ faults: $(STAMP)
 ## bench: the figures of the documentation
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/quantize.py
 
 ## boards: a bitstream of the demo's network for every board, and its figures
 boards: $(STAMP)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -166,6 +167,9 @@ def main() -> None:
         if options.networks and row.network not in options.networks:
             continue
         path = options.shared / "models" / f"{row.network}.onnx"
+        if not path.exists():
+            sys.stderr.write(f"{row.network}: skipped, {path} is not there\n")
+            continue
         if row.network not in data:
             data[row.network] = DATA[row.network](options.shared)
             exact[row.network] = top1(onnx.load(path), *data[row.network][:2])

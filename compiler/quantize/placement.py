@@ -65,12 +65,15 @@ class Placement:
         What each node does, by name.
     sources
         The quantized value that each linear node's input comes from, through pools and movements or directly.
+    inputs
+        The model's own.
     """
 
     groups: list[list[str]]
     nonnegative: frozenset[str]
     kinds: dict[str, Kind]
     sources: dict[str, str]
+    inputs: frozenset[str]
 
     @property
     def by_linear(self) -> frozenset[str]:
@@ -125,6 +128,7 @@ class _Placer:
             nonnegative=frozenset(name for name in wide if self.nonnegative(name)),
             kinds=self.kinds,
             sources=sources,
+            inputs=frozenset(inputs),
         )
 
     def kind(self, node: Node) -> Kind:

@@ -18,7 +18,7 @@ from pulsefold.compiler.quantize.histogram import Histogram
 from pulsefold.compiler.quantize.layers import Layer, find_layers
 from pulsefold.compiler.quantize.observe import observe
 from pulsefold.compiler.quantize.placement import Placement, place
-from pulsefold.compiler.quantize.quantizer import Quantizer
+from pulsefold.compiler.quantize.quantizer import Quantizer, round_scale
 from pulsefold.compiler.quantize.ranges import choose
 from pulsefold.compiler.quantize.read import read_float
 from pulsefold.compiler.quantize.recipe import Recipe
@@ -93,6 +93,7 @@ def quantize_model(
     layers = find_layers(graph, placement, recipe)
     histograms = observe(graph, placement.values, x, say)
     activations = _activations(placement, layers, histograms, recipe)
+    activations.update(_pixels(graph, x, activations))
     say("rounding weights")
     weights = refine(graph, layers, activations, x, recipe, say)
     say("writing the model")
@@ -129,7 +130,11 @@ def _activations(
             kinds.append(recipe.sums)
         bits = max(kind.bits for kind in kinds)
         histogram = reduce(Histogram.merged, (histograms[name] for name in group))
-        never_negative = all(name in placement.nonnegative for name in group)
+        # Of the input, what the data are is all there is to know.
+        never_negative = all(
+            name in placement.nonnegative or (name in placement.inputs and histograms[name].low >= 0)
+            for name in group
+        )
         quantizer = choose(
             histogram,
             method=recipe.method,
@@ -139,3 +144,19 @@ def _activations(
         )
         found.update(dict.fromkeys(group, quantizer))
     return found
+
+
+def _pixels(graph: FloatGraph, x: np.ndarray, activations: Mapping[str, Quantizer]) -> dict[str, Quantizer]:
+    """The input in steps of one, where it is integers that fit: nothing is rounded then."""
+    name = graph.inputs[0].name
+    found = activations.get(name)
+    if found is None or found.bits != 8:
+        return {}
+    low, high = float(x.min()), float(x.max())
+    for signed, least, most in ((False, 0, 255), (True, -128, 127)):
+        if least <= low and high <= most:
+            parts = (x[start : start + 64] for start in range(0, len(x), 64))
+            if not all(np.array_equal(part, np.rint(part)) for part in parts):
+                return {}
+            return {name: Quantizer(bits=8, signed=signed, scale=round_scale(1.0))}
+    return {}

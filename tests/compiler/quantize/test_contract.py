@@ -150,9 +150,9 @@ def test_quant_nodes_round_to_the_levels_that_were_chosen(quantized, images):
         np.testing.assert_array_equal(levels, made.weights[node.name].levels)
 
 
-@pytest.mark.parametrize("bits", [3, 4, 8])
+@pytest.mark.parametrize("bits", [3, 8])
 def test_first_and_last_layers_keep_their_bits(bits, quantized, images):
-    model = zoo.resnet(18, size=32, width=4, classes=10)
+    model = zoo.mobilenet(1, size=16, width=2, classes=5)
     made = quantized(model, images(model), weights=f"int{bits}", activations=f"int{bits}", rounding="nearest")
     found = [(layer.edge, made.weights[layer.name].quantizer.bits) for layer in made.layers]
     assert found[0] == found[-1] == (True, 8)
@@ -175,3 +175,25 @@ def test_per_tensor(quantized, images):
         if node.op_type == "DequantizeLinear" and node.name.endswith("weight_DequantizeLinear"):
             assert not node.attribute
     onnx.checker.check_model(made.model, full_check=True)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "signed", "scale"),
+    [(0, 256, False, 1.0), (-128, 128, True, 1.0), (0, 2, False, 1.0), (0, 1000, False, None)],
+)
+def test_integer_inputs_are_not_rounded(low, high, signed, scale, quantized, run):
+    model = zoo.nin(size=16, width=4)
+    x = np.random.default_rng(0).integers(low, high, (8, 3, 16, 16)).astype(np.float32)
+    found = quantized(model, x).activations["x"]
+    assert found.signed == signed
+    assert found.zero == 0
+    if scale is not None:
+        assert float(found.scale) == scale
+        np.testing.assert_array_equal(found.apply(x), x)
+
+
+def test_an_input_that_may_be_negative_is_signed(quantized, images):
+    model = zoo.nin(size=16, width=4)
+    x = images(model)
+    assert quantized(model, x).activations["x"].signed
+    assert not quantized(model, np.abs(x)).activations["x"].signed
