@@ -81,8 +81,8 @@ def inverted(x: Value) -> Value:
 def chosen(x: Value, digit: Value) -> Value:
     """0, x, 2 x or ~x for the digits 0, 1, 2 and 3 (which stands for -1)."""
     wide = Cat(x, x[-1]) if x.shape().signed else Cat(x, Const(0, 2))
-    picked = Mux(digit[0], wide, Mux(digit[1], (wide << 1)[: len(wide)], 0))
-    return (picked ^ (digit[0] & digit[1]).replicate(len(wide))).as_signed()
+    high = Mux(digit[0], ~wide, (wide << 1)[: len(wide)])
+    return Mux(digit[1], high, Mux(digit[0], wide, 0)).as_signed()
 
 
 def products(m: Module, p: Affine, x: Value, word: Value, name: str) -> list[Value]:
