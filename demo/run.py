@@ -27,7 +27,7 @@ def pulsefold(*arguments: str | Path) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Compile, simulate, verify and build the demo network, and count its right answers."""
+    """Compile, simulate, verify, run and build the demo network, and count its right answers."""
     parser = argparse.ArgumentParser(description="the digits network, from ONNX to a bitstream")
     parser.add_argument("--board", default="ulx3s-85f")
     parser.add_argument("--fps", default="20000", help="wanted frames a second")
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     right = int(np.count_nonzero(np.load(scores).argmax(axis=1) == labels))
     print(f"{right} of {len(labels)} digits right, answered by the simulated circuit")
     pulsefold("verify", design, "--input", images, "--limit", "10")
+    pulsefold("run", design, "--device", "sim", "--input", images, "--limit", "100")
     if not options.no_build:
         pulsefold("build", design)
         print(f"\nthe report is {design / 'report.html'}, the bitstream is in {design / 'bitstream'}")
