@@ -11,11 +11,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from networks import random_model
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Graph, Threshold
+from pulsefold.compiling import compile_model
 from pulsefold.errors import ModelError
 from pulsefold.sim.reference import compare
 from pulsefold.sim.source import Source
+from pulsefold.verifying import random_inputs, source_rung
 
 WEIGHTS = np.array([[3, -1], [2, 5], [-4, 1]], np.float32)
 
@@ -153,3 +156,17 @@ def test_statistics_of_batch_norm_are_the_models_own(tmp_path: Path) -> None:
     onnx.save(model, path)
     (y,) = Source(path).run(np.array([[3, 3], [1, 1]], np.float32))
     assert y.tolist() == [[2.0, 4.0], [0.0, 2.0]]
+
+
+def test_rung_one_of_a_qdq_network_has_both_engines(tmp_path: Path) -> None:
+    """What `pulsefold verify` reports of it: counts of the float64 evaluation and of ONNX Runtime."""
+    path = tmp_path / "net.onnx"
+    model = random_model(2, features=frozenset({"conv"}), dyadic=True, size=6, layers=2)
+    path.write_bytes(model.SerializeToString())
+    design = compile_model(path, board="ulx3s-85f", out=tmp_path / "design")
+    passed, detail, figures = source_rung(design, random_inputs(design, 2))
+    assert passed
+    assert "float64" in detail
+    assert "ONNX Runtime" in detail
+    assert figures["elements"] == figures["onnxruntime"]["elements"] > 50
+    assert figures["differing"] == figures["onnxruntime"]["differing"] == 0
