@@ -13,6 +13,7 @@ from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.units import Unit
 from pulsefold.errors import DoesNotFitError
 
 __all__ = [
@@ -52,10 +53,13 @@ class Choice:
     cost: Resources
 
 
-def cost_of(layer: Layer, fold: Fold, family: str) -> Choice:
-    """Cycles and cost of a layer under a folding."""
+def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Choice:
+    """Cycles and cost of a layer under a folding; costs of units that other foldings have too are `known`."""
     units = units_of(layer, fold, family)
-    cost = sum((u.cost(family) for u in units), Resources())
+    for unit in units:
+        if unit not in known:
+            known[unit] = unit.cost(family)
+    cost = sum((known[unit] for unit in units), Resources())
     return Choice(fold=fold, cycles=max(u.cycles for u in units), cost=cost)
 
 
@@ -116,7 +120,8 @@ def converted_cycles(layer: Layer, simd: int) -> int:
 
 def choices_of(layer: Layer, target: Target) -> list[Choice]:
     """Every folding of a layer worth looking at."""
-    return [cost_of(layer, fold, target.family) for fold in folds_of(layer, target)]
+    known: dict[Unit, Resources] = {}
+    return [cost_of(layer, fold, target.family, known) for fold in folds_of(layer, target)]
 
 
 def best_of(choices: Sequence[Choice], target: Target, balance: float) -> list[Choice]:

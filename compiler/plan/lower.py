@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from math import gcd
 from types import MappingProxyType
 
@@ -12,6 +13,7 @@ import numpy as np
 from pulsefold.compiler.ir import (
     Concat,
     Conv,
+    ElementType,
     Lrn,
     MaxPool,
     Product,
@@ -299,12 +301,20 @@ def requantize_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
 
 def requantize_unit(node: Requantize, x: Stream, channels: int, pixels: int, fold: Fold) -> Unit:
     """The unit behind a stream."""
+    return requantizer(node, x.type, channels, pixels, x.lanes, fold.multiplier)
+
+
+@lru_cache(maxsize=512)
+def requantizer(
+    node: Requantize, kind: ElementType, channels: int, pixels: int, lanes: int, multiplies: str
+) -> RequantizeUnit:
+    """One object for all foldings of the layer that share it: its constants take long to work out."""
     return RequantizeUnit(
         name=node.name,
-        type=x.type,
+        type=kind,
         channels=channels,
         pixels=pixels,
-        lanes=x.lanes,
+        lanes=lanes,
         multiplier=node.multiplier,
         addend=node.addend,
         shift=node.shift,
@@ -312,7 +322,7 @@ def requantize_unit(node: Requantize, x: Stream, channels: int, pixels: int, fol
         high=node.high,
         output_type=node.type,
         even=node.even,
-        multiplies=fold.multiplier,
+        multiplies=multiplies,
     )
 
 
