@@ -168,7 +168,7 @@ class Session:
         missing = list(outputs)
         moved = heard = time.monotonic()
         wait = self._retry
-        quiet = False
+        quiet = behind = False
         # Data frames since the last ACK.
         sent = 0
         try:
@@ -186,7 +186,9 @@ class Session:
                     if now - moved > timeout:
                         raise self._silent(timeout)
                     if now - heard >= wait:
-                        self._transport.write(encode(receiver.acknowledge()) + encode(sender.poll()))
+                        reply = receiver.again() if behind else receiver.acknowledge()
+                        self._transport.write(encode(reply) + encode(sender.poll()))
+                        behind = False
                         quiet, heard = True, now
                         wait = min(2 * wait, _LONGEST_RETRY)
                     continue
@@ -203,12 +205,12 @@ class Session:
                             raise self._lost()
                         if answered:
                             wait = self._retry
-                            if quiet and self._status.results != receiver.next:
-                                replies.append(receiver.again())
+                            # Answers overtake results, which may be on their way: they are waited for once more.
+                            behind = quiet and self._status.results != receiver.next
                         if sender.outstanding < before:
                             moved = now
                     elif frame.type == Type.RESULT:
-                        quiet = False
+                        quiet = behind = False
                         mine, reply = receiver.result(frame)
                         replies.append(reply)
                         if mine:
