@@ -205,7 +205,7 @@ class Session:
                             raise self._lost()
                         if answered:
                             wait = self._retry
-                            # Answers overtake results, which may be on their way: they are waited for once more.
+                            # Answers overtake results: those under way are waited for once more.
                             behind = quiet and self._status.results != receiver.next
                         if sender.outstanding < before:
                             moved = now
