@@ -380,7 +380,7 @@ class MatVec(OneInput, OneOutput):
                 ffs=self.pe * self.pixels * (sum(t.ffs for t in trees) + joined),
             )
         if self.form == "xnor":
-            return Resources(luts=lanes * 2.9, ffs=lanes * 2.5)
+            return Resources(luts=lanes * (3.5 if family == "ecp5" else 2.9), ffs=lanes * 2.5)
         if self.form == "bits":
             planes = self.weight_type.bits * self.type.bits
             return Resources(luts=lanes * planes * 3, ffs=lanes * planes * 2.5)
