@@ -388,4 +388,6 @@ class MatVec(OneInput, OneOutput):
             product = self.weight_type.bits + self.type.bits
             return Resources(luts=lanes * (product + 1), ffs=lanes * (product + 3), dsps=lanes)
         planes = 1 if self.form == "negate" else self.narrow_type.bits
-        return Resources(luts=lanes * planes * (bits * 1.6 + 1.5), ffs=lanes * planes * (bits + 2))
+        # Inverters in front of small sums do not fit the LUTs of ECP5's carry cells.
+        first = 5.3 if family == "ecp5" and self.form == "negate" else 1.5
+        return Resources(luts=lanes * planes * (bits * 1.6 + first), ffs=lanes * planes * (bits + 2))
