@@ -115,7 +115,7 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
     if isinstance(unit, LrnUnit):
         frames = x[0].reshape(-1, unit.channels)
         squares = np.pad((frames - unit.zero) ** 2, ((0, 0), (unit.before, unit.after)))
-        energy = sum(squares[:, k : k + unit.channels] for k in range(unit.neighbours))
+        energy = np.sum([squares[:, k : k + unit.channels] for k in range(unit.neighbours)], axis=0)
         row = frames - unit.type.minimum
         n = (energy[..., np.newaxis] >= unit.thresholds[row]).sum(axis=2)
         n = np.where(unit.descending[row], unit.thresholds.shape[1] - n, n)
