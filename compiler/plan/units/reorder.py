@@ -211,9 +211,14 @@ class ReorderUnit(OneInput, OneOutput):
             at += bits
         return folded(words, max(1, sum(self.fields)))
 
-    @cached_property
+    @property
     def cycles(self) -> int:
         """The more of beats in and beats out; with a ring that is not deep enough, what it then takes."""
+        return self.interval
+
+    @cached_property
+    def interval(self) -> int:
+        """The same, worked out once."""
         if self.depth >= self.enough_depth:
             return max(self.input.beats, self.output.beats)
         frames, leave = 5, self.output.beats
