@@ -77,10 +77,10 @@ def test_fastest_fits_and_uses_a_larger_device(graph):
 
 
 def test_fast_plans_take_several_pixels_and_carry_cells_where_there_are_some(graph):
-    for family, adders in (("ecp5", {"tree", "carry"}), ("gowin", {"tree"})):
+    for family, carry_cells in (("ecp5", True), ("gowin", False)):
         plan = make_plan(graph, replace(target(), family=family))
         used = [plan.folds[layer.name] for layer in plan.layers if isinstance(layer.node, Conv)]
-        assert {fold.adder for fold in used} == adders
+        assert ("carry" in {fold.adder for fold in used}) == carry_cells
         assert max(fold.pixels for fold in used) > 1
 
 
