@@ -95,9 +95,9 @@ class BoardTop(Elaboratable):
             ports.append(self.led)
         return ports
 
-    def rtlil(self) -> str:
-        """The whole design as RTLIL text."""
-        technology = Technology(self.board.family)
+    def rtlil(self, *, generic: bool = False) -> str:
+        """The whole design as RTLIL text; with `generic`, without the family's own cells, to be simulated."""
+        technology = None if generic else Technology(self.board.family)
         return rtlil.convert(self, name=TOP, platform=technology, ports=self.ports(), emit_src=False)
 
     def elaborate(self, platform: object) -> Module:

@@ -94,7 +94,7 @@ def build_virtual(
         progress("convert", 0, 1)
     plain = replace(board, clock_mhz=clock_mhz)
     if link == "uart":
-        text = BoardTop(plain, clock_mhz, core(), identity).rtlil()
+        text = BoardTop(plain, clock_mhz, core(), identity).rtlil(generic=True)
     else:
         hello = identity.hello(clock_hz=round(clock_mhz * 1_000_000), **SLOTS[board.family])
         text = to_rtlil(LinkedNetwork(core(), hello))
