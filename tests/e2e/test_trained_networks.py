@@ -84,3 +84,29 @@ def test_cnv_on_the_virtual_board(pulsefold, tmp_path):
     assert pulsefold("simulate", folder, "--level", "golden", "--input", x, "--output", z).code == 0
     np.testing.assert_array_equal(np.load(y), np.load(z))
     np.testing.assert_array_equal(np.load(y)[: len(want)], want)
+
+
+INT8 = {
+    "resnet8_int8_qdq": (32, 32, 3),
+    "kws_dscnn_int8_qdq": (49, 10, 1),
+    "ad_autoencoder_int8_qdq": (640,),
+    "vww_mobilenetv1_025_96_int8_qdq": (96, 96, 3),
+}
+
+
+@pytest.mark.models
+@pytest.mark.slow
+@pytest.mark.parametrize("name", INT8)
+def test_int8_networks(pulsefold, tmp_path, name):
+    """The four of MLPerf Tiny: the circuit equals golden, and keeps what the plan promised."""
+    (model,) = needs(f"models/{name}.onnx")
+    x = np.random.default_rng(0).integers(-128, 128, (5, *INT8[name])).astype(np.int8)
+    np.save(tmp_path / "x.npy", x)
+    folder = tmp_path / "d"
+    assert pulsefold("compile", model, "--board", "ulx3s-85f", "-o", folder).code == 0
+    ran = pulsefold("simulate", folder, "--input", tmp_path / "x.npy", "--json")
+    assert ran.code == 0
+    figures = ran.document["simulation"]
+    assert figures["images"] == 5
+    assert figures["mismatches"] == 0
+    assert figures["cycles_per_image"] <= 1.02 * figures["cycles_per_image_promised"]
