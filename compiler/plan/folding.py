@@ -40,8 +40,8 @@ _FEW_BITS = 3
 #: Pixels a cycle above which the exchange between banks is most of the window.
 _MOST_PIXELS = 8
 
-#: Weights of logic against memory that are tried, the preferred one first.
-BALANCES = (4.0, 2.0, 1.0, 0.5)
+#: Weights of logic and of multipliers against memory that are tried, the preferred ones first.
+BALANCES = ((4.0, 1.0), (2.0, 1.0), (1.0, 1.0), (0.5, 1.0), (4.0, 2.0), (4.0, 4.0), (2.0, 8.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +124,11 @@ def choices_of(layer: Layer, target: Target) -> list[Choice]:
     return [cost_of(layer, fold, target.family, known) for fold in folds_of(layer, target)]
 
 
-def best_of(choices: Sequence[Choice], target: Target, balance: float) -> list[Choice]:
+def best_of(choices: Sequence[Choice], target: Target, balance: tuple[float, float]) -> list[Choice]:
     """Those that no other beats in both cycles and load, slow and small first."""
     kept: list[tuple[float, Choice]] = []
     for load, _, choice in sorted(
-        ((target.load(c.cost, balance), k, c) for k, c in enumerate(choices)),
+        ((target.load(c.cost, *balance), k, c) for k, c in enumerate(choices)),
         key=lambda entry: (entry[2].cycles, entry[0], entry[1]),
     ):
         if not kept or load < kept[-1][0]:
@@ -185,8 +185,10 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
     if best:
         return best
     slowest = max(c.cycles for choices in table.values() for c in choices)
-    need = total([best_of(choices, target, BALANCES[0])[0] for choices in table.values()])
-    name, n, have = target.shortage(need) or ("luts", need.luts, target.available.luts)
+    needs = [total([best_of(cs, target, balance)[0] for cs in table.values()]) for balance in BALANCES]
+    shortages = [target.shortage(need) or ("luts", need.luts, target.available.luts) for need in needs]
+    # The one that comes nearest says most.
+    name, n, have = min(shortages, key=lambda s: s[1] / max(s[2], 1))
     raise DoesNotFitError(
         f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, "
         f"{target.board} has {have:.0f} to use",
@@ -199,7 +201,7 @@ def frame_cycles(picks: Mapping[str, Choice]) -> int:
     return max(c.cycles for c in picks.values())
 
 
-def fastest_at(table: Table, target: Target, balance: float) -> dict[str, Choice] | None:
+def fastest_at(table: Table, target: Target, balance: tuple[float, float]) -> dict[str, Choice] | None:
     """The same at one balance of logic and memory; None if nothing fits."""
     fronts = {name: best_of(choices, target, balance) for name, choices in table.items()}
     slowest = max(front[0].cycles for front in fronts.values())

@@ -69,7 +69,7 @@ class Target:
                 worst = (name, n, h)
         return worst
 
-    def load(self, need: Resources, balance: float = 1.0) -> float:
+    def load(self, need: Resources, balance: float = 1.0, multipliers: float = 1.0) -> float:
         """Weighted sum of the fractions used: what the planner keeps small.
 
         Parameters
@@ -79,9 +79,16 @@ class Target:
         balance
             Weight of logic against block RAM and multipliers. Those are there anyway and cost no routing, so
             that logic should weigh more as long as they last.
+        multipliers
+            Weight of the multipliers against block RAM: more where they are what runs out.
         """
         have = self.available
         share = {
             name: getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")
         }
-        return balance * share["luts"] + share["brams"] + share["dsps"] + 0.1 * need.ffs / max(have.ffs, 1)
+        return (
+            balance * share["luts"]
+            + share["brams"]
+            + multipliers * share["dsps"]
+            + 0.1 * need.ffs / max(have.ffs, 1)
+        )
