@@ -136,7 +136,9 @@ def main() -> None:
     note = (
         "# Results\n\nPrinted by `make bench` (any subset: `.venv/bin/python bench/run.py CASE ...`), which"
         " merges the rows it ran into this page. Fmax and resources are of the routed design with its"
-        " serial link; seconds are of the machine it ran on, two cores shared with other work.\n\n"
+        " serial link; seconds are of the machine it ran on, two cores shared with other work. A row stands"
+        " as the run that made it printed it, which may have been of an earlier version: run its case again"
+        " for what this one reaches.\n\n"
     )
     page.write_text(f"{note}{text}\n\n{section()}".rstrip() + "\n", encoding="utf-8")
 
