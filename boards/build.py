@@ -138,10 +138,20 @@ class _Run:
 
     def synthesise(self, text: str, commands: Sequence[str]) -> _Step:
         """RTLIL to ``netlist.json`` and ``cells.json``."""
+        try:
+            return self._synthesise(text, self.flow.synthesis(self.board, TOP), commands)
+        except ToolFailedError as error:
+            other = self.flow.second_synthesis(self.board, TOP)
+            if other is None or "ERROR" in error.why:
+                raise
+            self.progress(f"synthesis: Yosys gave up without a message; once more with {other}")
+            return self._synthesise(text, other, commands)
+
+    def _synthesise(self, text: str, command: str, commands: Sequence[str]) -> _Step:
         script = "; ".join(
             [
                 f"read_rtlil {TOP}.il",
-                self.flow.synthesis(self.board, TOP),
+                command,
                 *commands,
                 "write_json netlist.json",
                 "tee -q -o cells.json stat -json",

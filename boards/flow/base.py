@@ -48,6 +48,10 @@ class Flow(Protocol):
         """The Yosys command that turns the design into the cells of the board's device."""
         ...
 
+    def second_synthesis(self, board: Board, top: str) -> str | None:
+        """The same by another way, for designs on which Yosys gives up without a message; None: no other."""
+        ...
+
     def finish(self, netlist: Path) -> None:
         """Change the synthesised netlist, a Yosys JSON file, in place."""
         ...

@@ -32,6 +32,10 @@ class Ecp5Flow:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""
         return f"synth_ecp5 -abc9 -no-rw-check -top {top}"
 
+    def second_synthesis(self, board: Board, top: str) -> str:
+        """ABC9 given the flip-flops too: it maps the netlists on which it otherwise ends without a word."""
+        return f"{self.synthesis(board, top)} -dff"
+
     def finish(self, netlist: Path) -> None:
         """Ends of carry chains, registers of block RAM and multipliers."""
         document = json.loads(netlist.read_text())

@@ -25,6 +25,9 @@ class GowinFlow:
         family = board.package[:4].lower()
         return f"synth_gowin -family {family} -no-rw-check -top {top}"
 
+    def second_synthesis(self, board: Board, top: str) -> None:
+        """None is known to be needed."""
+
     def finish(self, netlist: Path) -> None:
         """Nothing to change."""
 

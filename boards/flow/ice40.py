@@ -25,6 +25,9 @@ class Ice40Flow:
         kind = "u -dsp" if board.device.startswith("up") else "hx"
         return f"synth_ice40 -device {kind} -abc9 -no-rw-check -top {top}"
 
+    def second_synthesis(self, board: Board, top: str) -> None:
+        """None is known to be needed."""
+
     def finish(self, netlist: Path) -> None:
         """Nothing to change."""
 

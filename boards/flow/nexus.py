@@ -28,6 +28,9 @@ class NexusFlow:
         synth = f"synth_nexus -family lifcl -no-rw-check -top {top} -run"
         return f"{synth} begin:map_luts; abc -lut 4; clean; {synth} map_cells:"
 
+    def second_synthesis(self, board: Board, top: str) -> None:
+        """None is known to be needed."""
+
     def finish(self, netlist: Path) -> None:
         """Nothing to change."""
 

@@ -2,12 +2,18 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from amaranth.back import rtlil
 
 from pulsefold.boards import get_board
 from pulsefold.boards.build import build
+from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units import ReorderUnit
 from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
+from pulsefold.hdl.technology import Technology
+from pulsefold.hdl.units import circuit_for
 
 pytestmark = pytest.mark.synth
 
@@ -86,6 +92,28 @@ def test_failing_tool_shows_its_log(cache, tmp_path):
     assert "ERROR" in caught.value.why
     assert files(tmp_path / "out") == ["logs/synth.log"]
     assert not files(cache.root)
+
+
+def test_synthesis_that_gives_up_is_tried_another_way(cache, tmp_path):
+    kind, frame = ElementType.integer(4, signed=False), np.arange(4 * 4 * 8).reshape(4, 4, 8)
+    unit = ReorderUnit(
+        name="up",
+        type=kind,
+        elements=frame.size,
+        index=frame.repeat(2, 0).repeat(2, 1),
+        fill=0,
+        output_type=kind,
+        lanes=8,
+    )
+    # Alone it has no pins, so that the router refuses it; in a whole design ABC9 copes with it.
+    text = rtlil.convert(circuit_for(unit), name="top", platform=Technology("ecp5"), emit_src=False)
+    steps = []
+    with pytest.raises(ToolFailedError, match="nextpnr-ecp5 ended with code"):
+        build(text, get_board("ulx3s-85f"), 90.0, tmp_path, cache=cache, progress=steps.append)
+    assert steps[0] == "synthesis: running yosys"
+    assert steps[1].endswith("once more with synth_ecp5 -abc9 -no-rw-check -top top -dff")
+    assert steps[2] == "synthesis: running yosys"
+    assert steps[3].startswith("synthesis: done")
 
 
 def test_folder_that_cannot_be_made(core, cache, tmp_path):
