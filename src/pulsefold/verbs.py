@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -22,6 +22,21 @@ Say = Callable[[str], None]
 Outcome = tuple[int, Any, Callable[[Console], None]]
 
 
+def given(options: argparse.Namespace, names: str) -> dict[str, Any]:
+    """Options that a function takes under their own names, which are words here."""
+    return {name: getattr(options, name) for name in names.split()}
+
+
+def show_rows(console: Console, titles: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """A table."""
+    table = Table(box=None, header_style="bold")
+    for title in titles:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
 def run_inspect(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold inspect``."""
     found = api.inspect(options.model)
@@ -38,12 +53,8 @@ def run_inspect(options: argparse.Namespace, say: Say) -> Outcome:
     }
 
     def show(console: Console) -> None:
-        table = Table(box=None, header_style="bold")
-        for title in ("node", "operation", "verdict", "why"):
-            table.add_column(title, overflow="fold")
-        for node in found.nodes:
-            table.add_row(node.name, node.op_type, node.verdict, node.why)
-        console.print(table)
+        rows = ((node.name, node.op_type, node.verdict, node.why) for node in found.nodes)
+        show_rows(console, ("node", "operation", "verdict", "why"), rows)
         console.print(f"\n{found.macs:,} MACs a frame, {found.parameters:,} weights", markup=False)
         if supported:
             weights, activations = (
@@ -63,28 +74,21 @@ def run_quantize(options: argparse.Namespace, say: Say) -> Outcome:
         options.model,
         options.calibration,
         options.out,
-        weights=options.weights,
-        activations=options.activations,
-        edges=options.edges,
-        sums=options.sums,
-        per_channel=options.per_channel,
-        method=options.method,
-        equalize=options.equalize,
-        bias_correction=options.bias_correction,
-        rounding=options.rounding,
-        format=options.format,
+        **given(
+            options,
+            "weights activations edges sums per_channel method equalize bias_correction rounding format",
+        ),
         progress=say,
     )
     report = made.report
 
     def show(console: Console) -> None:
-        table = Table(box=None, header_style="bold")
-        for title in ("layer", "operation", "weights", "count", "scales", "activations"):
-            table.add_column(title, overflow="fold")
-        for row in report["layers"]:
-            numbers = f"{row['weight_count']:,}", f"{row['scales']:,}"
-            table.add_row(row["name"], row["op"], row["weights"], *numbers, row["activations"])
-        console.print(table)
+        titles = "layer", "operation", "weights", "count", "scales", "activations"
+        columns = "name", "op", "weights", "weight_count", "scales", "activations"
+        rows = (
+            [f"{v:,}" if isinstance(v := row[key], int) else v for key in columns] for row in report["layers"]
+        )
+        show_rows(console, titles, rows)
         for output in report["outputs"]:
             found = "equal" if output["sqnr_db"] is None else f"{output['sqnr_db']:.1f} dB above the error"
             console.print(f"output {output['name']}: {found}", markup=False)
@@ -99,11 +103,7 @@ def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold compile``."""
     design = api.compile(
         options.model,
-        board=options.board,
-        out=options.out,
-        fps=options.fps,
-        folding=options.folding,
-        clock_mhz=options.clock_mhz,
+        **given(options, "board out fps folding clock_mhz"),
         progress=say,
     )
     report = design.read_report()
@@ -121,12 +121,7 @@ def run_simulate(options: argparse.Namespace, say: Say) -> Outcome:
         options.dir,
         options.input,
         options.output,
-        level=options.level,
-        limit=options.limit,
-        raw=options.raw,
-        waves=options.waves,
-        stalls=options.stalls,
-        seed=options.seed,
+        **given(options, "level limit raw waves stalls seed"),
         progress=say,
     )
 
@@ -208,11 +203,7 @@ def run_run(options: argparse.Namespace, say: Say) -> Outcome:
         options.dir,
         options.input,
         options.output,
-        device=options.device,
-        limit=options.limit,
-        raw=options.raw,
-        baud=options.baud,
-        timeout=options.timeout,
+        **given(options, "device limit raw baud timeout"),
         progress=say,
     )
 
@@ -253,15 +244,13 @@ def run_boards(options: argparse.Namespace, say: Say) -> Outcome:
     ]
 
     def show(console: Console) -> None:
-        table = Table(box=None, header_style="bold")
-        for title in ("name", "board", "device", "MHz", "LUTs", "block RAMs", "DSPs"):
-            table.add_column(title)
+        titles = "name", "board", "device", "MHz", "LUTs", "block RAMs", "DSPs"
+        shown = []
         for b in boards:
             r = b.resources
-            table.add_row(
-                b.name, b.title, b.device, f"{b.compute_mhz:g}", f"{r.luts:,}", f"{r.brams}", f"{r.dsps}"
-            )
-        console.print(table)
+            numbers = f"{b.compute_mhz:g}", f"{r.luts:,}", f"{r.brams}", f"{r.dsps}"
+            shown.append((b.name, b.title, b.device, *numbers))
+        show_rows(console, titles, shown)
 
     return 0, rows, show
 
@@ -273,13 +262,11 @@ def run_doctor(options: argparse.Namespace, say: Say) -> Outcome:
     missing = [f for f in found if not f.found and not f.optional]
 
     def show(console: Console) -> None:
-        table = Table(box=None, header_style="bold")
-        for title in ("tool", "", "version", "for", "from"):
-            table.add_column(title, overflow="fold")
+        rows = []
         for f in found:
             state = "ok" if f.found else ("absent" if f.optional else "MISSING")
-            table.add_row(f.name, state, f.version, f.purpose, f.path if f.found else f.package)
-        console.print(table)
+            rows.append((f.name, state, f.version, f.purpose, f.path if f.found else f.package))
+        show_rows(console, ("tool", "", "version", "for", "from"), rows)
 
     return (3 if missing else 0), [asdict(f) for f in found], show
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from draws import INT, few
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Tensor, Threshold
@@ -18,7 +19,6 @@ from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.cosim import Simulator
 from pulsefold.sim.golden import OPERATIONS
 
-INT = ElementType.integer
 TYPES = [
     ElementType.bipolar(),
     ElementType.ternary(),
@@ -175,17 +175,6 @@ def check_circuit(plan: Plan, seed: int) -> None:
             ends = run.produced[plan.output.beats - 1 :: plan.output.beats].astype(np.int64)
             assert ends[0] - int(run.accepted[0]) + 1 <= plan.latency_cycles
             assert (ends[-1] - ends[1]) / (count - 2) <= 1.02 * plan.cycles + 1
-
-
-def few(examples: int, *, same: bool):
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=same,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 @few(4, same=True)

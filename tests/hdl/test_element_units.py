@@ -4,41 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from draws import BIPOLAR, INT, TERNARY, few, foldings, seeds
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsefold.compiler.ir import ElementType, Requantize, Table
+from pulsefold.compiler.ir import Requantize, Table
 from pulsefold.compiler.plan.units import RequantizeUnit, TableUnit
 from pulsefold.compiler.plan.units.affine import binary_digits, quaternary_digits
 from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden.requantize import requantize
 from pulsefold.sim.golden.table import table
-
-INT = ElementType.integer
-BIPOLAR, TERNARY = ElementType.bipolar(), ElementType.ternary()
-
-
-def few(examples: int):
-    """The same shapes each time, none shrunk: an example compiles or interprets a circuit."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-seeds = st.integers(0, 2**31)
-
-
-@st.composite
-def foldings(draw) -> dict[str, int]:
-    channels = draw(st.sampled_from([1, 3, 4, 6]))
-    lanes = draw(st.sampled_from([d for d in range(1, channels + 1) if channels % d == 0]))
-    return {"channels": channels, "lanes": lanes, "pixels": draw(st.integers(1, 5))}
 
 
 @st.composite
@@ -115,7 +91,7 @@ def test_table(check_unit, unit, seed):
 
 
 @pytest.mark.slow
-@settings(few(12), derandomize=False)
+@few(12, same=False)
 @given(requantizes() | tables(), seeds)
 def test_at_random(check_unit, unit, seed):
     check_unit(unit, seed)

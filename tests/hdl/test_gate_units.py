@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from draws import BIPOLAR, INT, TERNARY, few, foldings, seeds
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import ElementType, Lrn, Product, Tensor, type_for_range
@@ -15,31 +16,6 @@ from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden.joins import product
 from pulsefold.sim.golden.lrn import lrn
-
-INT = ElementType.integer
-BIPOLAR, TERNARY = ElementType.bipolar(), ElementType.ternary()
-
-
-def few(examples: int):
-    """The same shapes each time, none shrunk: an example compiles or interprets a circuit."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-seeds = st.integers(0, 2**31)
-
-
-@st.composite
-def foldings(draw, most: int = 6) -> dict[str, int]:
-    channels = draw(st.sampled_from([c for c in (1, 3, 4, 6, 8) if c <= most]))
-    lanes = draw(st.sampled_from([d for d in range(1, channels + 1) if channels % d == 0]))
-    return {"channels": channels, "lanes": lanes, "pixels": draw(st.integers(1, 4))}
 
 
 @st.composite
@@ -113,7 +89,7 @@ def test_lrn(check_unit, unit, seed):
 
 
 @pytest.mark.slow
-@settings(few(12), derandomize=False)
+@few(12, same=False)
 @given(products() | lrns(), seeds)
 def test_at_random(check_unit, unit, seed):
     check_unit(unit, seed)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from draws import INT, divisor, few, seeds
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import Concat, ElementType, Sum, Tensor, type_for_range
@@ -13,29 +14,9 @@ from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden import OPERATIONS
 
-INT = ElementType.integer
 TYPES = st.sampled_from(
     [ElementType.bipolar(), ElementType.ternary(), INT(3, signed=False), INT(8, signed=True)]
 )
-
-
-def few(examples: int):
-    """The same shapes each time, none shrunk: every example compiles a simulator."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-seeds = st.integers(0, 2**31)
-
-
-def divisor(draw, n: int) -> int:
-    return draw(st.sampled_from([d for d in range(1, n + 1) if n % d == 0]))
 
 
 @st.composite
@@ -115,7 +96,7 @@ def test_concat(check_unit, unit, seed):
 
 
 @pytest.mark.slow
-@settings(few(30), derandomize=False)
+@few(30, same=False)
 @given(sums() | concats(), seeds)
 def test_joins_at_random(check_unit, unit, seed):
     check_unit(unit, seed)

@@ -4,38 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from draws import BIPOLAR, INT, TERNARY, divisor, few, seeds
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsefold.compiler.ir import Conv, ElementType, SumPool, Tensor, type_for_range
+from pulsefold.compiler.ir import Conv, SumPool, Tensor, type_for_range
 from pulsefold.compiler.plan.units import DepthwiseUnit, GlobalPoolUnit, SumPoolUnit, Window
 from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden.conv import conv
 from pulsefold.sim.golden.sumpool import sumpool
 
-INT = ElementType.integer
-BIPOLAR, TERNARY = ElementType.bipolar(), ElementType.ternary()
-
-
-def few(examples: int):
-    """The same shapes each time, none shrunk: an example compiles or interprets a circuit."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-seeds = st.integers(0, 2**31)
 types = st.sampled_from([BIPOLAR, TERNARY, INT(3, signed=False), INT(6, signed=True), INT(8, signed=False)])
-
-
-def lanes_of(draw, channels: int) -> int:
-    return draw(st.sampled_from([d for d in range(1, channels + 1) if channels % d == 0]))
 
 
 @st.composite
@@ -70,7 +50,7 @@ def globalpools(draw) -> GlobalPoolUnit:
         type=kind,
         channels=channels,
         pixels=pixels,
-        lanes=lanes_of(draw, channels),
+        lanes=divisor(draw, channels),
         op=op,
         output_type=total if op == "sum" else kind,
     )
@@ -91,7 +71,7 @@ def depthwises(draw) -> DepthwiseUnit:
         name="depthwise",
         type=kind,
         pixels=draw(st.integers(1, 3)),
-        lanes=lanes_of(draw, channels),
+        lanes=divisor(draw, channels),
         weights=weights,
         output_type=type_for_range(min(0, int(low)), max(0, int(high))),
         multiplies=draw(st.sampled_from(["lut", "dsp"])),
@@ -136,7 +116,7 @@ def test_depthwise(check_unit, unit, seed):
 
 
 @pytest.mark.slow
-@settings(few(12), derandomize=False)
+@few(12, same=False)
 @given(sumpools() | globalpools() | depthwises(), seeds)
 def test_at_random(check_unit, unit, seed):
     check_unit(unit, seed)

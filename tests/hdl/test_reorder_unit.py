@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from draws import BIPOLAR, INT, few
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import ElementType, Reorder
@@ -16,21 +17,6 @@ from pulsefold.compiler.plan.units.reorder import reorder_lanes
 from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden.reorder import reorder
-
-INT = ElementType.integer
-BIPOLAR = ElementType.bipolar()
-
-
-def few(examples: int):
-    """The same shapes each time, none shrunk: an example compiles or interprets a circuit."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 def zeros_between(frame: np.ndarray) -> np.ndarray:
@@ -116,7 +102,7 @@ def test_reorder(check_unit, unit, seed):
 
 
 @pytest.mark.slow
-@settings(few(12), derandomize=False)
+@few(12, same=False)
 @given(reorders(), st.integers(0, 2**31))
 def test_at_random(check_unit, unit, seed):
     check_unit(unit, seed)

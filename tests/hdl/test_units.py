@@ -4,37 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from draws import BIPOLAR, INT, TERNARY, divisor, few, seeds
+from hypothesis import given
 from hypothesis import strategies as st
 
-from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import Convert, Fork, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Window
 from pulsefold.errors import FoldingError
-
-INT = ElementType.integer
-BIPOLAR, TERNARY = ElementType.bipolar(), ElementType.ternary()
-
-
-def few(examples: int):
-    """Settings for tests whose every example compiles a simulator: always the same shapes, none shrunk."""
-    return settings(
-        max_examples=examples,
-        deadline=None,
-        derandomize=True,
-        database=None,
-        phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-def divisor(draw, n: int) -> int:
-    return draw(st.sampled_from([d for d in range(1, n + 1) if n % d == 0]))
-
 
 narrow_types = st.sampled_from(
     [BIPOLAR, TERNARY, INT(2, signed=False), INT(4, signed=True), INT(8, signed=False)]
 )
-seeds = st.integers(0, 2**31)
 
 
 @st.composite
@@ -233,7 +212,7 @@ def test_matvec_integers(check_unit, unit, seed):
 
 
 @pytest.mark.slow
-@settings(few(40), derandomize=False)
+@few(40, same=False)
 @given(st.one_of(windows(), threshold_units(), matvecs(narrow_types, narrow_types, adders)), seeds)
 def test_units_at_random(check_unit, unit, seed):
     check_unit(unit, seed)

@@ -10,23 +10,16 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    OneInput,
-    OneOutput,
-    Stream,
-    accept_times,
-    bits_for,
-    ceil_div,
-)
+from pulsefold.compiler.plan.units.base import Stream, bits_for
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
-from pulsefold.errors import FoldingError
+from pulsefold.compiler.plan.units.pixelwise import lanes_error
+from pulsefold.compiler.plan.units.taps import TapReader
 
 __all__ = ["DepthwiseUnit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DepthwiseUnit(OneInput, OneOutput):
+class DepthwiseUnit(TapReader):
     """y[c * M + j] = sum over taps of weights[c, j, tap] * x[tap, c], one tap a cycle.
 
     Reads what a Window with outer channels sends: for every pixel and channel fold the taps, one after the
@@ -66,12 +59,9 @@ class DepthwiseUnit(OneInput, OneOutput):
 
     def __post_init__(self) -> None:
         if self.channels % self.lanes:
-            near = max(d for d in range(1, self.channels + 1) if self.channels % d == 0 and d <= self.lanes)
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo=f"the next fewer lanes that do are {near}")
+            raise lanes_error(self.name, self.lanes, self.channels)
         if self.buffer_depth == 0:
-            loop = self.pipeline + BUFFER_LATENCY + 2
-            object.__setattr__(self, "buffer_depth", max(2, ceil_div(loop, self.taps)))
+            object.__setattr__(self, "buffer_depth", self.enough_depth)
 
     @property
     def kind(self) -> str:
@@ -157,20 +147,6 @@ class DepthwiseUnit(OneInput, OneOutput):
     def macs(self) -> int:
         """Multiply-accumulates a frame."""
         return self.pixels * int(self.weights.size)
-
-    @property
-    def cycles(self) -> int:
-        """One tap a cycle."""
-        return self.input.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """The taps of the first sum, the pipeline and the buffer."""
-        return self.taps - 1 + self.pipeline + BUFFER_LATENCY
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0])[self.taps - 1 :: self.taps] + self.pipeline + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:
         """Weight memory, multipliers, sums, counters, buffer."""

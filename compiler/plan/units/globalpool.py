@@ -8,65 +8,34 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    OneInput,
-    OneOutput,
-    Stream,
-    accept_times,
-    bits_for,
-)
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, Stream, accept_times, bits_for
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
-from pulsefold.errors import FoldingError
+from pulsefold.compiler.plan.units.pixelwise import Pixelwise
 
 __all__ = ["GlobalPoolUnit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GlobalPoolUnit(OneInput, OneOutput):
+class GlobalPoolUnit(OneInput, Pixelwise):
     """y[c] = sum, or maximum, over all pixels of x[pixel, c]: a running one a channel, and no frame buffer.
+
+    Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.Pixelwise`.
 
     Parameters
     ----------
-    name
-        Unique name.
     type
         Element type in.
-    channels, pixels
-        Channels, and pixels a frame.
-    lanes
-        Channels a beat; divides `channels`.
     op
         ``"sum"`` or ``"max"``.
-    output_type
-        Element type out: one that holds every sum, or the input's.
-    buffer_depth
-        Entries of the output buffer.
     """
 
-    name: str
     type: ElementType
-    channels: int
-    pixels: int
-    lanes: int
     op: str
-    output_type: ElementType
-    buffer_depth: int = 6
-
-    def __post_init__(self) -> None:
-        if self.channels % self.lanes:
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
 
     @property
     def kind(self) -> str:
         """Stem of the circuit."""
         return "globalpool"
-
-    @property
-    def folds(self) -> int:
-        """Beats a pixel."""
-        return self.channels // self.lanes
 
     @property
     def memory(self) -> str:
@@ -76,7 +45,7 @@ class GlobalPoolUnit(OneInput, OneOutput):
     @property
     def input(self) -> Stream:
         """Elements."""
-        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
+        return Stream(type=self.type, lanes=self.lanes, beats=self.cycles)
 
     @property
     def output(self) -> Stream:
@@ -84,19 +53,19 @@ class GlobalPoolUnit(OneInput, OneOutput):
         return Stream(type=self.output_type, lanes=self.lanes, beats=self.folds)
 
     @property
-    def cycles(self) -> int:
-        """One beat a cycle."""
-        return self.input.beats
+    def pipeline(self) -> int:
+        """Cycles from taking a last beat to the buffer: its register."""
+        return 1
 
     @property
     def latency_cycles(self) -> int:
-        """All pixels but the last, the first beat of that, its register and the buffer."""
-        return (self.pixels - 1) * self.folds + 1 + BUFFER_LATENCY
+        """All pixels but the last, the first beat of that, the pipeline and the buffer."""
+        return (self.pixels - 1) * self.folds + self.pipeline + BUFFER_LATENCY
 
     def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
         """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         taken = accept_times(arrivals[0]).reshape(-1, self.input.beats)
-        return taken[:, -self.folds :].ravel() + 1 + BUFFER_LATENCY
+        return taken[:, -self.folds :].ravel() + self.pipeline + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:
         """Running results, an adder or a comparator a lane, counters, buffer."""

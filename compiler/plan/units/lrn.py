@@ -6,43 +6,28 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    OneInput,
-    OneOutput,
-    Stream,
-    accept_times,
-    bits_for,
-    ceil_div,
-)
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, accept_times, bits_for, ceil_div
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
-from pulsefold.errors import FoldingError
 
 __all__ = ["LrnUnit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LrnUnit(OneInput, OneOutput):
+class LrnUnit(Elementwise):
     """y = steps[x - least](e), e[c] = sum over j from c - before to c + after of (x[j] - zero)**2.
 
     Channels outside the pixel count nothing. The squares of a pixel pass through a shift register, from which
     each beat's energies are summed when the neighbours behind it have come; at a pixel's end the register
     moves on `ahead` times without input.
 
+    Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.Elementwise`.
+
     Parameters
     ----------
-    name
-        Unique name.
-    type
-        Element type in, of at most 8 bits.
-    channels, pixels
-        Channels, and pixels a frame.
-    lanes
-        Channels a beat; divides `channels`.
     before, after
         Neighbours on either side.
     zero
@@ -53,42 +38,19 @@ class LrnUnit(OneInput, OneOutput):
         bool [integers of the type].
     first
         Least output.
-    output_type
-        Element type out.
-    buffer_depth
-        Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
 
-    name: str
-    type: ElementType
-    channels: int
-    pixels: int
-    lanes: int
     before: int
     after: int
     zero: int
     thresholds: np.ndarray
     descending: np.ndarray
     first: int
-    output_type: ElementType
-    buffer_depth: int = 0
-
-    def __post_init__(self) -> None:
-        if self.channels % self.lanes:
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
-        if self.buffer_depth == 0:
-            object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 2)
 
     @property
     def kind(self) -> str:
         """Stem of the circuit."""
         return "lrn"
-
-    @property
-    def folds(self) -> int:
-        """Beats a pixel."""
-        return self.channels // self.lanes
 
     @property
     def ahead(self) -> int:
@@ -133,16 +95,6 @@ class LrnUnit(OneInput, OneOutput):
     def pipeline(self) -> int:
         """Cycles from the step that completes a beat to the buffer: square, register, adder tree, search."""
         return 2 + (self.neighbours - 1).bit_length() + self.steps.latency
-
-    @property
-    def input(self) -> Stream:
-        """Elements."""
-        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def output(self) -> Stream:
-        """Levels."""
-        return Stream(type=self.output_type, lanes=self.lanes, beats=self.pixels * self.folds)
 
     @property
     def cycles(self) -> int:

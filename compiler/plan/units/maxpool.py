@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
+from pulsefold.compiler.plan.units.base import Stream
 from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.taps import TapReader
 
 __all__ = ["MaxPoolUnit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaxPoolUnit(OneInput, OneOutput):
+class MaxPoolUnit(TapReader):
     """Lane by lane maximum of every `taps` consecutive beats, as a Window with outer channels sends them.
 
     y[lane] = max over taps of x[tap, lane].
@@ -59,18 +58,9 @@ class MaxPoolUnit(OneInput, OneOutput):
         return Stream(type=self.type, lanes=self.lanes, beats=self.groups)
 
     @property
-    def cycles(self) -> int:
-        """One tap a cycle."""
-        return self.input.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """The taps of the first maximum, its register and the buffer."""
-        return self.taps - 1 + 1 + BUFFER_LATENCY
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0])[self.taps - 1 :: self.taps] + 1 + BUFFER_LATENCY
+    def pipeline(self) -> int:
+        """Cycles from taking a last tap to the buffer: its register."""
+        return 1
 
     def cost(self, family: str) -> Resources:
         """A comparator and a multiplexer a lane (an OR where bipolar), and the buffer."""

@@ -4,87 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost, word_bits
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneOutput, Stream
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
-from pulsefold.compiler.plan.units.sum import pixel_takes
-from pulsefold.errors import FoldingError
+from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.pixelwise import SpreadJoin
 
 __all__ = ["ProductUnit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProductUnit(OneOutput):
+class ProductUnit(SpreadJoin):
     """y[h, w, c] = (a[h, w, c] - zeros[0]) * (b[h, w, c] - zeros[1]); a spread operand has one pixel.
 
-    A beat is taken from both inputs at once; of a spread one only for the first pixel of a frame, and kept.
+    Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.SpreadJoin`.
 
     Parameters
     ----------
-    name
-        Unique name.
-    types
-        Element types of a and b.
     zeros
         The integer that stands for the real 0 in each.
-    spread
-        Whether an operand has one pixel a frame; not both, unless `pixels` is 1.
-    channels, pixels
-        Channels, and pixels a frame.
-    lanes
-        Channels a beat; divides `channels`.
-    output_type
-        Element type out, which holds every product.
     multiplies
         ``"lut"`` or ``"dsp"``.
-    buffer_depth
-        Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
 
-    name: str
-    types: tuple[ElementType, ElementType]
     zeros: tuple[int, int]
-    spread: tuple[bool, bool]
-    channels: int
-    pixels: int
-    lanes: int
-    output_type: ElementType
     multiplies: str = "lut"
-    buffer_depth: int = 0
-
-    def __post_init__(self) -> None:
-        if self.channels % self.lanes:
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
-        if self.buffer_depth == 0:
-            object.__setattr__(self, "buffer_depth", self.latency_cycles + 2)
 
     @property
     def kind(self) -> str:
         """Stem of the circuit."""
         return "product"
-
-    @property
-    def folds(self) -> int:
-        """Beats a pixel."""
-        return self.channels // self.lanes
-
-    @property
-    def inputs(self) -> tuple[Stream, ...]:
-        """Operands."""
-        return tuple(
-            Stream(type=kind, lanes=self.lanes, beats=self.folds * (1 if spread else self.pixels))
-            for kind, spread in zip(self.types, self.spread, strict=True)
-        )
-
-    @property
-    def output(self) -> Stream:
-        """Products."""
-        return Stream(type=self.output_type, lanes=self.lanes, beats=self.pixels * self.folds)
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:
@@ -112,24 +60,6 @@ class ProductUnit(OneOutput):
         product = 1 if self.multiplies == "dsp" else (len(self.terms) - 1).bit_length()
         return 1 + any(self.zeros) + product
 
-    @property
-    def cycles(self) -> int:
-        """One beat a cycle."""
-        return self.output.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """The pipeline and the buffer."""
-        return self.pipeline + BUFFER_LATENCY
-
-    def takes(self, *arrivals: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Cycles in which beats are taken, see :class:`~pulsefold.compiler.plan.units.base.Join`."""
-        return pixel_takes(self.output.beats, self.folds, self.spread, arrivals)
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return max(self.takes(*arrivals), key=len) + self.latency_cycles
-
     def cost(self, family: str) -> Resources:
         """Multipliers, what keeps a spread operand, buffer."""
         a, b = (word_bits(*r) for r in self.ranges)
@@ -143,7 +73,4 @@ class ProductUnit(OneOutput):
             ffs=lane.ffs * self.lanes + sum(s.width for s in self.inputs) + self.pipeline + 10,
             dsps=lane.dsps * self.lanes,
         )
-        for stream, spread in zip(self.inputs, self.spread, strict=True):
-            if spread and self.pixels > 1:
-                total += memory_cost(family, self.folds, stream.width, "ram") + Resources(luts=stream.width)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.kept_cost(family) + buffer_cost(family, self.buffer_depth, self.output.width)

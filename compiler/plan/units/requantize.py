@@ -7,79 +7,48 @@ from functools import cached_property
 
 import numpy as np
 
-from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow, word_bits
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import threshold_style
-from pulsefold.errors import FoldingError
 
 __all__ = ["RequantizeUnit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class RequantizeUnit(OneInput, OneOutput):
+class RequantizeUnit(Elementwise):
     """y[c] = min(max((multiplier[c] * x + addend[c]) >> shift, low[c]), high[c]), ties to even where asked.
 
     Source: Jacob et al. 2017, section 2.2. One beat a cycle; the constants of a beat's channels are read
     from a memory beside it, and what all channels of a lane have in common is wired.
 
+    Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.Elementwise`.
+
     Parameters
     ----------
-    name
-        Unique name.
-    type
-        Element type in.
-    channels, pixels
-        Channels, and pixels a frame.
-    lanes
-        Channels a beat; divides `channels`.
     multiplier, addend, low, high
         int64 [1 or C].
     shift
         Bits, 0 or more.
-    output_type
-        Element type out, an ``int``.
     even
         As in :class:`pulsefold.compiler.ir.Requantize`.
     multiplies
         ``"lut"`` or ``"dsp"``: what makes products.
-    buffer_depth
-        Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
 
-    name: str
-    type: ElementType
-    channels: int
-    pixels: int
-    lanes: int
     multiplier: np.ndarray
     addend: np.ndarray
     shift: int
     low: np.ndarray
     high: np.ndarray
-    output_type: ElementType
     even: bool = False
     multiplies: str = "lut"
-    buffer_depth: int = 0
-
-    def __post_init__(self) -> None:
-        if self.channels % self.lanes:
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
-        if self.buffer_depth == 0:
-            object.__setattr__(self, "buffer_depth", self.latency_cycles + 2)
 
     @property
     def kind(self) -> str:
         """Stem of the circuit."""
         return "requantize"
-
-    @property
-    def folds(self) -> int:
-        """Beats a pixel."""
-        return self.channels // self.lanes
 
     def of_lane(self, row: np.ndarray, lane: int) -> tuple[int, ...]:
         """Entries of [1 or C] that a lane meets, a fold each."""
@@ -144,30 +113,6 @@ class RequantizeUnit(OneInput, OneOutput):
     def pipeline(self) -> int:
         """Cycles from taking a beat to the buffer: input or memory, product, ties, comparison, choice."""
         return self.read_latency + self.products[0].latency + self.even + 2
-
-    @property
-    def input(self) -> Stream:
-        """Elements."""
-        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def output(self) -> Stream:
-        """Clipped integers."""
-        return Stream(type=self.output_type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def cycles(self) -> int:
-        """One beat a cycle."""
-        return self.input.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """The pipeline and the buffer."""
-        return self.pipeline + BUFFER_LATENCY
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0]) + self.latency_cycles
 
     def cost(self, family: str) -> Resources:
         """Memory, products, comparisons, buffer."""

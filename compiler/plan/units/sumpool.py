@@ -10,22 +10,15 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType, SumPool, Tensor
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, word_bits
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    OneInput,
-    OneOutput,
-    Stream,
-    accept_times,
-    bits_for,
-    ceil_div,
-)
+from pulsefold.compiler.plan.units.base import Stream, bits_for
 from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.taps import TapReader
 
 __all__ = ["SumPoolUnit"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SumPoolUnit(OneInput, OneOutput):
+class SumPoolUnit(TapReader):
     """Lane by lane sum of every `taps` consecutive beats, as a Window with outer channels sends them.
 
     y[oy, ox, c] = factors[oy, ox] * (sum over taps of x + addends[oy, ox]).
@@ -62,8 +55,7 @@ class SumPoolUnit(OneInput, OneOutput):
 
     def __post_init__(self) -> None:
         if self.buffer_depth == 0:
-            loop = self.pipeline + BUFFER_LATENCY + 2
-            object.__setattr__(self, "buffer_depth", max(2, ceil_div(loop, self.taps)))
+            object.__setattr__(self, "buffer_depth", self.enough_depth)
 
     @classmethod
     def of_node(cls, node: SumPool, x: Tensor, lanes: int) -> SumPoolUnit:
@@ -132,20 +124,6 @@ class SumPoolUnit(OneInput, OneOutput):
     def output(self) -> Stream:
         """Sums."""
         return Stream(type=self.output_type, lanes=self.lanes, beats=self.factors.size * self.folds)
-
-    @property
-    def cycles(self) -> int:
-        """One tap a cycle."""
-        return self.input.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """The taps of the first sum, the pipeline and the buffer."""
-        return self.taps - 1 + self.pipeline + BUFFER_LATENCY
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0])[self.taps - 1 :: self.taps] + self.pipeline + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:
         """An adder and the product a lane, the place, and the buffer."""

@@ -6,63 +6,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import threshold_style
-from pulsefold.errors import FoldingError
 
 __all__ = ["TableUnit"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TableUnit(OneInput, OneOutput):
+class TableUnit(Elementwise):
     """y[c] = values[c, x - least], one beat a cycle, a memory a lane.
+
+    Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.Elementwise`.
 
     Parameters
     ----------
-    name
-        Unique name.
-    type
-        Element type in; its least value is `least`.
-    channels, pixels
-        Channels, and pixels a frame.
-    lanes
-        Channels a beat; divides `channels`.
     values
         int64 [1 or C, entries], one for each integer of the input's type, least first.
-    output_type
-        Element type out.
-    buffer_depth
-        Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
 
-    name: str
-    type: ElementType
-    channels: int
-    pixels: int
-    lanes: int
     values: np.ndarray
-    output_type: ElementType
-    buffer_depth: int = 0
-
-    def __post_init__(self) -> None:
-        if self.channels % self.lanes:
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
-        if self.buffer_depth == 0:
-            object.__setattr__(self, "buffer_depth", self.latency_cycles + 2)
 
     @property
     def kind(self) -> str:
         """Stem of the circuit."""
         return "table"
-
-    @property
-    def folds(self) -> int:
-        """Beats a pixel."""
-        return self.channels // self.lanes
 
     def rows(self, lane: int) -> np.ndarray:
         """[folds or 1, entries]: what a lane reads; one row where all folds have the same."""
@@ -89,28 +58,9 @@ class TableUnit(OneInput, OneOutput):
         return 2 if self.memory == "block" else 1
 
     @property
-    def input(self) -> Stream:
-        """Elements."""
-        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def output(self) -> Stream:
-        """Entries."""
-        return Stream(type=self.output_type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def cycles(self) -> int:
-        """One beat a cycle."""
-        return self.input.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """Input register, memory, buffer."""
-        return 1 + self.read_latency + BUFFER_LATENCY
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0]) + self.latency_cycles
+    def pipeline(self) -> int:
+        """Cycles from taking a beat to the buffer: input register, memory."""
+        return 1 + self.read_latency
 
     def cost(self, family: str) -> Resources:
         """Memories, registers, buffer."""

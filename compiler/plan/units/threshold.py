@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
-from pulsefold.errors import FoldingError
+from pulsefold.compiler.plan.units.pixelwise import Elementwise
 
 __all__ = ["Steps", "ThresholdUnit"]
 
@@ -104,39 +103,23 @@ def threshold_style(depth: int) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ThresholdUnit(OneInput, OneOutput):
+class ThresholdUnit(Elementwise):
     """A stream of elements through their channels' step functions.
+
+    Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.Elementwise`.
 
     Parameters
     ----------
-    name
-        Unique name.
-    type
-        Element type in.
-    channels, pixels
-        Channels, and pixels a frame.
-    lanes
-        Channels a beat; divides `channels`.
     steps
         The step functions, a row a channel.
-    buffer_depth
-        Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
 
-    name: str
-    type: ElementType
-    channels: int
-    pixels: int
-    lanes: int
     steps: Steps
-    buffer_depth: int = 0
+    output_type: ElementType = field(init=False)
 
     def __post_init__(self) -> None:
-        if self.channels % self.lanes:
-            msg = f"{self.lanes} lanes do not divide {self.channels} channels"
-            raise FoldingError(msg, where=self.name, todo="choose lanes that divide the channels")
-        if self.buffer_depth == 0:
-            object.__setattr__(self, "buffer_depth", self.steps.latency + 5)
+        object.__setattr__(self, "output_type", self.steps.type)
+        Elementwise.__post_init__(self)
 
     @property
     def kind(self) -> str:
@@ -144,33 +127,9 @@ class ThresholdUnit(OneInput, OneOutput):
         return "threshold"
 
     @property
-    def folds(self) -> int:
-        """Beats a pixel."""
-        return self.channels // self.lanes
-
-    @property
-    def input(self) -> Stream:
-        """Elements."""
-        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def output(self) -> Stream:
-        """Steps reached."""
-        return Stream(type=self.steps.type, lanes=self.lanes, beats=self.pixels * self.folds)
-
-    @property
-    def cycles(self) -> int:
-        """One beat a cycle."""
-        return self.input.beats
-
-    @property
-    def latency_cycles(self) -> int:
-        """Input register, search, buffer."""
-        return 1 + self.steps.latency + BUFFER_LATENCY
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0]) + self.latency_cycles
+    def pipeline(self) -> int:
+        """Cycles from taking a beat to the buffer: input register, search."""
+        return 1 + self.steps.latency
 
     def cost(self, family: str) -> Resources:
         """The search, and the buffer."""

@@ -1,0 +1,111 @@
+"""Convolutions and matrix products: window, matrix unit or depthwise unit, step functions."""
+
+from __future__ import annotations
+
+from math import gcd
+
+from pulsefold.compiler.ir import Conv, Requantize, Threshold, type_for_range
+from pulsefold.compiler.plan.layers import Fold, Layer
+from pulsefold.compiler.plan.lower.elements import requantize_unit, steps_of, threshold_unit
+from pulsefold.compiler.plan.lower.windows import window_unit
+from pulsefold.compiler.plan.units import Convert, DepthwiseUnit, MatVec, Stream, Unit
+from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.errors import FoldingError
+
+__all__ = ["conv_units"]
+
+
+def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
+    """Window where one is needed, converter to SIMD lanes, matrix unit, what it is requantized by."""
+    node = layer.node
+    assert isinstance(node, Conv)
+    if layer.depthwise:
+        return depthwise_units(node, layer, fold)
+    refuse_pixels(layer, fold)
+    units: list[Unit] = []
+    if layer.windowed:
+        lanes = gcd(layer.x.shape[2], fold.simd)
+        window = window_unit(node, layer, lanes=lanes, pad_value=node.pad_value, pixels=fold.pixels)
+        units.append(window)
+        if fold.simd > lanes:
+            units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
+    matvec = matrix_unit(node, layer, fold, family)
+    units.append(matvec)
+    rows, _ = layer.matrix
+    if fold.pixels > 1 and matvec.row_folds > 1:
+        units.append(collected(f"{layer.name}.pixels", matvec.output, rows, fold.pixels))
+    if isinstance(layer.steps, Requantize):
+        units.append(requantize_unit(layer.steps, matvec.output, rows, matvec.vectors, fold))
+    return units
+
+
+def refuse_pixels(layer: Layer, fold: Fold) -> None:
+    """Raise where several pixels a cycle are asked of a layer that cannot."""
+    why = None
+    if not layer.windowed:
+        why = "only a layer with a window takes several pixels"
+    elif isinstance(layer.steps, Requantize):
+        why = "a layer that is requantized takes no several pixels"
+    if fold.pixels > 1 and why:
+        raise FoldingError(why, where=layer.name, todo="take 1 pixel a cycle")
+
+
+def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
+    """The matrix product of a layer, with its step functions where these are thresholds."""
+    rows, columns = layer.matrix
+    steps = None
+    if isinstance(layer.steps, Threshold):
+        _, high = node.accumulator_range(layer.x.type)
+        steps = steps_of(layer.steps, rows, int(high.max()))
+    depth = rows * columns // (fold.pe * fold.simd)
+    return MatVec(
+        name=layer.name,
+        vectors=layer.y.shape[0] * layer.y.shape[1],
+        weights=layer.weights,
+        weight_type=node.weight_type,
+        type=layer.operand,
+        pe=fold.pe,
+        simd=fold.simd,
+        pixels=fold.pixels,
+        steps=steps,
+        memory=fold.memory,
+        memory_width=block_width(family, depth) if fold.memory == "block" else 0,
+        multiplier=fold.multiplier,
+        adder=fold.adder,
+    )
+
+
+def collected(name: str, stream: Stream, lanes: int, pixels: int) -> Convert:
+    """Beats of a few lanes of each of some pixels, made wider until they hold `lanes` of each."""
+    return Convert(
+        name=name,
+        type=stream.type,
+        elements=stream.beats * stream.lanes,
+        input_lanes=stream.lanes,
+        output_lanes=pixels * lanes,
+        groups=pixels,
+    )
+
+
+def depthwise_units(node: Conv, layer: Layer, fold: Fold) -> list[Unit]:
+    """Window with outer channels, a multiplier and a sum for each channel of a beat, step functions."""
+    window = window_unit(node, layer, lanes=fold.simd, pad_value=node.pad_value, channels_outer=True)
+    channels, pixels = layer.x.shape[2], layer.y.shape[0] * layer.y.shape[1]
+    rows = node.weights.shape[0]
+    low, high = node.accumulator_range(layer.operand)
+    unit = DepthwiseUnit(
+        name=layer.name,
+        type=layer.operand,
+        pixels=pixels,
+        lanes=fold.simd,
+        weights=node.weights.reshape(channels, rows // channels, window.taps),
+        output_type=type_for_range(min(0, int(low.min())), max(0, int(high.max()))),
+        multiplies=fold.multiplier,
+        memory=fold.memory,
+    )
+    units: list[Unit] = [window, unit]
+    if isinstance(layer.steps, Requantize):
+        units.append(requantize_unit(layer.steps, unit.output, rows, pixels, fold))
+    elif layer.steps:
+        units.append(threshold_unit(layer.steps, unit.output, rows, pixels, int(high.max())))
+    return units

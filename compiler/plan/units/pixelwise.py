@@ -1,0 +1,153 @@
+"""What units have in common that take some channels of one pixel a cycle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
+from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.errors import FoldingError
+
+__all__ = ["Elementwise", "Pixelwise", "SpreadJoin", "lanes_error"]
+
+
+def lanes_error(name: str, lanes: int, channels: int) -> FoldingError:
+    """Lanes that do not divide the channels, with the next fewer that do."""
+    near = max(d for d in range(1, lanes) if channels % d == 0)
+    msg = f"{lanes} lanes do not divide {channels} channels"
+    return FoldingError(msg, where=name, todo=f"the next fewer lanes that do are {near}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pixelwise(OneOutput):
+    """Beats of some channels of one pixel through a pipeline that never stalls.
+
+    Parameters
+    ----------
+    name
+        Unique name.
+    channels, pixels
+        Channels, and pixels a frame.
+    lanes
+        Channels a beat; divides `channels`.
+    output_type
+        Element type out.
+    buffer_depth
+        Entries of the output buffer; 0 takes enough for one beat a cycle.
+    """
+
+    name: str
+    channels: int
+    pixels: int
+    lanes: int
+    output_type: ElementType
+    buffer_depth: int = 0
+
+    if TYPE_CHECKING:
+
+        @property
+        def pipeline(self) -> int:
+            """Cycles from taking a beat to the buffer."""
+            ...
+
+    def __post_init__(self) -> None:
+        if self.channels % self.lanes:
+            raise lanes_error(self.name, self.lanes, self.channels)
+        if self.buffer_depth == 0:
+            object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 2)
+
+    @property
+    def folds(self) -> int:
+        """Beats a pixel."""
+        return self.channels // self.lanes
+
+    @property
+    def output(self) -> Stream:
+        """A beat for every pixel and fold."""
+        return Stream(type=self.output_type, lanes=self.lanes, beats=self.pixels * self.folds)
+
+    @property
+    def cycles(self) -> int:
+        """One beat a cycle."""
+        return self.pixels * self.folds
+
+    @property
+    def latency_cycles(self) -> int:
+        """The pipeline and the buffer."""
+        return self.pipeline + BUFFER_LATENCY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Elementwise(OneInput, Pixelwise):
+    """One beat out for each beat in; what is no parameter here is one of :class:`Pixelwise`.
+
+    Parameters
+    ----------
+    type
+        Element type in.
+    """
+
+    type: ElementType
+
+    @property
+    def input(self) -> Stream:
+        """Elements."""
+        return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
+
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return accept_times(arrivals[0]) + self.latency_cycles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SpreadJoin(Pixelwise):
+    """A beat is taken from every input at once; of a spread one only for the first pixel, and kept.
+
+    What is no parameter here is one of :class:`Pixelwise`.
+
+    Parameters
+    ----------
+    types
+        Element type of each input.
+    spread
+        Whether an input has one pixel a frame; not all of them, unless `pixels` is 1.
+    """
+
+    types: tuple[ElementType, ...]
+    spread: tuple[bool, ...]
+
+    @property
+    def inputs(self) -> tuple[Stream, ...]:
+        """Operands."""
+        return tuple(
+            Stream(type=kind, lanes=self.lanes, beats=self.folds * (1 if alone else self.pixels))
+            for kind, alone in zip(self.types, self.spread, strict=True)
+        )
+
+    def takes(self, *arrivals: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Cycles in which beats are taken, see :class:`~pulsefold.compiler.plan.units.base.Join`."""
+        beats = self.pixels * self.folds
+        frames = max(len(a) for a in arrivals) // beats
+        waits = np.zeros((frames, beats), np.int64)
+        for alone, arrival in zip(self.spread, arrivals, strict=True):
+            part = waits[:, : self.folds] if alone else waits
+            np.maximum(part, arrival.reshape(frames, -1), out=part)
+        taken = accept_times(waits.ravel()).reshape(frames, beats)
+        return tuple((taken[:, : self.folds] if alone else taken).ravel() for alone in self.spread)
+
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return max(self.takes(*arrivals), key=len) + self.latency_cycles
+
+    def kept_cost(self, family: str) -> Resources:
+        """Of what keeps the spread inputs."""
+        total = Resources()
+        for stream, alone in zip(self.inputs, self.spread, strict=True):
+            if alone and self.pixels > 1:
+                total += memory_cost(family, self.folds, stream.width, "ram") + Resources(luts=stream.width)
+        return total
