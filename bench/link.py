@@ -10,13 +10,14 @@ import tempfile
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import Module
+from amaranth.hdl import ClockDomain, Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.boards.top import SLOTS
+from pulsefold.hdl.debug.counters import UnitCounters
 from pulsefold.hdl.link.endpoint import Endpoint, EndpointParameters
 from pulsefold.hdl.link.identity import Identity
 from pulsefold.hdl.link.protocol import Kind, TensorFormat
@@ -65,6 +66,11 @@ def cells(family: str, counts: bool) -> dict[str, int]:
     identity = Identity(design_id=bytes(range(16)), inputs=(tensor,), outputs=(tensor,))
     hello = identity.hello(clock_hz=25_000_000, **{**SLOTS[family], "counts": counts})
     text = rtlil.convert(Link(Endpoint(EndpointParameters(hello=hello))), name="top", emit_src=False)
+    return synthesised(family, text)
+
+
+def synthesised(family: str, text: str) -> dict[str, int]:
+    """Cells by type."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.il").write_text(text)
@@ -74,17 +80,32 @@ def cells(family: str, counts: bool) -> dict[str, int]:
     return {cell: int(count) for count, cell in found}
 
 
+def counter_cells(family: str, units: int) -> dict[str, int]:
+    """Cells of the counters of units after synthesis."""
+    m = Module()
+    m.domains.sync, m.domains.link = domains = ClockDomain("sync"), ClockDomain("link")
+    m.submodules.counters = c = UnitCounters(units)
+    ports = [value for _, _, value in c.signature.flatten(c)]
+    ports += [getattr(domain, name) for domain in domains for name in ("clk", "rst")]
+    return synthesised(family, rtlil.convert(m, name="top", ports=ports, emit_src=False))
+
+
+def figures(family: str, found: dict[str, int]) -> str:
+    """The rest of a row."""
+    luts = sum(found.get(cell, 0) * each for cell, each in CELLS[family].items())
+    carries = 2 * found.get("CCU2C", 0) or found.get("SB_CARRY", 0)
+    ffs = sum(n for cell, n in found.items() if "DFF" in cell or cell == "TRELLIS_FF")
+    return f"{luts} | {carries} | {ffs} | {found.get(MEMORIES[family], 0)} |"
+
+
 def main() -> None:
     print("| family | counters | LUTs | of these carries | flip-flops | block RAMs |")
     print("|---|---|---|---|---|---|")
-    for family, weights in CELLS.items():
+    for family in CELLS:
         for counts in (False, True):
-            found = cells(family, counts)
-            luts = sum(found.get(cell, 0) * each for cell, each in weights.items())
-            carries = 2 * found.get("CCU2C", 0) or found.get("SB_CARRY", 0)
-            ffs = sum(n for cell, n in found.items() if "DFF" in cell or cell == "TRELLIS_FF")
-            memories = found.get(MEMORIES[family], 0)
-            print(f"| {family} | {'yes' if counts else 'no'} | {luts} | {carries} | {ffs} | {memories} |")
+            print(f"| {family} | {'yes' if counts else 'no'} | {figures(family, cells(family, counts))}")
+        for units in (10, 30):
+            print(f"| {family} | of {units} units alone | {figures(family, counter_cells(family, units))}")
 
 
 if __name__ == "__main__":

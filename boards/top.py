@@ -130,6 +130,8 @@ class BoardTop(Elaboratable):
     def _network(self, m: Module, endpoint: Endpoint, running: Value) -> None:
         """The network behind the endpoint, with a change of clock between them where there is one."""
         m.submodules.network = network = self.network
+        if self.hello.units:
+            wiring.connect(m, endpoint.units, network.core.counters)
         if not self._gated:
             wiring.connect(m, endpoint.source, network.i)
             wiring.connect(m, network.o, endpoint.sink)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -14,13 +15,37 @@ from pulsefold.firmware.session import Session, SessionLostError
 from pulsefold.firmware.transport import Transport
 from pulsefold.hdl.link.protocol import Hello
 
-__all__ = ["Board"]
+__all__ = ["Board", "UnitCounts"]
 
 #: Images made into bytes at a time.
 _GROUP_BYTES = 1 << 16
 
 #: Times that a board may be reset in the middle of one batch.
 _RESETS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class UnitCounts:
+    """Cycles of the network's clock.
+
+    Parameters
+    ----------
+    cycles
+        All of them.
+    starved
+        Those in which the unit would have taken input and there was none.
+    stalled
+        Those in which it could not go on because its output was not taken.
+    """
+
+    cycles: int
+    starved: int
+    stalled: int
+
+    @property
+    def busy(self) -> int:
+        """Those in which it worked: the others."""
+        return (self.cycles - self.starved - self.stalled) & 0xFFFFFFFF
 
 
 class Board:
@@ -155,6 +180,14 @@ class Board:
     def counters(self, page: int = 0) -> tuple[int, ...] | None:
         """Counters of the session: see ``firmware/PROTOCOL.md``; None if the board has no such page."""
         return self._session.counters(page, self._timeout)
+
+    def statistics(self) -> tuple[UnitCounts, ...]:
+        """What every unit counted since the first input of the session, or nothing.
+
+        The counters have 32 bits and wrap; all are of one moment.
+        """
+        pages = [self.counters(unit + 1) for unit in range(self.hello.units)]
+        return tuple(UnitCounts(*page) for page in pages if page is not None)
 
     def _checked(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         tensors = self.hello.inputs

@@ -124,7 +124,8 @@ class Session:
 
     def counters(self, page: int, timeout: float) -> tuple[int, ...] | None:
         """The counters of a page, or None if the board has none."""
-        if self.hello is None or not self.hello.features & Feature.COUNTS or page > self.hello.units:
+        feature = Feature.UNIT_COUNTS if page else Feature.COUNTS
+        if self.hello is None or not self.hello.features & feature or page > self.hello.units:
             return None
 
         def read(frame: Frame) -> tuple[int, ...] | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.plan import Plan
+from pulsefold.hdl.debug.activity import activity
+from pulsefold.hdl.debug.counters import CountersSignature, UnitCounters
 from pulsefold.hdl.units import circuit_for, payload, port_names
 
 __all__ = ["Core"]
@@ -25,9 +27,12 @@ class Core(wiring.Component):
     taps
         Also show the output of every unit that computes a tensor on ports ``tap_<number>``, for finding
         where a circuit differs from the golden model. Observation only.
+    counters
+        Also count in every unit, in the order of the plan, and show it at port `counters`; the core then
+        needs a domain ``link`` beside its own, that of the port.
     """
 
-    def __init__(self, plan: Plan, *, taps: bool = False) -> None:
+    def __init__(self, plan: Plan, *, taps: bool = False, counters: bool = False) -> None:
         self.plan = plan
         network = plan.network
         ins, outs = port_names("i", len(plan.inputs)), port_names("o", len(plan.outputs))
@@ -38,6 +43,9 @@ class Core(wiring.Component):
             ports[f"tap_{k}_payload"] = Out(payload(plan.units[k].outputs[0]))
             ports[f"tap_{k}_valid"] = Out(1)
             ports[f"tap_{k}_ready"] = Out(1)
+        self.counted = counters
+        if counters:
+            ports["counters"] = In(CountersSignature())
         super().__init__(ports)
         self.ins = [getattr(self, name) for name in ins]
         self.outs = [getattr(self, name) for name in outs]
@@ -66,4 +74,16 @@ class Core(wiring.Component):
                 getattr(self, f"tap_{k}_valid").eq(port.valid),
                 getattr(self, f"tap_{k}_ready").eq(port.ready),
             ]
+        if self.counted:
+            self._count(m, circuits)
         return m
+
+    def _count(self, m, circuits) -> None:
+        """Counters of all units, from the first beat that waits at an input on."""
+        m.submodules.counters = counters = UnitCounters(len(circuits))
+        wiring.connect(m, wiring.flipped(self.counters), counters.read)
+        with m.If(Cat(port.valid for port in self.ins).any()):
+            m.d.sync += counters.enable.eq(1)
+        for k, circuit in enumerate(circuits):
+            starved, stalled = activity(circuit)
+            m.d.sync += [counters.starved[k].eq(starved), counters.stalled[k].eq(stalled)]

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream, wiring
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
+from pulsefold.hdl.debug.counters import CountersSignature
 from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.link.counters import LinkCounters
 from pulsefold.hdl.link.inbox import Inbox, InboxParameters
@@ -60,6 +62,8 @@ class Endpoint(wiring.Component):
                 "running": In(1, init=1),
                 # High for one cycle when bytes were no frame.
                 "bad": Out(1),
+                # Where the description has units: their counters.
+                **({"units": Out(CountersSignature())} if parameters.hello.units else {}),
             }
         )
 
@@ -128,7 +132,7 @@ class Endpoint(wiring.Component):
         ]
         place, byte = outbox.place, Array(status)[outbox.place[:3]]
         last = place == len(status) - 1
-        counting, count_due = Signal(), Signal()
+        counting, count_due, busy = Signal(), Signal(), Const(0, 1)
         if hello.features & Feature.COUNTS:
             m.submodules.counters = counters = LinkCounters()
             m.d.comb += [
@@ -145,8 +149,10 @@ class Endpoint(wiring.Component):
             header = Array([Const(Type.COUNTS, 8), *[Const(0, 8)] * 3])[place[:2]]
             byte = Mux(counting, Mux(place < 3, header, counters.byte), byte)
             last = Mux(counting, place == 2 + counters.size, last)
+        if hello.units:
+            byte, last, busy = self._unit_pages(m, inbox, outbox, counting, count_due, byte, last)
         m.d.comb += [
-            outbox.answer.eq((due | count_due) & ~resetting),
+            outbox.answer.eq((due | count_due & ~busy) & ~resetting),
             outbox.byte.eq(byte),
             outbox.last.eq(last),
         ]
@@ -171,3 +177,41 @@ class Endpoint(wiring.Component):
             m.d.sync += due.eq(1)
         with m.If(opening):
             m.d.sync += [due.eq(0), count_due.eq(0), happened.eq(0), told.eq(0)]
+
+    def _unit_pages(self, m, inbox, outbox, counting, count_due, byte, last):
+        """COUNT of the units' pages; their bytes and end where they are asked for, and when to wait.
+
+        Page 1 takes a snapshot, and all pages are read from that.
+        """
+        hello, units, place = self.parameters.hello, self.units, outbox.place
+        page, telling = Signal(8), Signal(8)
+        asking, ready = Signal(), Signal()
+        m.submodules.units_ready = FFSynchronizer(units.ready, ready)
+        # What is being told must not change, so no snapshot begins meanwhile.
+        with m.If(asking & ~ready & ~counting):
+            m.d.sync += units.request.eq(1)
+        with m.If(units.request & ready):
+            m.d.sync += units.request.eq(0)
+            with m.If(asking):
+                m.d.sync += [asking.eq(0), count_due.eq(1)]
+        counted = inbox.command == Type.COUNT
+        with m.If(counted & (inbox.number != 0) & (inbox.number <= hello.units)):
+            m.d.sync += [page.eq(inbox.number), asking.eq(inbox.number == 1), count_due.eq(inbox.number != 1)]
+        with m.If(counted & (inbox.number == 0)):
+            m.d.sync += [page.eq(0), asking.eq(0)]
+        with m.If(outbox.taken):
+            m.d.sync += telling.eq(page)
+        with m.If(inbox.command == Type.OPEN):
+            m.d.sync += asking.eq(0)
+
+        # The word of the next byte, as the memory takes a cycle: that of the cycles, then the unit's two.
+        word = (place + 2)[2:4]
+        m.d.comb += units.address.eq(Mux(word == 1, 0, Cat(word[0], telling)))
+        header = Array([Const(Type.COUNTS, 8), telling, Const(0, 8), Const(0, 8)])[place[:2]]
+        own = Mux(place < 3, header, units.data.word_select((place + 1)[:2], 8))
+        telling_unit = counting & (telling != 0)
+        return (
+            Mux(telling_unit, own, byte),
+            Mux(telling_unit, place == 2 + 12, last),
+            units.request | asking,
+        )

@@ -48,11 +48,14 @@ class Identity:
         16 bytes that no other design has.
     inputs, outputs
         Streams by index.
+    units
+        Units whose counters the core shows at its port `counters`.
     """
 
     design_id: bytes
     inputs: tuple[TensorFormat, ...]
     outputs: tuple[TensorFormat, ...]
+    units: int = 0
 
     @classmethod
     def of(cls, core: wiring.Component) -> Identity:
@@ -65,7 +68,8 @@ class Identity:
         return Hello(
             input_slots=input_slots,
             result_slots=result_slots,
-            features=Feature.COUNTS if counts else 0,
+            features=(Feature.COUNTS if counts else 0) | (Feature.UNIT_COUNTS if self.units else 0),
+            units=self.units,
             design_id=self.design_id,
             clock_hz=clock_hz,
             inputs=self.inputs,

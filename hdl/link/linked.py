@@ -36,7 +36,8 @@ class LinkedNetwork(wiring.Component):
         m.d.comb += [domain.clk.eq(ClockSignal()), domain.rst.eq(stopped), endpoint.running.eq(~stopped)]
         m.d.sync += stopped.eq(endpoint.restart)
         network = ByteNetwork(self.core, self.hello.inputs, self.hello.outputs)
-        m.submodules.network = DomainRenamer("network")(network)
+        # The network has its own reset, and what it shows to the link is read in the link's domain.
+        m.submodules.network = DomainRenamer({"sync": "network", "link": "sync"})(network)
         m.d.comb += [
             endpoint.i.payload.eq(self.i.payload),
             endpoint.i.valid.eq(self.i.valid),
@@ -45,4 +46,6 @@ class LinkedNetwork(wiring.Component):
         wiring.connect(m, endpoint.o, wiring.flipped(self.o))
         wiring.connect(m, endpoint.source, network.i)
         wiring.connect(m, network.o, endpoint.sink)
+        if self.hello.units:
+            wiring.connect(m, endpoint.units, self.core.counters)
         return m

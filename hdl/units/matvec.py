@@ -182,6 +182,11 @@ class MatVecCircuit(UnitComponent):
     parameter object states.
     """
 
+    def __init__(self, unit: MatVec) -> None:
+        super().__init__(unit)
+        #: High in each cycle in which a beat, fresh or replayed, enters the pipeline.
+        self.go = Signal()
+
     def elaborate(self, platform):
         p = self.unit
         m = Module()
@@ -202,7 +207,7 @@ class MatVecCircuit(UnitComponent):
         column = Signal(range(max(2, p.column_folds)))
         row = Signal(range(max(2, p.row_folds)))
         address = Signal(range(max(2, p.weight_depth)))
-        go, earn = Signal(), Signal()
+        go, earn = self.go, Signal()
         first, last = column == 0, column == p.column_folds - 1
         fresh, ends = row == 0, row == p.row_folds - 1
         some = credit_gate(m, p.buffer_depth, spend=go & first, earn=earn)

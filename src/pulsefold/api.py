@@ -112,6 +112,7 @@ def compile(
     fps: float | None = None,
     folding: Name | None = None,
     clock_mhz: float | None = None,
+    counters: bool = False,
     progress: Say | None = None,
 ) -> Design:
     """Compile a model into a build folder; see :func:`pulsefold.compiling.compile_model`."""
@@ -122,6 +123,7 @@ def compile(
         fps=fps,
         folding=Path(folding) if folding else None,
         clock_mhz=clock_mhz,
+        counters=counters,
         progress=progress,
     )
     write_page(design)
@@ -228,6 +230,7 @@ def run(
     device: str,
     limit: int | None = None,
     raw: bool = False,
+    statistics: bool = False,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -239,13 +242,22 @@ def run(
     """
     design = load_design(Path(folder))
     if x is None:
-        return run_selftest(design, device, images=limit, baud=baud, timeout=timeout, progress=progress)
+        return run_selftest(
+            design,
+            device,
+            images=limit,
+            statistics=statistics,
+            baud=baud,
+            timeout=timeout,
+            progress=progress,
+        )
     result = run_on_board(
         design,
         arrays_of(x),
         device,
         limit=limit,
         raw=raw,
+        statistics=statistics,
         baud=baud,
         timeout=timeout,
         progress=progress,

@@ -113,6 +113,11 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--fps", type=float, help="wanted frames a second; default: the fastest that fits")
     p.add_argument("--folding", type=Path, metavar="FILE", help="a plan.json, edited or not")
     p.add_argument("--clock-mhz", type=float, metavar="F", help="compute clock; default: the board's")
+    p.add_argument(
+        "--counters",
+        action="store_true",
+        help="each unit counts on the board when it waits, for run --statistics",
+    )
 
     p = verb("simulate", "run inputs through the golden model or the circuit")
     p.add_argument("dir", type=Path, metavar="DIR")
@@ -167,6 +172,11 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--limit", type=int, metavar="N", help="at most N images")
     p.add_argument("--raw", action="store_true", help="the integers before the last scale")
+    p.add_argument(
+        "--statistics",
+        action="store_true",
+        help="how long each unit worked and waited, of a design compiled with --counters",
+    )
     p.add_argument("--baud", type=int, metavar="B", help="rate of the port; default: the board's")
     p.add_argument(
         "--timeout", type=float, metavar="S", help="seconds without progress; default: 5, simulated 120"

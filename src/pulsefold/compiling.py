@@ -14,6 +14,7 @@ from pulsefold.boards import get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, Graph
 from pulsefold.compiler.plan.plan import Plan, make_plan
+from pulsefold.debugging import Debug
 from pulsefold.design import Design, digest, load_design, plan_document, read_folding, target_of, write_folder
 from pulsefold.errors import ModelError, PulsefoldError
 from pulsefold.hdl.top import Core
@@ -32,6 +33,7 @@ def compile_model(
     fps: float | None = None,
     folding: Path | None = None,
     clock_mhz: float | None = None,
+    counters: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Design:
     """Compile a model into a build folder.
@@ -50,6 +52,8 @@ def compile_model(
         ``plan.json`` to take the folding from.
     clock_mhz
         Compute clock; None takes the board's.
+    counters
+        On the board each unit counts the cycles in which it waits.
     progress
         Called with a line now and then.
 
@@ -68,7 +72,9 @@ def compile_model(
     say("planning")
     folds = read_folding(folding) if folding else None
     plan = make_plan(graph, target, fps=fps, folds=folds)
-    document = plan_document(plan, sha256, reason(fps, folding))
+    debug = Debug(counters=counters)
+    debug.check(plan)
+    document = plan_document(plan, sha256, reason(fps, folding), debug)
     if unchanged(out, document):
         say("nothing changed: the design is up to date")
         return load_design(out)
@@ -94,7 +100,7 @@ def compile_model(
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
     write_folder(out, fill)
-    return Design(folder=out, board=place, graph=graph, plan=plan, sha256=sha256)
+    return Design(folder=out, board=place, graph=graph, plan=plan, sha256=sha256, debug=debug)
 
 
 def check_options(fps: float | None, folding: Path | None, clock_mhz: float | None) -> None:

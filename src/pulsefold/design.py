@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.target import BOARD_SUPPORT, LINK_SUPPORT, Target
+from pulsefold.debugging import Debug
 from pulsefold.errors import FoldingError, ModelError, OutputError
 
 __all__ = ["Design", "load_design", "plan_document", "read_folding", "target_of", "write_folder"]
@@ -42,6 +43,8 @@ class Design:
         Its units.
     sha256
         Digest of the model file.
+    debug
+        What its circuit on the board has beyond the network.
     """
 
     folder: Path
@@ -49,6 +52,7 @@ class Design:
     graph: Graph
     plan: Plan
     sha256: str
+    debug: Debug = field(default_factory=Debug)
 
     @property
     def model(self) -> Path:
@@ -90,7 +94,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
+def plan_document(plan: Plan, sha256: str, why: str, debug: Debug | None = None) -> dict[str, Any]:
     """``plan.json``: the folding, editable, and what it promises."""
     family = plan.target.family
     units = []
@@ -117,6 +121,7 @@ def plan_document(plan: Plan, sha256: str, why: str) -> dict[str, Any]:
         "clock_mhz": plan.target.clock_mhz,
         "engine": "dataflow",
         "why": why,
+        **({"debug": section} if debug and (section := debug.document()) else {}),
         "folding": {name: asdict(fold) for name, fold in plan.folds.items()},
         "promise": {
             "cycles_per_image": plan.cycles,
@@ -204,7 +209,9 @@ def load_design(folder: Path) -> Design:
     found = get_board(str(board))
     graph = import_model(model)
     plan = make_plan(graph, target_of(found, clock), folds=read_folding(path))
-    return Design(folder=folder, board=found, graph=graph, plan=plan, sha256=sha256)
+    debug = Debug.of(document)
+    debug.check(plan)
+    return Design(folder=folder, board=found, graph=graph, plan=plan, sha256=sha256, debug=debug)
 
 
 def write_folder(folder: Path, fill: Callable[[Path], None]) -> None:

@@ -23,14 +23,20 @@ def identity_of(design: Design) -> Identity:
     shapes = {name: tensor.shape for name, tensor in graph.tensors.items()}
     inputs = tuple(format_of(s, shapes[name]) for name, s in zip(plan.entries, plan.inputs, strict=True))
     outputs = tuple(format_of(s, shapes[name]) for name, s in zip(plan.exits, plan.outputs, strict=True))
-    return Identity(design_id=design_id(design, inputs, outputs), inputs=inputs, outputs=outputs)
+    return Identity(
+        design_id=design_id(design, inputs, outputs),
+        inputs=inputs,
+        outputs=outputs,
+        units=len(plan.units) if design.debug.counters else 0,
+    )
 
 
 def design_id(design: Design, inputs: tuple[TensorFormat, ...], outputs: tuple[TensorFormat, ...]) -> bytes:
     """16 bytes: the first of the SHA-256 of everything that a result depends on.
 
-    The model and its folding; board and clock; the streams; and the host's side as this version of the kit
-    has it: the thresholds of the inputs' quantizers, and what makes the outputs' integers real.
+    The model and its folding; board and clock; what is added for debugging; the streams; and the host's
+    side as this version of the kit has it: the thresholds of the inputs' quantizers, and what makes the
+    outputs' integers real.
     """
     graph, plan = design.graph, design.plan
     document: dict[str, Any] = {
@@ -52,6 +58,8 @@ def design_id(design: Design, inputs: tuple[TensorFormat, ...], outputs: tuple[T
             for entry in graph.outputs
         ],
     }
+    if section := design.debug.document():
+        document["debug"] = section
     text = json.dumps(document, sort_keys=True)
     return hashlib.sha256(text.encode()).digest()[:16]
 

@@ -10,7 +10,6 @@ from pulsefold.boards.build import build as build_bitstream
 from pulsefold.boards.implementation import Implementation
 from pulsefold.design import Design
 from pulsefold.errors import PulsefoldError, TimingError
-from pulsefold.hdl.top import Core
 from pulsefold.identity import identity_of
 from pulsefold.progress import Silent
 
@@ -44,7 +43,7 @@ def build_design(
     for seed in range(1, seeds + 1):
         try:
             made = build_bitstream(
-                lambda: Core(plan),
+                lambda: design.debug.core(plan),
                 design.board,
                 plan.target.clock_mhz,
                 folder,

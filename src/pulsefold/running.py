@@ -13,12 +13,12 @@ import numpy as np
 from pulsefold.design import Design
 from pulsefold.errors import DeviceError, PulsefoldError
 from pulsefold.firmware.board import Board
-from pulsefold.hdl.top import Core
 from pulsefold.identity import identity_of
 from pulsefold.progress import Silent
 from pulsefold.sim import golden
 from pulsefold.sim.virtual import Executable, VirtualBoard, build_virtual
 from pulsefold.simulating import images_of
+from pulsefold.statistics import check_statistics, statistics_section
 from pulsefold.verifying import random_inputs
 
 __all__ = ["Deployed", "Run", "deployed", "run", "selftest", "virtual_board"]
@@ -95,7 +95,7 @@ def virtual_board(design: Design, link: str = "bytes", progress: Say | None = No
     say = progress or Silent()
     plan = design.plan
     return build_virtual(
-        lambda: Core(plan),
+        lambda: design.debug.core(plan),
         design.board,
         plan.target.clock_mhz,
         identity_of(design),
@@ -163,6 +163,7 @@ def run(
     *,
     limit: int | None = None,
     raw: bool = False,
+    statistics: bool = False,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -181,10 +182,14 @@ def run(
         Take at most so many images.
     raw
         Give the integers before the last scale.
+    statistics
+        Also report how long each unit worked and waited; of a design with counters.
     progress
         Called with a line now and then.
     """
     say = progress or Silent()
+    if statistics:
+        check_statistics(design)
     if limit is not None and limit < 1:
         raise PulsefoldError(f"the limit must be at least 1, not {limit}", where="--limit")
     arrays = {name: a[:limit] if limit else a for name, a in golden.input_arrays(design.graph, x).items()}
@@ -193,7 +198,8 @@ def run(
         started = time.monotonic()
         outputs = there.infer(arrays, raw=raw)
         images = min(len(y) for y in outputs.values())
-        return Run(outputs=outputs, report=figures(there, device, images, time.monotonic() - started))
+        report = figures(there, device, images, time.monotonic() - started, statistics=statistics)
+        return Run(outputs=outputs, report=report)
 
 
 def selftest(
@@ -201,12 +207,15 @@ def selftest(
     device: str,
     *,
     images: int | None = None,
+    statistics: bool = False,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
 ) -> Run:
     """Images that reach every integer of the input, compared with the golden model."""
     say = progress or Silent()
+    if statistics:
+        check_statistics(design)
     graph = design.graph
     q = golden.quantize_inputs(graph, random_inputs(design, images or _SELFTEST_IMAGES))
     want = golden.run(graph, q)
@@ -214,7 +223,8 @@ def selftest(
         say(f"testing on {device}")
         started = time.monotonic()
         got = there.integers(q)
-        report = figures(there, device, images_of(q), time.monotonic() - started)
+        seconds = time.monotonic() - started
+        report = figures(there, device, images_of(q), seconds, statistics=statistics)
     report["mismatches"] = sum(int(np.count_nonzero(got[name] != want[name])) for name in got)
     for name, values in got.items():
         wrong = np.argwhere(values != want[name])
@@ -226,7 +236,7 @@ def selftest(
     return Run(outputs={}, report=report, mismatches=report["mismatches"])
 
 
-def figures(there: Deployed, device: str, images: int, seconds: float) -> dict[str, Any]:
+def figures(there: Deployed, device: str, images: int, seconds: float, *, statistics: bool) -> dict[str, Any]:
     """Section ``run``: what the host saw and the board counted."""
     report: dict[str, Any] = {
         "device": device,
@@ -239,4 +249,9 @@ def figures(there: Deployed, device: str, images: int, seconds: float) -> dict[s
     if counters is not None:
         names = ("cycles", "waiting_for_input", "not_taking_input", "waiting_for_link", "bad_frames")
         report["board"] = dict(zip(names, counters, strict=True))
+    if statistics:
+        real = None if device in SIMULATED else seconds
+        report["statistics"] = statistics_section(
+            there.design, there.board.statistics(), images, seconds=real
+        )
     return report

@@ -13,6 +13,7 @@ from rich.table import Table
 from pulsefold import api
 from pulsefold.errors import PulsefoldError
 from pulsefold.reporting import print_report, simulated
+from pulsefold.statistics import print_statistics
 
 __all__ = ["VERBS", "Outcome"]
 
@@ -103,7 +104,7 @@ def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold compile``."""
     design = api.compile(
         options.model,
-        **given(options, "board out fps folding clock_mhz"),
+        **given(options, "board out fps folding clock_mhz counters"),
         progress=say,
     )
     report = design.read_report()
@@ -203,7 +204,7 @@ def run_run(options: argparse.Namespace, say: Say) -> Outcome:
         options.dir,
         options.input,
         options.output,
-        **given(options, "device limit raw baud timeout"),
+        **given(options, "device limit raw statistics baud timeout"),
         progress=say,
     )
 
@@ -217,6 +218,8 @@ def run_run(options: argparse.Namespace, say: Say) -> Outcome:
         if options.selftest:
             verdict = f"DIFFERS from the golden model: {report.get('first_mismatch')}"
             console.print(verdict if result.mismatches else "equal to the golden model", markup=False)
+        if options.statistics:
+            print_statistics(report["statistics"], console)
 
     return (1 if result.mismatches else 0), {"run": result.report}, show
 
