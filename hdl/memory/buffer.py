@@ -108,11 +108,18 @@ class StreamBuffer(wiring.Component):
 
 
 def count_entries(m: Module, depth: int, taken: Signal, sent: Signal) -> tuple[Signal, Signal]:
-    """Registers that tell whether a ring holds some entries, and whether it is full."""
-    level, level_next = Signal(range(depth + 1)), Signal(range(depth + 1))
+    """Registers that tell whether a ring holds some entries, and whether it is full.
+
+    `taken` and `sent` come late in the cycle, so what either leads to is worked out beside them.
+    """
+    level = Signal(range(depth + 1))
     some, full = Signal(), Signal()
-    m.d.comb += level_next.eq(level + taken - sent)
-    m.d.sync += [level.eq(level_next), full.eq(level_next == depth), some.eq(level_next != 0)]
+    with m.If(taken ^ sent):
+        m.d.sync += [
+            level.eq(level + Mux(sent, -1, 1)),
+            some.eq(taken | (level != 1)),
+            full.eq(taken & (level == depth - 1)),
+        ]
     return some, full
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 
 __all__ = ["credit_gate"]
 
@@ -15,7 +15,6 @@ def credit_gate(m: Module, entries: int, *, spend: Signal, earn: Signal) -> Sign
     """
     credits = Signal(range(entries + 1), init=entries)
     some = Signal(init=1)
-    after = Signal.like(credits)
-    m.d.comb += after.eq(credits + earn - spend)
-    m.d.sync += [credits.eq(after), some.eq(after != 0)]
+    with m.If(earn ^ spend):
+        m.d.sync += [credits.eq(credits + Mux(spend, -1, 1)), some.eq(earn | (credits != 1))]
     return some

@@ -208,8 +208,9 @@ class MatVecCircuit(UnitComponent):
         row = Signal(range(max(2, p.row_folds)))
         address = Signal(range(max(2, p.weight_depth)))
         go, earn = self.go, Signal()
-        first, last = column == 0, column == p.column_folds - 1
-        fresh, ends = row == 0, row == p.row_folds - 1
+        # Registers: comparing the counters would be the longest path of a unit without carry cells.
+        first, last = Signal(init=1), Signal(init=p.column_folds == 1)
+        fresh, ends = Signal(init=1), Signal(init=p.row_folds == 1)
         some = credit_gate(m, p.buffer_depth, spend=go & first, earn=earn)
         able = ~first | some
         m.d.comb += [
@@ -222,8 +223,15 @@ class MatVecCircuit(UnitComponent):
         m.d.sync += column.eq(column_next)
         with m.If(go):
             m.d.sync += address.eq(Mux(last & ends, 0, address + 1))
-            with m.If(last):
-                m.d.sync += row.eq(Mux(ends, 0, row + 1))
+            if p.column_folds > 1:
+                m.d.sync += [first.eq(last), last.eq(column == p.column_folds - 2)]
+            if p.row_folds > 1:
+                with m.If(last):
+                    m.d.sync += [
+                        row.eq(Mux(ends, 0, row + 1)),
+                        fresh.eq(ends),
+                        ends.eq(row == p.row_folds - 2),
+                    ]
 
         issued = hop.control_i
         m.d.sync += [
