@@ -9,8 +9,8 @@ from pulsefold.hdl.link.bytes import TensorByte
 
 __all__ = ["Crossing"]
 
-#: Longer than the round trip of the FIFO's pointers, so that a byte a cycle of the slower clock passes.
-_DEPTH = 16
+#: Enough for a byte in any four cycles of the slower clock; lines take twenty times as long for one.
+_DEPTH = 4
 
 
 class Crossing(wiring.Component):
@@ -19,7 +19,7 @@ class Crossing(wiring.Component):
     Both are empty after a reset of the network: the way there is emptied while `running` is low, the way
     back by the reset of ``sync`` itself.
 
-    Timing: 4 to 5 cycles of the side that is given the byte; a byte a cycle of the slower clock.
+    Timing: 4 to 5 cycles of the side that is given the byte; four bytes in a round trip of as many of both.
     """
 
     #: In ``link``: bytes to the network, its bytes back, and whether the network is out of reset.

@@ -36,12 +36,12 @@ class EndpointParameters:
 class Endpoint(wiring.Component):
     """Frames of the host to bytes for the network, and the network's bytes to frames.
 
-    See ``firmware/PROTOCOL.md``. The link's bytes go in at `i`, which is always ready, and out at `o`;
-    those of the network's input tensors leave at `source`, those of its outputs come in at `sink`. It has
-    no timers.
+    See ``firmware/PROTOCOL.md``. The link's bytes go in at `i`, which never waits for anything but the CRC
+    of the last one (8 cycles, fewer than any line takes for a byte), and out at `o`; those of the
+    network's input tensors leave at `source`, those of its outputs come in at `sink`. It has no timers.
 
-    Timing: a byte of data is at `source` 5 cycles after its frame's delimiter is at `i`, if nothing is
-    before it; a result's frame begins at `o` 14 cycles after the last byte of a lone image at `sink`.
+    Timing: a byte of data is at `source` 10 cycles after its frame's delimiter is at `i`, if nothing is
+    before it; a result's frame begins at `o` 57 cycles after the last byte of a lone image at `sink`.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class Endpoint(wiring.Component):
         self.parameters = parameters
         super().__init__(
             {
-                "i": In(stream.Signature(8, always_ready=True)),
+                "i": In(stream.Signature(8)),
                 "o": Out(stream.Signature(8)),
                 "source": Out(stream.Signature(TensorByte)),
                 "sink": In(stream.Signature(TensorByte)),
@@ -115,55 +115,60 @@ class Endpoint(wiring.Component):
     def _answer(self, m, inbox, outbox, session, *, resetting, settled, opening) -> None:
         """What is due to be answered, and its bytes."""
         hello = self.parameters.hello
-        half = hello.input_slots // 2
         # What happened since the last STATUS, and what this one tells.
         due, happened, flags = Signal(), Signal(4), Signal(4)
-        #: Slots given back when a STATUS last said so.
-        told, moved = Signal(8), Signal(hello.input_slots.bit_length())
-        m.d.comb += moved.eq(inbox.freed - told)
-        status = [
-            Const(Type.STATUS, 8),
-            inbox.next,
-            Cat(flags, inbox.attempt),
-            (inbox.freed + hello.input_slots)[:8],
-            outbox.written,
-            session[:8],
-            session[8:],
+        #: Slots given back since a STATUS last said so; half of them are worth one.
+        moved = Signal(range(hello.input_slots // 2))
+        # The header of a result has two of the bytes of a STATUS: one multiplexer does for both.
+        answering, place = outbox.answering, outbox.place
+        fields = Array(
+            [
+                Mux(answering, Type.STATUS, Type.RESULT),
+                inbox.next,
+                Cat(flags, inbox.attempt),
+                inbox.limit,
+                outbox.written,
+                session[:8],
+                session[8:],
+                outbox.tensor,
+            ]
+        )
+        of_result = Cat(place[1], place[1], place[:2].any())
+        byte = fields[Mux(answering, place[:3], of_result)]
+        last = place == Mux(answering, len(fields) - 2, 2)
+        counting, count_due, counted = Signal(), Signal(), Signal()
+        m.d.comb += [
+            outbox.answer.eq((due | (count_due & counted)) & ~resetting),
+            outbox.byte.eq(byte),
+            outbox.last.eq(last),
         ]
-        place, byte = outbox.place, Array(status)[outbox.place[:3]]
-        last = place == len(status) - 1
-        counting, count_due, busy = Signal(), Signal(), Const(0, 1)
+        # Page of the COUNT that waits, and of the one that is being told.
+        page, telling = Signal(8), Signal(8)
         if hello.features & Feature.COUNTS:
             m.submodules.counters = counters = LinkCounters()
             m.d.comb += [
                 counters.clear.eq(opening),
-                counters.hold.eq(counting),
+                counters.hold.eq((count_due & (page == 0)) | (counting & (telling == 0))),
                 counters.starved.eq(self.source.ready & ~self.source.valid),
                 counters.stalled.eq(self.source.valid & ~self.source.ready),
                 counters.blocked.eq(self.sink.valid & ~self.sink.ready),
                 counters.bad.eq(inbox.bad),
                 counters.place.eq(place),
+                counted.eq(counters.ready),
             ]
             with m.If((inbox.command == Type.COUNT) & (inbox.number == 0)):
                 m.d.sync += count_due.eq(1)
-            header = Array([Const(Type.COUNTS, 8), *[Const(0, 8)] * 3])[place[:2]]
-            byte = Mux(counting, Mux(place < 3, header, counters.byte), byte)
-            last = Mux(counting, place == 2 + counters.size, last)
+            self._tell(m, outbox, counting & (telling == 0), counting, counters.byte, counters.size)
         if hello.units:
-            byte, last, busy = self._unit_pages(m, inbox, outbox, counting, count_due, byte, last)
-        m.d.comb += [
-            outbox.answer.eq((due | count_due & ~busy) & ~resetting),
-            outbox.byte.eq(byte),
-            outbox.last.eq(last),
-        ]
-        with m.If(moved >= half):
-            m.d.sync += due.eq(1)
-        with m.If(last):
-            m.d.sync += counting.eq(0)
+            self._unit_pages(m, inbox, outbox, counting, count_due, counted, page, telling)
+        with m.If(inbox.freed):
+            m.d.sync += moved.eq(moved + 1)
+            with m.If(moved == hello.input_slots // 2 - 1):
+                m.d.sync += due.eq(1)
         with m.If(outbox.taken):
             m.d.sync += counting.eq(~due)
             with m.If(due):
-                m.d.sync += [due.eq(0), told.eq(inbox.freed), flags.eq(happened), happened.eq(0)]
+                m.d.sync += [due.eq(0), moved.eq(inbox.freed), flags.eq(happened), happened.eq(0)]
             with m.Else():
                 m.d.sync += count_due.eq(0)
         # After the above, so that nothing that happens meanwhile is lost.
@@ -176,15 +181,21 @@ class Endpoint(wiring.Component):
         with m.If(settled | inbox.repeated):
             m.d.sync += due.eq(1)
         with m.If(opening):
-            m.d.sync += [due.eq(0), count_due.eq(0), happened.eq(0), told.eq(0)]
+            m.d.sync += [due.eq(0), count_due.eq(0), happened.eq(0), moved.eq(0)]
 
-    def _unit_pages(self, m, inbox, outbox, counting, count_due, byte, last):
-        """COUNT of the units' pages; their bytes and end where they are asked for, and when to wait.
+    def _tell(self, m, outbox, told, counting, byte, size: int) -> None:
+        """Answer with `byte` while `told` is high, and end `counting` behind so many of them."""
+        with m.If(told & outbox.answering):
+            m.d.comb += [outbox.byte.eq(byte), outbox.last.eq(outbox.place == size - 1)]
+            with m.If(outbox.place == size):
+                m.d.sync += counting.eq(0)
+
+    def _unit_pages(self, m, inbox, outbox, counting, count_due, counted, page, telling) -> None:
+        """COUNT of the units' pages: their bytes where they are asked for, and when to wait.
 
         Page 1 takes a snapshot, and all pages are read from that.
         """
         hello, units, place = self.parameters.hello, self.units, outbox.place
-        page, telling = Signal(8), Signal(8)
         asking, ready = Signal(), Signal()
         m.submodules.units_ready = FFSynchronizer(units.ready, ready)
         # What is being told must not change, so no snapshot begins meanwhile.
@@ -194,24 +205,21 @@ class Endpoint(wiring.Component):
             m.d.sync += units.request.eq(0)
             with m.If(asking):
                 m.d.sync += [asking.eq(0), count_due.eq(1)]
-        counted = inbox.command == Type.COUNT
-        with m.If(counted & (inbox.number != 0) & (inbox.number <= hello.units)):
+        asked = inbox.command == Type.COUNT
+        with m.If(asked & (inbox.number != 0) & (inbox.number <= hello.units)):
             m.d.sync += [page.eq(inbox.number), asking.eq(inbox.number == 1), count_due.eq(inbox.number != 1)]
-        with m.If(counted & (inbox.number == 0)):
+        with m.If(asked & (inbox.number == 0)):
             m.d.sync += [page.eq(0), asking.eq(0)]
+        with m.If(page != 0):
+            m.d.comb += counted.eq(~(units.request | asking))
         with m.If(outbox.taken):
             m.d.sync += telling.eq(page)
         with m.If(inbox.command == Type.OPEN):
             m.d.sync += asking.eq(0)
 
-        # The word of the next byte, as the memory takes a cycle: that of the cycles, then the unit's two.
-        word = (place + 2)[2:4]
+        # That of the cycles, then the unit's two; a byte is looked at for longer than the memory takes.
+        word = (place + 1)[2:4]
         m.d.comb += units.address.eq(Mux(word == 1, 0, Cat(word[0], telling)))
         header = Array([Const(Type.COUNTS, 8), telling, Const(0, 8), Const(0, 8)])[place[:2]]
         own = Mux(place < 3, header, units.data.word_select((place + 1)[:2], 8))
-        telling_unit = counting & (telling != 0)
-        return (
-            Mux(telling_unit, own, byte),
-            Mux(telling_unit, place == 2 + 12, last),
-            units.request | asking,
-        )
+        self._tell(m, outbox, counting & (telling != 0), counting, own, 3 + 12)

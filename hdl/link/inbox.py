@@ -4,26 +4,27 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal
 from amaranth.lib import memory, stream, wiring
-from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
+from pulsefold.hdl.link.crc import FrameCrc
 from pulsefold.hdl.link.protocol import DELIMITER, MAX_FRAME, OVERHEAD, Type
 
 __all__ = ["FrameReceiver", "Inbox", "InboxParameters", "SlotReader"]
 
 
 class FrameReceiver(wiring.Component):
-    """Bytes of the line to bytes of a frame; always ready, so that no byte is ever lost here.
+    """Bytes of the line to bytes of a frame.
 
     Each byte that a frame has before COBS appears at `byte` with its place `index` while `strobe` is high.
-    `end` is high for one cycle behind each delimiter but those of empty frames: `index` is then the number
-    of bytes, and `good` whether COBS, size and CRC are those of a frame. Whatever came before, the byte
-    behind a delimiter is the first of a frame.
+    `end` is high for one cycle behind each delimiter but those of empty frames: `byte` is then the number
+    of bytes, `index` 0, and `good` whether COBS, size and CRC are those of a frame. Whatever came before, the
+    byte behind a delimiter is the first of a frame.
 
-    Timing: 2 cycles from a byte at `i` to its `strobe` or `end`, II 1.
+    Timing: 1 cycle from a byte at `i` to its `strobe` or `end`; II that of
+    :class:`~pulsefold.hdl.link.crc.FrameCrc`.
     """
 
-    i: In(stream.Signature(8, always_ready=True))
+    i: In(stream.Signature(8))
     byte: Out(8)
     strobe: Out(1)
     #: Stays at 255 in what is longer than a frame.
@@ -33,32 +34,38 @@ class FrameReceiver(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=8).create()
+        m.submodules.crc = crc = FrameCrc()
         first = Signal(init=1)
-        #: Bytes up to the next zero.
-        left = Signal(8)
-        whole = Signal()
-
-        m.d.sync += [self.strobe.eq(0), self.end.eq(0)]
-        with m.If(self.i.valid):
-            m.d.sync += first.eq(self.i.payload == DELIMITER)
-            with m.If(self.i.payload == DELIMITER):
-                m.d.sync += [self.end.eq(~first), whole.eq(left == 0), left.eq(0)]
-            with m.Elif(left == 0):
-                m.d.sync += [left.eq(self.i.payload - 1), self.byte.eq(0), self.strobe.eq(~first)]
-            with m.Else():
-                m.d.sync += [left.eq(left - 1), self.byte.eq(self.i.payload), self.strobe.eq(1)]
-
-        with m.If(self.end):
-            m.d.sync += self.index.eq(0)
-        with m.Elif(self.strobe & (self.index != 0xFF)):
+        #: Bytes up to the next zero, this one included.
+        left = Signal(8, init=1)
+        taken, ends, due = Signal(), Signal(), Signal()
+        long, whole = Signal(), Signal()
+        m.d.comb += [
+            self.i.ready.eq(~crc.busy),
+            taken.eq(self.i.valid & self.i.ready),
+            ends.eq(self.i.payload == DELIMITER),
+            due.eq(left == 1),
+            long.eq(self.index == MAX_FRAME + 1),
+        ]
+        m.d.sync += [self.strobe.eq(taken & ~ends & ~(due & first)), self.end.eq(taken & ends & ~first)]
+        with m.If(taken):
+            m.d.sync += [
+                first.eq(ends),
+                whole.eq(due & ~long),
+                left.eq(Mux(due, self.i.payload, left - 1)),
+                self.byte.eq(Mux(ends, self.index, self.i.payload)),
+            ]
+            with m.If(ends):
+                m.d.sync += [left.eq(1), self.index.eq(0)]
+            with m.Elif(due):
+                m.d.sync += self.byte.eq(0)
+        with m.If(self.strobe & ~long):
             m.d.sync += self.index.eq(self.index + 1)
-        # No byte follows an end in the next cycle, as a frame begins with its code.
         m.d.comb += [
             crc.start.eq(self.end),
-            crc.data.eq(self.byte),
-            crc.valid.eq(self.strobe),
-            self.good.eq(whole & crc.match_detected & (self.index >= OVERHEAD) & (self.index <= MAX_FRAME)),
+            crc.byte.eq(self.byte),
+            crc.begin.eq(self.strobe),
+            self.good.eq(whole & crc.match & (self.byte >= OVERHEAD)),
         ]
         return m
 
@@ -88,7 +95,7 @@ class Inbox(wiring.Component):
     that is bad, out of sequence or without room is never more than bytes in the free slot that the
     next one overwrites.
 
-    Timing: a byte of data is at `o` no earlier than 5 cycles behind its frame's delimiter; II 1, and 4
+    Timing: a byte of data is at `o` no earlier than 10 cycles behind its frame's delimiter; II 2, and 8
     cycles more a frame.
 
     Parameters
@@ -101,7 +108,7 @@ class Inbox(wiring.Component):
         self.parameters = parameters
         super().__init__(
             {
-                "i": In(stream.Signature(8, always_ready=True)),
+                "i": In(stream.Signature(8)),
                 # Bytes for the input tensor `tensor`.
                 "o": Out(stream.Signature(8)),
                 "tensor": Out(4),
@@ -112,9 +119,11 @@ class Inbox(wiring.Component):
                 "command": Out(8),
                 "number": Out(8),
                 "session": Out(16),
-                # The next data expected, the slots given back so far, the attempt of the last data frame.
+                # The next data expected, the first one beyond the slots there are, the attempt of the last
+                # data frame; and, for one cycle, that a slot was given back.
                 "next": Out(8),
-                "freed": Out(8),
+                "limit": Out(8, init=parameters.slots),
+                "freed": Out(1),
                 "attempt": Out(4),
                 # One cycle each: data not taken; taken before; no frame.
                 "refused": Out(1),
@@ -131,31 +140,27 @@ class Inbox(wiring.Component):
         m.submodules.slots = ram = memory.Memory(shape=8, depth=256 * slots, init=[])
         wiring.connect(m, wiring.flipped(self.i), receiver.i)
 
-        kind, extra = Signal(8), Signal(8)
-        held = Signal(bits + 1)
-        room = Signal()
-        m.d.comb += [held.eq(self.next - self.freed), room.eq(~held[bits])]
-
+        # Full and empty differ in the number's next bit alone.
+        room, filled = Signal(), Signal()
+        m.d.comb += [
+            room.eq(self.next[: bits + 1] != self.limit[: bits + 1]),
+            filled.eq(self.next[: bits + 1] != self.limit[: bits + 1] ^ (1 << bits)),
+        ]
         write = ram.write_port()
         m.d.comb += [
-            write.addr.eq(Cat(Mux(receiver.end, 0, receiver.index), self.next[:bits])),
-            write.data.eq(Mux(receiver.end, receiver.index, receiver.byte)),
+            write.addr.eq(Cat(receiver.index, self.next[:bits])),
+            write.data.eq(receiver.byte),
             # Only the free slot is written to, whatever arrives.
             write.en.eq((receiver.strobe | receiver.end) & room),
         ]
-        with m.If(receiver.strobe), m.Switch(receiver.index):
-            with m.Case(0):
-                m.d.sync += kind.eq(receiver.byte)
-            with m.Case(1):
-                m.d.sync += self.number.eq(receiver.byte)
-            with m.Case(2):
-                m.d.sync += extra.eq(receiver.byte)
-            with m.Case(3):
-                m.d.sync += self.session[:8].eq(receiver.byte)
-            with m.Case(4):
-                m.d.sync += self.session[8:].eq(receiver.byte)
+        # The first five bytes; every good frame has as many.
+        head = Signal(40)
+        with m.If(receiver.strobe & (receiver.index < 5)):
+            m.d.sync += head.eq(Cat(head[8:], receiver.byte))
+        kind, extra = head[:8], head[16:24]
+        m.d.comb += [self.number.eq(head[8:16]), self.session.eq(head[24:])]
 
-        bare, opening = receiver.index == OVERHEAD, receiver.index == OVERHEAD + 2
+        bare, opening = receiver.byte == OVERHEAD, receiver.byte == OVERHEAD + 2
         # All that an end leads to, a cycle later: the CRC's comparison is the longest path.
         good, sized = Signal(), Signal()
         m.d.sync += [good.eq(receiver.end & receiver.good), self.bad.eq(receiver.end & ~receiver.good)]
@@ -188,19 +193,22 @@ class Inbox(wiring.Component):
         m.d.comb += [
             read.addr.eq(reader.address),
             reader.data.eq(read.data),
-            reader.filled.eq(held != 0),
+            reader.filled.eq(filled),
+            reader.slot.eq(self.limit[:bits]),
             self.tensor.eq(reader.tensor),
             self.freed.eq(reader.freed),
         ]
+        with m.If(self.freed):
+            m.d.sync += self.limit.eq(self.limit + 1)
         with m.If(self.clear):
-            m.d.sync += [self.next.eq(0), self.attempt.eq(0)]
+            m.d.sync += [self.next.eq(0), self.limit.eq(slots), self.attempt.eq(0)]
         return m
 
 
 class SlotReader(wiring.Component):
     """Plays the slots in turn: the size, the tensor, the bytes.
 
-    Timing: 4 cycles and one for each byte taken.
+    Timing: 2 cycles for each byte, and 7 more a frame.
 
     Parameters
     ----------
@@ -218,37 +226,36 @@ class SlotReader(wiring.Component):
                 # Block RAM: `data` is what stood at `address` a cycle ago.
                 "address": Out(8 + bits),
                 "data": In(8),
-                # Whether the slot to be read is there.
+                # The slot to be read, and whether it is there; `freed` in the cycle in which it was read.
+                "slot": In(bits),
                 "filled": In(1),
-                "freed": Out(8),
+                "freed": Out(1),
             }
         )
 
     def elaborate(self, platform):
         m = Module()
-        bits = self.parameters.slots.bit_length() - 1
-        place, left = Signal(8), Signal(8)
-        taken = Signal()
+        # `ahead` is 4 more than the place, as the CRC's first byte is 4 before the end. Its upper bits before
+        # they changed last are those of the place, so that there is neither an adder nor a second counter.
+        ahead, upper, size = Signal(8, init=4), Signal(6), Signal(8)
+        # The byte is there; it is one to be given: those before are size, number, tensor.
+        fetched, inside, moves = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.address.eq(Cat(Mux(taken, place + 1, place)[:8], self.freed[:bits])),
+            self.address.eq(Cat(ahead[:2], upper, self.slot)),
             self.o.payload.eq(self.data),
-            taken.eq(self.o.valid & self.o.ready),
+            self.o.valid.eq(fetched & inside),
+            moves.eq(fetched & (~inside | self.o.ready)),
+            self.freed.eq(inside & (ahead == size)),
         ]
-        with m.FSM():
-            with m.State("EMPTY"), m.If(self.filled):
-                m.d.sync += place.eq(2)
-                m.next = "SIZE"
-            with m.State("SIZE"):
-                m.d.sync += [left.eq(self.data), place.eq(3)]
-                m.next = "TENSOR"
-            with m.State("TENSOR"):
-                m.d.sync += self.tensor.eq(self.data[:4])
-                m.next = "BYTES"
-            with m.State("BYTES"):
-                m.d.comb += self.o.valid.eq(1)
-                with m.If(taken):
-                    m.d.sync += [place.eq(place + 1), left.eq(left - 1)]
-                    with m.If(left == OVERHEAD + 1):
-                        m.d.sync += [self.freed.eq(self.freed + 1), place.eq(0)]
-                        m.next = "EMPTY"
+        m.d.sync += fetched.eq(Mux(fetched, ~moves, self.filled))
+        with m.If(moves):
+            m.d.sync += ahead.eq(ahead + 1)
+            with m.If(ahead[:2] == 3):
+                m.d.sync += upper.eq(ahead[2:])
+            with m.If(~inside & (ahead[:2] == 0)):
+                m.d.sync += size.eq(self.data)
+            with m.If(~inside & (ahead[:2] == 2)):
+                m.d.sync += [self.tensor.eq(self.data), inside.eq(1)]
+        with m.If(self.freed):
+            m.d.sync += [ahead.eq(4), upper.eq(0), inside.eq(0), fetched.eq(0)]
         return m

@@ -38,11 +38,7 @@ class LinkedNetwork(wiring.Component):
         network = ByteNetwork(self.core, self.hello.inputs, self.hello.outputs)
         # The network has its own reset, and what it shows to the link is read in the link's domain.
         m.submodules.network = DomainRenamer({"sync": "network", "link": "sync"})(network)
-        m.d.comb += [
-            endpoint.i.payload.eq(self.i.payload),
-            endpoint.i.valid.eq(self.i.valid),
-            self.i.ready.eq(1),
-        ]
+        wiring.connect(m, wiring.flipped(self.i), endpoint.i)
         wiring.connect(m, endpoint.o, wiring.flipped(self.o))
         wiring.connect(m, endpoint.source, network.i)
         wiring.connect(m, network.o, endpoint.sink)

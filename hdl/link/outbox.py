@@ -49,7 +49,7 @@ class Outbox(wiring.Component):
     of an image while the line is idle and less than half of the slots wait for the host: under load small
     results share frames, and a lone one does not wait.
 
-    Timing: a byte that ends a lone image is followed by the first byte of its frame 10 cycles later.
+    Timing: a byte that ends a lone image is followed by the first byte of its frame 57 cycles later.
 
     Parameters
     ----------
@@ -71,9 +71,12 @@ class Outbox(wiring.Component):
                 "resend": In(1),
                 "number": In(8),
                 "identify": In(1),
-                # An answer waits until `taken`; then its bytes, header first, are asked for by place.
+                # An answer waits until `taken`; then its bytes, header first, are asked for by place, and
+                # so are those of the header of a result, with `answering` low.
                 "answer": In(1),
                 "taken": Out(1),
+                "answering": Out(1),
+                "tensor": Out(4),
                 "place": Out(8),
                 "byte": In(8),
                 "last": In(1),
@@ -94,7 +97,8 @@ class Outbox(wiring.Component):
         m.submodules.filler = filler = ResetInserter(self.clear)(SlotFiller())
         wiring.connect(m, sender.o, wiring.flipped(self.o))
 
-        base, send = Signal(8), Signal(8)
+        # The oldest result that is kept, and the next to send; of that the low bits tell which.
+        base, send = Signal(8), Signal(bits + 1)
         answered, greeting = Signal(), Signal()
         used = Signal(bits + 1)
         m.d.comb += used.eq(self.written - base)
@@ -103,7 +107,7 @@ class Outbox(wiring.Component):
         unsent, quiet = Signal(), Signal()
         read = ram.read_port()
         m.d.comb += [
-            unsent.eq((send != self.written) & self.open),
+            unsent.eq((send != self.written[: bits + 1]) & self.open),
             quiet.eq(sender.idle & ~(answered | greeting | unsent) & (used < parameters.slots // 2)),
             sender.start.eq(answered | greeting | unsent),
             sender.slot.eq(
@@ -135,10 +139,11 @@ class Outbox(wiring.Component):
         m.d.comb += [
             filler.room.eq(~used[bits] & self.open),
             filler.quiet.eq(quiet),
-            filler.number.eq(self.written),
             filler.answer.eq(self.answer & ~answered),
-            filler.answer_byte.eq(self.byte),
-            filler.answer_last.eq(self.last),
+            filler.byte.eq(self.byte),
+            filler.last.eq(self.last),
+            self.answering.eq(filler.answering),
+            self.tensor.eq(filler.tensor),
             self.taken.eq(filler.taken),
             self.place.eq(filler.place),
             write.addr.eq(

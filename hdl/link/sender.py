@@ -15,7 +15,7 @@ SLOT_BYTES = 256
 class SlotSender(wiring.Component):
     """Sends a slot up to and with its delimiter; one at a time.
 
-    Timing: 2 cycles from `start` to the first byte, II 1.
+    Timing: 2 cycles from `start` to the first byte, II 2.
 
     Parameters
     ----------
@@ -48,10 +48,8 @@ class SlotSender(wiring.Component):
         place = Signal(8)
         # The slots were emptied meanwhile; the next byte ends the frame; this one does.
         stale, cut, forced = Signal(), Signal(), Signal()
-        taken = Signal()
         m.d.comb += [
-            taken.eq(self.o.valid & self.o.ready),
-            self.address.eq(Cat(Mux(self.o.valid, place + 1, place)[:8], self.current)),
+            self.address.eq(Cat(place, self.current)),
             # Wherever a slot is written while it is sent, the frame ends within its bounds.
             forced.eq(cut | (place == SLOT_BYTES - 1)),
             self.o.payload.eq(Mux(forced, DELIMITER, self.data)),
@@ -69,10 +67,11 @@ class SlotSender(wiring.Component):
                 m.d.comb += self.enable.eq(1)
                 m.next = "SEND"
             with m.State("SEND"):
-                m.d.comb += [self.o.valid.eq(1), self.enable.eq(taken)]
-                with m.If(taken):
+                m.d.comb += self.o.valid.eq(1)
+                with m.If(self.o.ready):
                     # Only between two bytes: an offer stays as it is until it is taken.
                     m.d.sync += [place.eq(place + 1), cut.eq(stale)]
+                    m.next = "FETCH"
                     with m.If(self.o.payload == DELIMITER):
                         m.d.comb += self.sent.eq(~stale & ~self.clear)
                         m.next = "IDLE"
