@@ -1,31 +1,20 @@
-"""Folding search: PE, SIMD and memories of every layer for a rate, or the highest rate that fits."""
+"""Foldings: the PE, SIMD, pixels, memories and multipliers of a layer worth looking at, and their cost."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import gcd
 
-from pulsefold.compiler.ir import Conv, Requantize
+from pulsefold.compiler.ir import Conv
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.search import Choice
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import Unit
-from pulsefold.errors import DoesNotFitError
+from pulsefold.compiler.plan.units.pair import Pair
 
-__all__ = [
-    "Choice",
-    "choices_of",
-    "divisors",
-    "fastest_that_fits",
-    "frame_cycles",
-    "pixels_of",
-    "smallest_for",
-    "total",
-]
+__all__ = ["choices_of", "divisors", "pixels_of"]
 
 #: Block RAM below this depth wastes itself, and the wires to it: LUTs hold such words beside their use.
 _LEAST_BLOCK_DEPTH = 48
@@ -39,18 +28,6 @@ _FEW_BITS = 3
 
 #: Pixels a cycle above which the exchange between banks is most of the window.
 _MOST_PIXELS = 8
-
-#: Weights of logic and of multipliers against memory that are tried, the preferred ones first.
-BALANCES = ((4.0, 1.0), (2.0, 1.0), (1.0, 1.0), (0.5, 1.0), (4.0, 2.0), (4.0, 4.0), (2.0, 8.0))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
-    """One folding of one layer, what it costs and how long a frame takes."""
-
-    fold: Fold
-    cycles: int
-    cost: Resources
 
 
 def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Choice:
@@ -79,7 +56,7 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
     kind, weight = layer.operand, layer.node.weight_type
     multipliers = ["lut"]
     if min(kind.bits, weight.bits) >= 4 and target.available.dsps > 0:
-        multipliers.append("dsp")
+        multipliers += ["dsp", "pair"] if shares_multipliers(layer) else ["dsp"]
     adders = ["tree"]
     if target.family == "ecp5" and (kind.bits <= _FEW_BITS or weight.bits <= 1):
         adders.append("carry")
@@ -100,14 +77,28 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
         folds += [
             Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, multiplier=multiplier, adder=adder)
             for memory, multiplier, adder in product(memories, multipliers, adders)
+            if multiplier != "pair" or pe % 2 == 0
         ]
     return folds
+
+
+def shares_multipliers(layer: Layer) -> bool:
+    """Whether one multiplier has room for two weights."""
+    assert isinstance(layer.node, Conv)
+    w, kind = layer.node.weights, layer.operand
+    pair = Pair(
+        low=min(0, int(w.min())),
+        high=max(0, int(w.max())),
+        x_low=min(0, kind.minimum),
+        x_high=max(0, kind.maximum),
+    )
+    return pair.fits
 
 
 def pixels_of(layer: Layer) -> list[int]:
     """Numbers of pixels a cycle that a layer can take."""
     node = layer.node
-    if not isinstance(node, Conv) or not layer.windowed or isinstance(layer.steps, Requantize):
+    if not isinstance(node, Conv) or not layer.windowed:
         return [1]
     return [n for n in divisors(layer.y.shape[1]) if gcd(n, node.stride[1]) == 1 and n <= _MOST_PIXELS]
 
@@ -122,98 +113,3 @@ def choices_of(layer: Layer, target: Target) -> list[Choice]:
     """Every folding of a layer worth looking at."""
     known: dict[Unit, Resources] = {}
     return [cost_of(layer, fold, target.family, known) for fold in folds_of(layer, target)]
-
-
-def best_of(choices: Sequence[Choice], target: Target, balance: tuple[float, float]) -> list[Choice]:
-    """Those that no other beats in both cycles and load, slow and small first."""
-    kept: list[tuple[float, Choice]] = []
-    for load, _, choice in sorted(
-        ((target.load(c.cost, *balance), k, c) for k, c in enumerate(choices)),
-        key=lambda entry: (entry[2].cycles, entry[0], entry[1]),
-    ):
-        if not kept or load < kept[-1][0]:
-            kept.append((load, choice))
-    return [choice for _, choice in reversed(kept)]
-
-
-def fold_for_cycles(choices: Sequence[Choice], cycles: int) -> Choice | None:
-    """The smallest choice that takes at most `cycles`."""
-    # Ordered from slow and small to fast and large.
-    return next((c for c in choices if c.cycles <= cycles), None)
-
-
-def total(chosen: Sequence[Choice]) -> Resources:
-    """Sum of costs."""
-    return sum((c.cost for c in chosen), Resources())
-
-
-Table = Mapping[str, Sequence[Choice]]
-
-
-def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
-    """The smallest foldings for a frame in `cycles` that fit together; where none fit, the first tried.
-
-    None if some layer cannot be that fast.
-    """
-    first = None
-    for balance in BALANCES:
-        picks = {
-            n: fold_for_cycles(best_of(choices, target, balance), cycles) for n, choices in table.items()
-        }
-        whole = {n: p for n, p in picks.items() if p}
-        if len(whole) < len(picks):
-            return None
-        first = first or whole
-        if target.shortage(total(list(whole.values()))) is None:
-            return whole
-    return first
-
-
-def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
-    """The foldings with the fewest cycles a frame among those whose smallest forms fit together.
-
-    Raises
-    ------
-    DoesNotFitError
-        If even the slowest folding is too large.
-    """
-    best: dict[str, Choice] | None = None
-    for balance in BALANCES:
-        found = fastest_at(table, target, balance)
-        if found and (best is None or frame_cycles(found) < frame_cycles(best)):
-            best = found
-    if best:
-        return best
-    slowest = max(c.cycles for choices in table.values() for c in choices)
-    needs = [total([best_of(cs, target, balance)[0] for cs in table.values()]) for balance in BALANCES]
-    shortages = [target.shortage(need) or ("luts", need.luts, target.available.luts) for need in needs]
-    # The one that comes nearest says most.
-    name, n, have = min(shortages, key=lambda s: s[1] / max(s[2], 1))
-    raise DoesNotFitError(
-        f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, "
-        f"{target.board} has {have:.0f} to use",
-        todo="take a larger board or a smaller network",
-    )
-
-
-def frame_cycles(picks: Mapping[str, Choice]) -> int:
-    """Cycles of the slowest layer."""
-    return max(c.cycles for c in picks.values())
-
-
-def fastest_at(table: Table, target: Target, balance: tuple[float, float]) -> dict[str, Choice] | None:
-    """The same at one balance of logic and memory; None if nothing fits."""
-    fronts = {name: best_of(choices, target, balance) for name, choices in table.items()}
-    slowest = max(front[0].cycles for front in fronts.values())
-    every = sorted(
-        {c.cycles for front in fronts.values() for c in front if c.cycles <= slowest}, reverse=True
-    )
-
-    def picks(cycles: int) -> dict[str, Choice] | None:
-        chosen = {name: fold_for_cycles(front, cycles) for name, front in fronts.items()}
-        whole = {name: c for name, c in chosen.items() if c}
-        fits = len(whole) == len(chosen) and target.shortage(total(list(whole.values()))) is None
-        return whole if fits else None
-
-    index = bisect_left(every, True, key=lambda cycles: picks(cycles) is None)
-    return picks(every[index - 1]) if index else None

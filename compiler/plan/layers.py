@@ -40,7 +40,7 @@ class Fold:
     memory
         Weight memory: ``"block"`` or ``"lut"``.
     multiplier
-        ``"lut"`` or ``"dsp"``.
+        ``"lut"``, ``"dsp"``, or ``"pair"`` for two rows a multiplier (matrix layers).
     adder
         ``"tree"`` or ``"carry"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pulsefold.compiler.ir import Graph, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.lower import units_of
-from pulsefold.compiler.plan.units import Fork, Stream, Unit
+from pulsefold.compiler.plan.units import DepthwiseUnit, Fork, MatVec, Stream, Unit
 
 __all__ = ["Network", "Source", "connect_layers", "entries_of", "exits_of"]
 
@@ -139,7 +139,7 @@ class _Builder:
             run = self.runs[layer.name]
             at = [self.feeds[Reader(layer=layer.name, port=port)] for port in range(len(layer.xs))]
             for k, unit in enumerate(run):
-                at = [self.add(unit, layer.name, self.computed(layer, k - len(run)), *at)]
+                at = [self.add(unit, layer.name, self.computed(layer, unit, last=k == len(run) - 1), *at)]
             self.spread(layer.y.name, layer.name, at[0], run[-1].outputs[0])
         return Network(
             units=tuple(self.units),
@@ -150,12 +150,14 @@ class _Builder:
             results=tuple(self.feeds[Reader(layer=None, port=port)] for port in range(len(self.exits))),
         )
 
-    def computed(self, layer: Layer, place: int) -> str | None:
-        """Tensor of a layer's unit, counted from its last, -1."""
-        if place == -1:
+    def computed(self, layer: Layer, unit: Unit, *, last: bool) -> str | None:
+        """Tensor of a layer's unit; None where it is none of the graph's, or not in its order."""
+        if last:
             return layer.y.name
+        sums = isinstance(unit, MatVec | DepthwiseUnit)
         apart = isinstance(layer.steps, Requantize) or (layer.steps and layer.depthwise)
-        return layer.node.output if apart and place == -2 else None
+        ordered = not isinstance(unit, MatVec) or unit.pixels == 1 or unit.row_folds == 1
+        return layer.node.output if sums and apart and ordered else None
 
     def add(self, unit: Unit, owner: str, tensor: str | None, *sources: Source) -> Source:
         self.units.append(unit)

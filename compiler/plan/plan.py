@@ -6,16 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pulsefold.compiler.ir import Graph
-from pulsefold.compiler.plan.folding import (
-    Choice,
-    choices_of,
-    fastest_that_fits,
-    smallest_for,
-    total,
-)
+from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_for, total
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.timing import latency_of, with_buffers
 from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window

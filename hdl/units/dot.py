@@ -10,7 +10,7 @@ from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.reduction import Term, popcount, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
-__all__ = ["dot_product"]
+__all__ = ["dot_product", "lane_value"]
 
 
 def lane_value(bits: Value, kind: ElementType) -> Value:
@@ -38,14 +38,17 @@ def dot_product(m: Module, unit: MatVec, x: list[Value], w: list[Value], name: s
 
 
 def multiplied(m, unit, x, w, name) -> Term:
-    """Products in multipliers, one register behind them."""
+    """Products in multipliers, one register before them and one behind, which are the multipliers' own."""
     a, b = unit.type, unit.weight_type
     corners = [p * q for p in (a.minimum, a.maximum) for q in (b.minimum, b.maximum)]
     low, high = min(corners), max(corners)
     terms = []
     for lane, (p, q) in enumerate(zip(x, w, strict=True)):
         product = Signal(range(low, high + 1), name=f"{name}_product_{lane}", reset_less=True)
-        m.d.sync += product.eq(lane_value(p, a) * lane_value(q, b))
+        left, right = (
+            Signal.like(v, name=f"{name}_{n}_{lane}", reset_less=True) for v, n in ((p, "x"), (q, "w"))
+        )
+        m.d.sync += [left.eq(p), right.eq(q), product.eq(lane_value(left, a) * lane_value(right, b))]
         terms.append(Term(product, low, high))
     return tree_sum(m, terms, name)
 

@@ -15,7 +15,9 @@ from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.credits import credit_gate
-from pulsefold.hdl.units.dot import dot_product
+from pulsefold.hdl.units.dot import dot_product, lane_value
+from pulsefold.hdl.units.pair import paired
+from pulsefold.hdl.units.reduction import Term
 from pulsefold.hdl.units.streams import UnitComponent
 from pulsefold.hdl.units.threshold import ThresholdPipeline
 
@@ -72,19 +74,25 @@ class Hop(wiring.Component):
     def words(self) -> list[int]:
         """Contents of the weight memory: word (row group, column group), PE outer, SIMD inner."""
         p = self.unit
-        bits = p.weight_type.encode(p.weights)
+        width = p.stored_bits
+        if p.paired:
+            # The upper of two rows less one where the lower is negative: what their sum as one number has.
+            pairs = p.weights.reshape(-1, 2, p.columns).copy()
+            pairs[:, 1] -= pairs[:, 0] < 0
+            bits = pairs.reshape(p.weights.shape) & ((1 << width) - 1)
+        else:
+            bits = p.weight_type.encode(p.weights)
         if p.inverts:
             bits = 1 - bits
         rows = bits.reshape(p.row_folds, p.pe, p.column_folds, p.simd)
         rows = rows[:, self.index * p.hop : (self.index + 1) * p.hop].transpose(0, 2, 1, 3)
         rows = rows.reshape(p.weight_depth, p.hop * p.simd)
-        width = p.weight_type.bits
         return [sum(int(v) << (k * width) for k, v in enumerate(word)) for word in rows]
 
     def elaborate(self, platform):
         p = self.unit
         m = Module()
-        width = p.hop * p.simd * p.weight_type.bits
+        width = p.hop * p.simd * p.stored_bits
         m.submodules.weights = rom = Rom(
             width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
         )
@@ -108,8 +116,9 @@ class Hop(wiring.Component):
         m.d.sync += [ended.eq(valid & last), self.done.eq(ended)]
         row = self.following_row(m, valid & last)
         xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)
-        ws_of = lanes_of(weights, p.hop * p.simd, p.weight_type.bits)
+        ws_of = lanes_of(weights, p.hop * p.simd, p.stored_bits)
         starts = [self.start(m, pe, row) for pe in range(p.hop)]
+        products: list[Term] = []
         for lane in range(p.pixels * p.hop):
             pixel, pe = divmod(lane, p.hop)
             xs = lanes_of(xs_of[pixel], p.simd, p.type.bits)
@@ -117,7 +126,13 @@ class Hop(wiring.Component):
             if p.form == "xnor" and p.adder == "carry":
                 total = self.count(m, lane, xs, ws, first, valid, starts[pe])
             else:
-                product = dot_product(m, p, xs, ws, f"pe{lane}")
+                if p.paired and not pe % 2:
+                    above = ws_of[(pe + 1) * p.simd : (pe + 2) * p.simd]
+                    numbers = [lane_value(x, p.type) for x in xs]
+                    products += reversed(paired(m, p.pair, numbers, above, ws, f"pe{lane}"))
+                elif not p.paired:
+                    products.append(dot_product(m, p, xs, ws, f"pe{lane}"))
+                product = products[lane]
                 total = Signal(raw_shape(p), name=f"total{lane}", reset_less=True)
                 with m.If(valid):
                     m.d.sync += total.eq(product.value + (Mux(first, 0, total) if p.column_folds > 1 else 0))

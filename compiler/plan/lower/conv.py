@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import gcd
 
+import numpy as np
+
 from pulsefold.compiler.ir import Conv, Requantize, Threshold, type_for_range
-from pulsefold.compiler.plan.layers import Fold, Layer
+from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.lower.elements import requantize_unit, steps_of, threshold_unit
+from pulsefold.compiler.plan.lower.rule import divisors
 from pulsefold.compiler.plan.lower.windows import window_unit
 from pulsefold.compiler.plan.units import Convert, DepthwiseUnit, MatVec, Stream, Unit
 from pulsefold.compiler.plan.units.memory import block_width
@@ -32,21 +36,34 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     matvec = matrix_unit(node, layer, fold, family)
     units.append(matvec)
     rows, _ = layer.matrix
-    if fold.pixels > 1 and matvec.row_folds > 1:
-        units.append(collected(f"{layer.name}.pixels", matvec.output, rows, fold.pixels))
     if isinstance(layer.steps, Requantize):
-        units.append(requantize_unit(layer.steps, matvec.output, rows, matvec.vectors, fold))
+        # [row fold][pixel][PE]
+        table = np.arange(rows).reshape(matvec.row_folds, 1, matvec.pe)
+        order = np.broadcast_to(table, (matvec.row_folds, matvec.pixels, matvec.pe)).ravel()
+        units += requantized(layer.steps, matvec.output, matvec.column_folds, order, fold)
+    if fold.pixels > 1 and matvec.row_folds > 1:
+        lanes, sent = matvec.output.lanes, units[-1].outputs[0]
+        units += converters(f"{layer.name}.beats", sent.type, layer.y.elements, sent.lanes, lanes)
+        units.append(collected(f"{layer.name}.pixels", units[-1].outputs[0], rows, fold.pixels))
     return units
+
+
+def requantized(node: Requantize, sums: Stream, pause: int, order: np.ndarray, fold: Fold) -> Iterator[Unit]:
+    """Requantization of sums in no more lanes than their pace asks for.
+
+    A lane has a multiplier as wide as the sums. A beat of them comes every `pause` cycles, and goes through
+    in so many parts at the most. `order` is the channel of each element, until they repeat.
+    """
+    lanes = next(n for n in divisors(sums.lanes) if sums.lanes // n <= pause)
+    elements = sums.beats * sums.lanes
+    yield from converters(f"{node.name}.sums", sums.type, elements, sums.lanes, lanes)
+    yield requantize_unit(node, sums.type, elements, lanes, fold, order)
 
 
 def refuse_pixels(layer: Layer, fold: Fold) -> None:
     """Raise where several pixels a cycle are asked of a layer that cannot."""
-    why = None
-    if not layer.windowed:
+    if fold.pixels > 1 and not layer.windowed:
         why = "only a layer with a window takes several pixels"
-    elif isinstance(layer.steps, Requantize):
-        why = "a layer that is requantized takes no several pixels"
-    if fold.pixels > 1 and why:
         raise FoldingError(why, where=layer.name, todo="take 1 pixel a cycle")
 
 
@@ -105,7 +122,7 @@ def depthwise_units(node: Conv, layer: Layer, fold: Fold) -> list[Unit]:
     )
     units: list[Unit] = [window, unit]
     if isinstance(layer.steps, Requantize):
-        units.append(requantize_unit(layer.steps, unit.output, rows, pixels, fold))
+        units += requantized(layer.steps, unit.output, window.taps, np.arange(rows), fold)
     elif layer.steps:
         units.append(threshold_unit(layer.steps, unit.output, rows, pixels, int(high.max())))
     return units

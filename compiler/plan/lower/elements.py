@@ -70,31 +70,39 @@ def steps_of(node: Threshold, channels: int, limit: int) -> Steps:
 def requantize_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Multiply, add, shift, clip."""
     assert isinstance(layer.node, Requantize)
-    height, width, channels = layer.x.shape
-    return [requantize_unit(layer.node, beats_of(layer, fold), channels, height * width, fold)]
+    order = np.arange(layer.x.shape[2])
+    return [requantize_unit(layer.node, layer.x.type, layer.x.elements, fold.simd, fold, order)]
 
 
-def requantize_unit(node: Requantize, x: Stream, channels: int, pixels: int, fold: Fold) -> Unit:
-    """The unit behind a stream."""
-    return requantizer(node, x.type, channels, pixels, x.lanes, fold.multiplier)
+def requantize_unit(
+    node: Requantize, kind: ElementType, elements: int, lanes: int, fold: Fold, order: np.ndarray
+) -> RequantizeUnit:
+    """The unit behind a stream, whose elements belong to the channels of `order` over and over."""
+    multiplies = "dsp" if fold.multiplier == "dsp" else "lut"
+    return requantizer(node, kind, elements, lanes, multiplies, tuple(order.tolist()))
 
 
 @lru_cache(maxsize=512)
 def requantizer(
-    node: Requantize, kind: ElementType, channels: int, pixels: int, lanes: int, multiplies: str
+    node: Requantize, kind: ElementType, elements: int, lanes: int, multiplies: str, order: tuple[int, ...]
 ) -> RequantizeUnit:
     """One object for all foldings of the layer that share it: its constants take long to work out."""
+
+    def ordered(row: np.ndarray) -> np.ndarray:
+        return row if len(row) == 1 else row[list(order)]
+
+    # To the unit all that comes before the order repeats is one pixel.
     return RequantizeUnit(
         name=node.name,
         type=kind,
-        channels=channels,
-        pixels=pixels,
+        channels=len(order),
+        pixels=elements // len(order),
         lanes=lanes,
-        multiplier=node.multiplier,
-        addend=node.addend,
+        multiplier=ordered(node.multiplier),
+        addend=ordered(node.addend),
         shift=node.shift,
-        low=node.low,
-        high=node.high,
+        low=ordered(node.low),
+        high=ordered(node.high),
         output_type=node.type,
         even=node.even,
         multiplies=multiplies,

@@ -11,15 +11,19 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.pair import Pair
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
 
 __all__ = ["MatVec", "default_hop"]
 
 
-def default_hop(pe: int) -> int:
-    """PEs that share one activation register: the largest divisor of `pe` up to 4."""
-    return next(n for n in (4, 3, 2, 1) if pe % n == 0)
+def default_hop(pe: int, step: int = 1) -> int:
+    """PEs that share one activation register: the largest divisor of `pe` up to 4 that `step` divides.
+
+    Where there is none, the largest divisor.
+    """
+    return next((n for n in (4, 3, 2, 1) if pe % n == 0 and n % step == 0), None) or default_hop(pe)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,13 +62,14 @@ class MatVec(OneInput, OneOutput):
     memory_width
         Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
     multiplier
-        ``"lut"`` or ``"dsp"``.
+        ``"lut"``, ``"dsp"``, or ``"pair"``: a multiplier for two rows, see
+        :class:`~pulsefold.compiler.plan.units.pair.Pair`.
     adder
         ``"tree"``: adders of plain logic. ``"carry"``: products and their count in carry cells, see
         :class:`~pulsefold.compiler.plan.units.carry.CarryTree`; only where the vector or the weights are
         of few bits, see :attr:`form`. Its cells are ECP5's; on other families the same cycles in plain logic.
     hop
-        PEs a group; divides `pe`. 0 takes :func:`default_hop`.
+        PEs a group; divides `pe`, and is even where two rows share a multiplier. 0 takes :func:`default_hop`.
     buffer_depth
         Entries of the output buffer; 0 takes enough for one fold after the other.
     """
@@ -97,10 +102,13 @@ class MatVec(OneInput, OneOutput):
                 msg = f"{what} {fold} does not divide {n}"
                 raise FoldingError(msg, where=self.name, todo=f"the nearest {what} that does is {near}")
         if self.hop == 0:
-            object.__setattr__(self, "hop", default_hop(self.pe))
+            object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.paired))
         if self.pe % self.hop:
             todo = f"choose a hop that divides PE {self.pe}"
             raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)
+        if self.paired and (self.hop % 2 or not self.pair.fits):
+            msg = "two rows cannot share a multiplier: they need an even PE, and both weights in one operand"
+            raise FoldingError(msg, where=self.name, todo="take multiplier dsp or lut")
         if self.buffer_depth == 0:
             # A credit comes back this many cycles after the fold that spent it began.
             loop = self.column_folds + self.fold_latency
@@ -163,15 +171,37 @@ class MatVec(OneInput, OneOutput):
 
         ``"xnor"``: both bipolar, count of equal bits. ``"negate"``: the narrow operand passes, clears or
         inverts the other. ``"planes"``: a sum of the wide operand for each bit of the narrow one. ``"dsp"``:
-        a multiplier. ``"bits"``, with carry cells: a count for each pair of bits, see :attr:`bit_planes`.
+        a multiplier. ``"pair"``: a multiplier for two rows, see :attr:`pair`. ``"bits"``, with carry cells: a
+        count for each pair of bits, see :attr:`bit_planes`.
         """
         if self.weight_type.is_bipolar and self.type.is_bipolar:
             return "xnor"
-        if self.multiplier == "dsp":
-            return "dsp"
+        if self.multiplier in ("dsp", "pair"):
+            return self.multiplier
         if self.adder == "carry" and not self.type.is_bipolar:
             return "bits"
         return "negate" if self.narrow_type.kind != "int" else "planes"
+
+    @property
+    def paired(self) -> bool:
+        """Whether two rows share a multiplier."""
+        return self.form == "pair"
+
+    @property
+    def pair(self) -> Pair:
+        """How two rows share a multiplier."""
+        w, kind = self.weights, self.type
+        return Pair(
+            low=min(0, int(w.min())),
+            high=max(0, int(w.max())),
+            x_low=min(0, kind.minimum),
+            x_high=max(0, kind.maximum),
+        )
+
+    @property
+    def stored_bits(self) -> int:
+        """Bits of a weight in memory."""
+        return self.pair.weight_bits if self.paired else self.weight_type.bits
 
     @property
     def bit_planes(self) -> tuple[tuple[int, int, tuple[tuple[int, int], ...]], ...]:
@@ -275,7 +305,9 @@ class MatVec(OneInput, OneOutput):
         if self.form == "planes":
             return n + (self.narrow_type.bits - 1).bit_length()
         if self.form == "dsp":
-            return n + 1
+            return n + 2
+        if self.form == "pair":
+            return self.pair.levels(self.simd)
         if self.form == "negate" and self.narrow == "x":
             return n + 1
         return n
@@ -344,7 +376,7 @@ class MatVec(OneInput, OneOutput):
     def cost(self, family: str) -> Resources:
         """Weight memories, arithmetic, replay memory, step functions, buffer."""
         lanes, sums = self.pe * self.simd, self.pe * self.pixels
-        word = self.hop * self.simd * self.weight_type.bits
+        word = self.hop * self.simd * self.stored_bits
         memory = memory_cost(family, self.weight_depth, word, self.memory)
         total = Resources(luts=memory.luts * self.hops, brams=memory.brams * self.hops)
         total += self.arithmetic_cost(family)
@@ -356,7 +388,7 @@ class MatVec(OneInput, OneOutput):
             luts=sums * (raw * 1.5 + 2) + 40,
             ffs=sums * 2 * raw
             + self.hops * (self.input.width * (1 + (self.weight_latency > 1)) + 20)
-            + lanes * self.weight_type.bits * self.weight_latency
+            + lanes * self.stored_bits * self.weight_latency
             + 40,
         )
         if self.steps and not self.decided:
@@ -384,6 +416,10 @@ class MatVec(OneInput, OneOutput):
         if self.form == "bits":
             planes = self.weight_type.bits * self.type.bits
             return Resources(luts=lanes * planes * 3, ffs=lanes * planes * 2.5)
+        if self.form == "pair":
+            both = self.pair.cost(self.simd)
+            times = self.pe * self.pixels / 2
+            return Resources(luts=times * both.luts, ffs=times * both.ffs, dsps=times * both.dsps)
         if self.form == "dsp":
             product = self.weight_type.bits + self.type.bits
             return Resources(luts=lanes * (product + 1), ffs=lanes * (product + 3), dsps=lanes)

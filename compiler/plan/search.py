@@ -1,0 +1,161 @@
+"""Which folding each layer gets, so that all fit together: prices of resources rise where they run short."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from pulsefold.compiler.plan.layers import Fold
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.target import Target
+from pulsefold.errors import DoesNotFitError
+
+__all__ = ["Choice", "Table", "fastest_that_fits", "frame_cycles", "smallest_for", "total"]
+
+#: What the whole of each resource is worth at first, in the order of the fields of Resources. Block RAM and
+#: multipliers are there anyway and cost no routing: logic weighs more as long as they last.
+PRICES = np.array([4.0, 0.1, 1.0, 1.0])
+
+#: Times that prices are raised where resources are short, before single layers are exchanged.
+_RISES = 40
+
+#: What a resource that is short weighs while layers are exchanged.
+_SHORT = 1000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """One folding of one layer, what it costs and how long a frame takes."""
+
+    fold: Fold
+    cycles: int
+    cost: Resources
+
+
+Table = Mapping[str, Sequence[Choice]]
+
+
+def total(chosen: Sequence[Choice]) -> Resources:
+    """Sum of costs."""
+    return sum((c.cost for c in chosen), Resources())
+
+
+def frame_cycles(picks: Mapping[str, Choice]) -> int:
+    """Cycles of the slowest layer."""
+    return max(c.cycles for c in picks.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Layer:
+    """Choices of a layer: cycles [n], and cost [n, resources] as fractions of what there is."""
+
+    choices: Sequence[Choice]
+    cycles: np.ndarray
+    shares: np.ndarray
+
+
+class _Search:
+    """The choices of all layers as arrays."""
+
+    def __init__(self, table: Table, target: Target) -> None:
+        names = [f.name for f in fields(Resources)]
+        have = np.array([max(float(getattr(target.available, n)), 1e-9) for n in names])
+        self.names = list(table)
+        self.layers = [
+            _Layer(
+                choices=choices,
+                cycles=np.array([c.cycles for c in choices]),
+                shares=np.array([[float(getattr(c.cost, n)) for n in names] for c in choices]) / have,
+            )
+            for choices in table.values()
+        ]
+
+    def smallest(self, cycles: int) -> tuple[dict[str, Choice], bool] | None:
+        """The least load that fits, else what comes nearest, and whether it fits; None: a layer is slower."""
+        fast = [np.flatnonzero(layer.cycles <= cycles) for layer in self.layers]
+        if not all(len(places) for places in fast):
+            return None
+        shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
+        picks = self.exchange(shares, self.price(shares))
+        used = sum(s[k] for s, k in zip(shares, picks, strict=True))
+        chosen = {
+            name: layer.choices[places[k]]
+            for name, layer, places, k in zip(self.names, self.layers, fast, picks, strict=True)
+        }
+        return chosen, bool(np.all(used <= 1))
+
+    def price(self, shares: list[np.ndarray]) -> list[int]:
+        """Each layer's cheapest choice; where a resource is short its price rises, and all choose again."""
+        prices = PRICES.copy()
+        best, least = [], np.inf
+        for _ in range(_RISES):
+            picks = [int(np.argmin(s @ prices)) for s in shares]
+            used = sum(s[k] for s, k in zip(shares, picks, strict=True))
+            over = float(used.max())
+            if over < least:
+                best, least = picks, over
+            if over <= 1:
+                break
+            prices = prices * np.clip(used, 1.0, 3.0) ** 0.7
+        return best
+
+    def exchange(self, shares: list[np.ndarray], picks: list[int]) -> list[int]:
+        """Other choices of single layers as long as the whole gets better by them."""
+        picks = list(picks)
+        used = sum(s[k] for s, k in zip(shares, picks, strict=True))
+
+        def worth(use: np.ndarray) -> np.ndarray:
+            return use @ PRICES + _SHORT * np.maximum(use - 1, 0).sum(axis=-1)
+
+        improved = True
+        while improved:
+            improved = False
+            for layer, s in enumerate(shares):
+                others = used - s[picks[layer]] + s
+                k = int(np.argmin(worth(others)))
+                if worth(others[k]) < worth(used) - 1e-9:
+                    used, picks[layer], improved = others[k], k, True
+        return picks
+
+
+def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
+    """The smallest foldings for a frame in `cycles` that fit together; where none fit, what comes nearest.
+
+    None if some layer cannot be that fast.
+    """
+    found = _Search(table, target).smallest(cycles)
+    return found[0] if found else None
+
+
+def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
+    """The foldings with the fewest cycles a frame among those that fit together.
+
+    Raises
+    ------
+    DoesNotFitError
+        If even the slowest folding is too large.
+    """
+    search = _Search(table, target)
+    every = sorted({c.cycles for choices in table.values() for c in choices})
+    slowest = every[-1]
+    best = search.smallest(slowest)
+    assert best
+    if not best[1]:
+        shortage = target.shortage(total(list(best[0].values())))
+        name, n, have = shortage or ("luts", 0, target.available.luts)
+        raise DoesNotFitError(
+            f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, "
+            f"{target.board} has {have:.0f} to use",
+            todo="take a larger board or a smaller network",
+        )
+    low, high = 0, len(every) - 1
+    while low < high:
+        middle = (low + high) // 2
+        found = search.smallest(every[middle])
+        if found and found[1]:
+            best, high = found, middle
+        else:
+            low = middle + 1
+    return best[0]
