@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from lenet import make_lenet
 from onnx import numpy_helper
 from PIL import Image
 
@@ -41,6 +42,8 @@ class Case:
         Whether it is placed and routed.
     riscv
         Whether that is with the soft processor and ten images.
+    make
+        Writes the model where it is no file of its own: from the folder of models and data, to a path.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Case:
     images: int = 200
     build: bool = False
     riscv: bool = False
+    make: Callable[[Path, Path], None] | None = None
 
 
 def idx(path: Path, offset: int) -> np.ndarray:
@@ -121,6 +125,21 @@ def digits(shared: Path) -> tuple[np.ndarray, np.ndarray]:
 def unit(x: np.ndarray) -> np.ndarray:
     """Pixels to 0..1."""
     return x / np.float32(255)
+
+
+def cifar_int8(shared: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The first 1000 of the CIFAR-10 test set (JPEG), as ResNet-8 wants them."""
+    with np.load(shared / "data" / "cifar10-jpeg" / "cifar10_test_first1000_rgb.npz") as file:
+        return (file["x"].astype(np.int16) - 128).astype(np.int8), file["y"]
+
+
+def noise(*shape: int):
+    """Random bytes: networks whose data is not here are held to their golden model alone."""
+
+    def load(shared: Path) -> tuple[np.ndarray, None]:
+        return np.random.default_rng(1).integers(-128, 128, (20, *shape)).astype(np.int8), None
+
+    return load
 
 
 def signs(x: np.ndarray) -> np.ndarray:
@@ -192,6 +211,25 @@ CASES = (
         fps=1_000,
         images=3,
     ),
+    Case(
+        name="resnet8-int8",
+        model="models/resnet8_int8_qdq.onnx",
+        data=cifar_int8,
+        fps=1_800,
+        build=True,
+        images=20,
+    ),
+    Case(
+        name="mobilenet-int8",
+        model="models/vww_mobilenetv1_025_96_int8_qdq.onnx",
+        data=noise(96, 96, 3),
+        fps=2_000,
+        images=5,
+        build=True,
+    ),
+    Case(name="dscnn-int8", model="models/kws_dscnn_int8_qdq.onnx", data=noise(49, 10, 1), images=20),
+    Case(name="autoencoder-int8", model="models/ad_autoencoder_int8_qdq.onnx", data=noise(640), images=20),
+    Case(name="lenet-int8", model="lenet5_int8.onnx", data=mnist(unit), make=make_lenet, build=True),
     Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", build=True),
     Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", fps=2e5, build=True),
     *BOARD_CASES,

@@ -39,9 +39,19 @@ _TITLES: tuple[str, ...] = (
 )
 
 
+def model_of(case: Case, shared: Path, out: Path) -> Path:
+    """File of a case's model."""
+    if case.make:
+        return out / "models" / case.model
+    return (REPOSITORY if case.model.startswith("demo/") else shared) / case.model
+
+
 def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
     """One row of the table."""
-    model = REPOSITORY / case.model if case.model.startswith("demo/") else shared / case.model
+    model = model_of(case, shared, out)
+    if case.make and not model.exists():
+        say(f"making {model.name}")
+        case.make(shared, model)
     x, labels = case.data(shared)
     folder = out / case.name
     pulsefold.compile(
@@ -118,8 +128,9 @@ def main() -> None:
         done = json.loads(options.results.read_text(encoding="utf-8"))["rows"]
     for name in options.cases or known:
         case = known[name]
-        if not case.model.startswith("demo/") and not (options.shared / case.model).exists():
-            sys.stderr.write(f"{name}: skipped, {options.shared / case.model} is not there\n")
+        needed = options.shared / "data" if case.make else model_of(case, options.shared, options.out)
+        if not needed.exists():
+            sys.stderr.write(f"{name}: skipped, {needed} is not there\n")
             continue
         try:
             with Progress() as say:

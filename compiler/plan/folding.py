@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from math import gcd
 
-from pulsefold.compiler.ir import Conv
+from pulsefold.compiler.ir import Conv, ElementType
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
@@ -14,7 +14,7 @@ from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import Unit
 from pulsefold.compiler.plan.units.pair import Pair
 
-__all__ = ["choices_of", "divisors", "pixels_of"]
+__all__ = ["choices_of", "divisors", "pixels_of", "shares_multipliers"]
 
 #: Block RAM below this depth wastes itself, and the wires to it: LUTs hold such words beside their use.
 _LEAST_BLOCK_DEPTH = 48
@@ -54,12 +54,11 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
         ]
     rows, columns = layer.matrix
     kind, weight = layer.operand, layer.node.weight_type
-    multipliers = ["lut"]
+    forms = [("lut", adder) for adder in adders_of(kind, weight, target)]
     if min(kind.bits, weight.bits) >= 4 and target.available.dsps > 0:
-        multipliers += ["dsp", "pair"] if shares_multipliers(layer) else ["dsp"]
-    adders = ["tree"]
-    if target.family == "ecp5" and (kind.bits <= _FEW_BITS or weight.bits <= 1):
-        adders.append("carry")
+        forms.append(("dsp", "tree"))
+        if shares_multipliers(layer):
+            forms.append(("pair", "tree"))
     folds = []
     for pe, simd, pixels in product(divisors(rows), divisors(columns), pixels_of(layer)):
         depth = rows * columns // (pe * simd)
@@ -76,10 +75,19 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
             memories = ["block"]
         folds += [
             Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, multiplier=multiplier, adder=adder)
-            for memory, multiplier, adder in product(memories, multipliers, adders)
+            for memory, (multiplier, adder) in product(memories, forms)
             if multiplier != "pair" or pe % 2 == 0
         ]
     return folds
+
+
+def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[str]:
+    """What products without multipliers can be added by."""
+    if target.family != "ecp5":
+        return ["tree"]
+    if kind.bits <= _FEW_BITS or weight.bits <= 1:
+        return ["tree", "carry"]
+    return ["gated"] if "int" in (kind.kind, weight.kind) and weight.kind == kind.kind else ["tree"]
 
 
 def shares_multipliers(layer: Layer) -> bool:

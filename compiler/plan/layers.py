@@ -42,7 +42,7 @@ class Fold:
     multiplier
         ``"lut"``, ``"dsp"``, or ``"pair"`` for two rows a multiplier (matrix layers).
     adder
-        ``"tree"`` or ``"carry"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
+        ``"tree"``, ``"carry"`` or ``"gated"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
     """
 
     pe: int = 1

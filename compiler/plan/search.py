@@ -56,6 +56,11 @@ class _Layer:
     shares: np.ndarray
 
 
+def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
+    """Fraction of each resource that choices take together."""
+    return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
+
+
 class _Search:
     """The choices of all layers as arrays."""
 
@@ -79,7 +84,7 @@ class _Search:
             return None
         shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
         picks = self.exchange(shares, self.price(shares))
-        used = sum(s[k] for s, k in zip(shares, picks, strict=True))
+        used = used_by(shares, picks)
         chosen = {
             name: layer.choices[places[k]]
             for name, layer, places, k in zip(self.names, self.layers, fast, picks, strict=True)
@@ -92,7 +97,7 @@ class _Search:
         best, least = [], np.inf
         for _ in range(_RISES):
             picks = [int(np.argmin(s @ prices)) for s in shares]
-            used = sum(s[k] for s, k in zip(shares, picks, strict=True))
+            used = used_by(shares, picks)
             over = float(used.max())
             if over < least:
                 best, least = picks, over
@@ -104,7 +109,7 @@ class _Search:
     def exchange(self, shares: list[np.ndarray], picks: list[int]) -> list[int]:
         """Other choices of single layers as long as the whole gets better by them."""
         picks = list(picks)
-        used = sum(s[k] for s, k in zip(shares, picks, strict=True))
+        used = used_by(shares, picks)
 
         def worth(use: np.ndarray) -> np.ndarray:
             return use @ PRICES + _SHORT * np.maximum(use - 1, 0).sum(axis=-1)

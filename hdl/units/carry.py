@@ -17,7 +17,7 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.compiler.plan.units.carry import CarryTree, chains
 from pulsefold.hdl.technology import is_ecp5
 
-__all__ = ["CarryCount"]
+__all__ = ["ZERO", "CarryCount", "Product", "add_level"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.hdl.units.carry import CarryCount
+from pulsefold.hdl.units.gated import GatedPairs
 from pulsefold.hdl.units.reduction import Term, popcount, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
@@ -110,11 +111,19 @@ def planes(m, unit, narrow, wide, name) -> Term:
     """One tree a bit of the narrow operand, then their weighted sum."""
     kind, bits = unit.wide_type, unit.narrow_type.bits
     low, high = min(0, kind.minimum), max(0, kind.maximum)
+    gated = None
+    if unit.adder == "gated" and len(wide) > 1:
+        m.submodules[f"{name}_pairs"] = gated = GatedPairs(lane_shape(kind), len(wide), bits)
+        m.d.comb += [gated.x.as_value().eq(Cat(*wide))]
+        m.d.comb += [gated.gates[k].eq(Cat(*(n[k] for n in narrow))) for k in range(bits)]
     sums = []
     for k in range(bits):
-        terms = [
-            Term(Mux(n[k], lane_value(v, kind), 0), low, high) for n, v in zip(narrow, wide, strict=True)
-        ]
+        if gated:
+            pairs = [gated.sums[k][j] for j in range(-(-len(wide) // 2))]
+            terms = [Term(v.as_signed() if kind.signed else v, 2 * low, 2 * high) for v in pairs]
+        else:
+            gates = ((n[k], lane_value(v, kind)) for n, v in zip(narrow, wide, strict=True))
+            terms = [Term(Mux(gate, v, 0), low, high) for gate, v in gates]
         part = tree_sum(m, terms, f"{name}_plane{k}")
         if unit.narrow_type.signed and k == bits - 1:
             sums.append(Term(-(part.value << k), -(part.high << k), -(part.low << k)))

@@ -173,7 +173,7 @@ def fold_from(entry: object, where: str) -> Fold:
     for key, allowed in (
         ("memory", ("lut", "block")),
         ("multiplier", ("lut", "dsp", "pair")),
-        ("adder", ("tree", "carry")),
+        ("adder", ("tree", "carry", "gated")),
     ):
         if entry.get(key, allowed[0]) not in allowed:
             raise FoldingError(f"{key} must be one of {', '.join(allowed)}, not {entry[key]!r}", where=where)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pulsefold.compiler.ir import Input, Output
+from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.design import Design
 from pulsefold.hdl.link.identity import Identity, format_of
 from pulsefold.hdl.link.protocol import VERSION, TensorFormat
@@ -60,8 +61,13 @@ def design_id(design: Design, inputs: tuple[TensorFormat, ...], outputs: tuple[T
     }
     if section := design.debug.document():
         document["debug"] = section
-    text = json.dumps(document, sort_keys=True)
+    text = json.dumps(document, sort_keys=True, default=_written)
     return hashlib.sha256(text.encode()).digest()[:16]
+
+
+def _written(value: object) -> Any:
+    """What JSON has no form for: the host's steps, field by field, and exact numbers."""
+    return asdict(value) if isinstance(value, HostStep) else str(value)
 
 
 def _plain(entry: Input | Output) -> dict[str, Any]:

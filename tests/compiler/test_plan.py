@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pulsefold.compiler.frontend import import_model
-from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Tensor, Threshold
+from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Requantize, Tensor, Threshold
 from pulsefold.compiler.plan.folding import divisors
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import make_plan
@@ -182,3 +182,51 @@ def test_block_rams_side_by_side():
     assert brams_for("ecp5", 16384, 16) == 16
     assert brams_for("ice40", 256, 16) == 1
     assert brams_for("ice40", 4096, 2) == 2
+
+
+def int8_layer(kernel: int, channels: int, rows: int, pixels: int) -> Graph:
+    rng = np.random.default_rng(1)
+    int8 = ElementType.integer(8, signed=True)
+    conv = Conv(
+        name="c",
+        input="x",
+        output="a",
+        weights=rng.integers(-127, 128, (rows, kernel, kernel, channels)),
+        weight_type=int8,
+    )
+    shape = (pixels + kernel - 1, pixels + kernel - 1, channels)
+    return straight(conv, x=Tensor(name="x", shape=shape, type=int8))
+
+
+def test_multipliers_take_two_rows_and_logic_helps_where_they_are_too_few():
+    graph = int8_layer(3, 16, 16, 14)
+    few, many = (
+        replace(target(luts=30_000), resources=replace(target(luts=30_000).resources, dsps=n))
+        for n in (8, 64)
+    )
+    slow, fast = (make_plan(graph, room, fps=target().clock_mhz * 1e6 / 4_800) for room in (few, many))
+    assert fast.folds["c"].multiplier == "pair"
+    assert slow.folds["c"].adder == "gated"
+    # More multiply-accumulates a cycle than there are multipliers.
+    assert sum(layer.macs for layer in fast.layers) / fast.cycles > 64 + 8
+
+
+def test_requantizers_have_the_lanes_that_sums_come_in():
+    graph = int8_layer(3, 4, 8, 4)
+    scale = Requantize(
+        name="r",
+        input="a",
+        output="y",
+        multiplier=np.arange(3, 11),
+        addend=np.full(1, 9),
+        shift=6,
+        low=np.full(1, -128),
+        high=np.full(1, 127),
+        type=ElementType.integer(8, signed=True),
+    )
+    graph = straight(*graph.nodes, scale, x=graph.tensors["x"])
+    for pixels, pe, simd, lanes in ((1, 8, 4, 1), (1, 8, 12, 4), (1, 8, 36, 8), (2, 4, 4, 1), (4, 8, 12, 16)):
+        plan = make_plan(graph, target(), folds={"c": Fold(pe=pe, simd=simd, pixels=pixels)})
+        (unit,) = (u for u in plan.units if u.kind == "requantize")
+        assert unit.outputs[0].lanes == lanes
+        assert unit.cycles <= max(u.cycles for u in plan.units if u.kind == "matvec")

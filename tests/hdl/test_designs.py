@@ -8,8 +8,8 @@ from draws import INT, few
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Tensor, Threshold
-from pulsefold.compiler.plan.folding import divisors, pixels_of
+from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Requantize, Tensor, Threshold
+from pulsefold.compiler.plan.folding import divisors, pixels_of, shares_multipliers
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
@@ -82,6 +82,24 @@ def graphs(draw) -> Graph:
             )
         )
 
+    def requantize() -> None:
+        kind = pick(*TYPES[3:])
+        channels = x.shape[2]
+        name = f"scale{len(nodes)}"
+        add(
+            Requantize(
+                name=name,
+                input=x.name,
+                output=name + "_y",
+                multiplier=rng.integers(-40, 40, pick(1, channels)),
+                addend=rng.integers(-999, 999, pick(1, channels)),
+                shift=pick(0, 3, 6),
+                low=np.full(1, kind.minimum),
+                high=rng.integers(kind.minimum, kind.maximum + 1, pick(1, channels)),
+                type=kind,
+            )
+        )
+
     def pool() -> None:
         name = f"pool{len(nodes)}"
         pads = pick((0, 0, 0, 0), (1, 0, 0, 1))
@@ -104,12 +122,12 @@ def graphs(draw) -> Graph:
             conv(pick(2, 4, 6), (pick(1, 2, 3), pick(1, 3)), pads=pads, stride=(pick(1, 2), 1))
         if pick(True, False) and min(x.shape[:2]) >= 2:
             pool()
-        threshold()
+        pick(threshold, requantize)()
         if pick(True, False) and min(x.shape[:2]) >= 2:
             pool()
     conv(pick(1, 5, 6), x.shape[:2])
     if pick(True, False):
-        threshold()
+        pick(threshold, requantize)()
     return Graph(name="random", inputs=(), outputs=(), nodes=tuple(nodes), tensors=tensors)
 
 
@@ -124,7 +142,18 @@ def plans(draw) -> Plan:
             pe, simd = (draw(st.sampled_from(divisors(n))) for n in (rows, columns))
             pixels = draw(st.sampled_from(pixels_of(layer)))
             adder = draw(st.sampled_from(["tree", "carry"]))
-            folds[layer.name] = Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, adder=adder)
+            kinds = min(layer.operand.bits, layer.node.weight_type.bits) >= 4
+            multipliers = ["lut", "dsp"] if kinds else ["lut"]
+            if kinds and pe % 2 == 0 and shares_multipliers(layer):
+                multipliers.append("pair")
+            folds[layer.name] = Fold(
+                pe=pe,
+                simd=simd,
+                pixels=pixels,
+                memory=memory,
+                multiplier=draw(st.sampled_from(multipliers)),
+                adder=adder,
+            )
         else:
             folds[layer.name] = Fold(simd=draw(st.sampled_from(divisors(layer.x.shape[2]))))
     return make_plan(graph, TARGET, folds=folds)

@@ -26,6 +26,7 @@ from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.technology import Technology
 from pulsefold.hdl.units import circuit_for
 from pulsefold.hdl.units.carry import CarryCount
+from pulsefold.hdl.units.gated import GatedPairs
 from pulsefold.sim import cosim
 from pulsefold.sim.bench.expected import expected_beats
 from pulsefold.sim.cosim import Simulator
@@ -76,6 +77,24 @@ def test_carry_cells_count_as_plain_logic_does(tmp_path, products: int, op: str,
     assert broken != cells
     with pytest.raises(ToolFailedError):
         prove(tmp_path, plain, broken, tree.levels + 3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "lanes", "planes"), [(signed(5), 6, 2), (unsigned(4), 9, 1), (signed(8), 3, 1)]
+)
+def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, planes: int) -> None:
+    def form(name: str, platform: Technology | None) -> str:
+        pairs = GatedPairs(shape, lanes, planes)
+        return rtlil.convert(pairs, name=name, platform=platform, emit_src=False)
+
+    plain, cells = form("plain", None), form("cells", ECP5)
+    assert "CCU2C" in cells
+    assert "CCU2C" not in plain
+    prove(tmp_path, plain, cells, 4)
+    broken = re.sub(r"(INIT1 16'[01]*)1(0*\s)", r"\g<1>0\g<2>", cells, count=1)
+    assert broken != cells
+    with pytest.raises(ToolFailedError):
+        prove(tmp_path, plain, broken, 4)
 
 
 def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simulator, dict]:
@@ -174,28 +193,37 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> N
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
 
 
-@pytest.mark.parametrize("memory", ["lut", "block"])
-def test_multipliers_after_synthesis(tmp_path, memory: str) -> None:
+def int8_unit(multiplier: str, memory: str, adder: str = "tree") -> MatVec:
     rng = np.random.default_rng(4)
     int8 = INT(8, signed=True)
-    unit = MatVec(
+    return MatVec(
         name="m",
         vectors=3,
-        weights=rng.integers(-128, 128, (6, 12)),
+        weights=rng.integers(-127, 128, (6, 12)),
         weight_type=int8,
         type=int8,
         pe=2,
         simd=4,
         memory=memory,
         memory_width=block_width("ecp5", 9) if memory == "block" else 0,
-        multiplier="dsp",
+        multiplier=multiplier,
+        adder=adder,
     )
-    multipliers = cells_of(check_netlist(unit, tmp_path), "MULT18X18D")
-    assert len(multipliers) == 8
+
+
+@pytest.mark.parametrize("memory", ["lut", "block"])
+@pytest.mark.parametrize(("multiplier", "used"), [("dsp", 8), ("pair", 4)])
+def test_multipliers_after_synthesis(tmp_path, memory: str, multiplier: str, used: int) -> None:
+    multipliers = cells_of(check_netlist(int8_unit(multiplier, memory), tmp_path), "MULT18X18D")
+    assert len(multipliers) == used
     for cell in multipliers:
-        # Weights from block RAM are registered there; registers in front of LUT ROM are reset.
         inside = {name for name in ("INPUTA", "INPUTB", "OUTPUT") if register_of(cell, name) == "CLK0"}
-        assert inside == ({"OUTPUT"} if memory == "lut" else {"OUTPUT", "INPUTA"})
+        assert inside == {"INPUTA", "INPUTB", "OUTPUT"}
+
+
+def test_gated_adders_after_synthesis(tmp_path) -> None:
+    cells = check_netlist(int8_unit("lut", "lut", "gated"), tmp_path)
+    assert not cells_of(cells, "MULT18X18D")
 
 
 def register_of(cell: dict, name: str) -> str:

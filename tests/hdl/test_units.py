@@ -95,9 +95,12 @@ TREE = st.just("tree")
 
 
 @st.composite
-def matvecs(draw, weight_types, types, adders=TREE) -> MatVec:
+def matvecs(draw, weight_types, types, adders=TREE, pair=False) -> MatVec:
     weight_type, kind = draw(weight_types), draw(types)
-    rows, columns = draw(st.sampled_from([1, 4, 6, 10])), draw(st.sampled_from([3, 8, 12, 27]))
+    rows, columns = (
+        draw(st.sampled_from([4, 6, 10] if pair else [1, 4, 6, 10])),
+        draw(st.sampled_from([3, 8, 12, 27])),
+    )
     rng = np.random.default_rng(draw(seeds))
     if weight_type.is_bipolar:
         weights = rng.choice([-1, 1], (rows, columns))
@@ -107,8 +110,12 @@ def matvecs(draw, weight_types, types, adders=TREE) -> MatVec:
     corners = [weights * kind.minimum, weights * kind.maximum]
     low, high = np.minimum(*corners).sum(axis=1).min(), np.maximum(*corners).sum(axis=1).max()
     steps = draw(step_functions(rows, int(low), int(high))) if draw(st.booleans()) else None
-    wide = min(weight_type.bits, kind.bits) >= 4
     pixels = draw(st.sampled_from([1, 1, 2, 3]))
+    hop = divisor(draw, pe)
+    multipliers = ["lut", "dsp"] if min(weight_type.bits, kind.bits) >= 4 else ["lut"]
+    if pair:
+        pe = max(d for d in range(2, rows + 1, 2) if rows % d == 0 and d <= max(pe, 2))
+        hop, multipliers = draw(st.sampled_from([h for h in range(2, pe + 1, 2) if pe % h == 0])), ["pair"]
     return MatVec(
         name="matvec",
         vectors=draw(st.integers(1, 3)) * pixels,
@@ -121,9 +128,9 @@ def matvecs(draw, weight_types, types, adders=TREE) -> MatVec:
         steps=steps,
         memory=draw(st.sampled_from(["lut", "block"])),
         memory_width=draw(st.sampled_from([0, 9])),
-        multiplier=draw(st.sampled_from(["lut", "dsp"])) if wide else "lut",
+        multiplier=draw(st.sampled_from(multipliers)),
         adder=draw(adders),
-        hop=divisor(draw, pe),
+        hop=hop,
     )
 
 
@@ -208,6 +215,16 @@ integers = st.builds(INT, st.integers(2, 8), signed=st.booleans())
 @given(matvecs(integers, integers), seeds)
 def test_matvec_integers(check_unit, unit, seed):
     assert unit.form in ("planes", "dsp")
+    check_unit(unit, seed)
+
+
+signed = st.builds(INT, st.integers(2, 8), signed=st.just(True))
+
+
+@few(6)
+@given(matvecs(signed, integers, pair=True), seeds)
+def test_matvec_of_two_rows_a_multiplier(check_unit, unit, seed):
+    assert unit.form == "pair"
     check_unit(unit, seed)
 
 

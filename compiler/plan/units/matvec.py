@@ -67,7 +67,9 @@ class MatVec(OneInput, OneOutput):
     adder
         ``"tree"``: adders of plain logic. ``"carry"``: products and their count in carry cells, see
         :class:`~pulsefold.compiler.plan.units.carry.CarryTree`; only where the vector or the weights are
-        of few bits, see :attr:`form`. Its cells are ECP5's; on other families the same cycles in plain logic.
+        of few bits, see :attr:`form`. ``"gated"``: where products are made by bit planes, the bits of one
+        operand let the other through inside the carry cells of the first additions. The cells are ECP5's; on
+        other families the same cycles in plain logic.
     hop
         PEs a group; divides `pe`, and is even where two rows share a multiplier. 0 takes :func:`default_hop`.
     buffer_depth
@@ -424,6 +426,11 @@ class MatVec(OneInput, OneOutput):
             product = self.weight_type.bits + self.type.bits
             return Resources(luts=lanes * (product + 1), ffs=lanes * (product + 3), dsps=lanes)
         planes = 1 if self.form == "negate" else self.narrow_type.bits
+        if family == "ecp5" and self.form == "planes":
+            gate = 0 if self.adder == "gated" else bits
+            return Resources(
+                luts=lanes * planes * (bits * 1.25 + 0.7 + gate), ffs=lanes * planes * (bits * 1.4 + 1)
+            )
         # Inverters in front of small sums do not fit the LUTs of ECP5's carry cells.
         first = 5.3 if family == "ecp5" and self.form == "negate" else 1.5
         return Resources(luts=lanes * planes * (bits * 1.6 + first), ffs=lanes * planes * (bits + 2))
