@@ -49,6 +49,7 @@ _TITLES: tuple[str, ...] = (
     "estimated",
     "FFs per MAC",
     "block RAMs",
+    "multipliers",
     "Fmax MHz",
 )
 
@@ -63,6 +64,10 @@ class Structure:
         As in :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
     bits
         Bits of the vector's elements; 1: bipolar.
+    weight_bits
+        Bits of the weights; 1: bipolar, and one threshold a row. Others have none.
+    multiplier
+        As in MatVec.
     """
 
     adder: str
@@ -71,18 +76,27 @@ class Structure:
     simd: int = 64
     pixels: int = 1
     bits: int = 1
+    weight_bits: int = 1
+    multiplier: str = "lut"
+
+    @property
+    def products(self) -> str:
+        """What makes and adds the products."""
+        return self.adder if self.multiplier == "lut" else self.multiplier
 
     @property
     def name(self) -> str:
         """What to ask for."""
-        return f"{self.adder}-{self.memory}-{self.bits}b-{self.pe}x{self.simd}x{self.pixels}"
+        weights = f"{self.weight_bits}w-" if self.weight_bits > 1 else ""
+        return f"{self.products}-{self.memory}-{weights}{self.bits}b-{self.pe}x{self.simd}x{self.pixels}"
 
     @property
     def unit(self) -> MatVec:
-        """The unit, with random weights and one threshold a row."""
+        """The unit, with random weights."""
         rng = np.random.default_rng(1)
         rows, columns = 4 * self.pe, 4 * self.simd
         bipolar = ElementType.bipolar()
+        most = (1 << self.weight_bits - 1) - 1
         steps = Steps(
             thresholds=rng.integers(-10, 10, (rows, 1)),
             descending=np.zeros(rows, bool),
@@ -93,16 +107,19 @@ class Structure:
         return MatVec(
             name="unit",
             vectors=4 * self.pixels,
-            weights=rng.choice([-1, 1], (rows, columns)),
-            weight_type=bipolar,
-            type=bipolar if self.bits == 1 else ElementType.integer(self.bits, signed=False),
+            weights=rng.integers(-most, most + 1, (rows, columns))
+            if most
+            else rng.choice([-1, 1], (rows, columns)),
+            weight_type=ElementType.integer(self.weight_bits, signed=True) if most else bipolar,
+            type=bipolar if self.bits == 1 else ElementType.integer(self.bits, signed=most > 0),
             pe=self.pe,
             simd=self.simd,
             pixels=self.pixels,
-            steps=steps,
+            steps=None if most else steps,
             memory=self.memory,
             memory_width=block_width("ecp5", 16) if self.memory == "block" else 0,
             adder=self.adder,
+            multiplier=self.multiplier,
         )
 
 
@@ -115,6 +132,11 @@ STRUCTURES = (
     Structure(adder="carry", simd=128),
     Structure(adder="tree", simd=32, bits=2),
     Structure(adder="carry", simd=32, bits=2),
+    Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8),
+    Structure(adder="gated", pe=4, simd=16, bits=8, weight_bits=8),
+    Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="dsp"),
+    Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="pair"),
+    Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=4, multiplier="pair"),
 )
 
 
@@ -172,14 +194,16 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
     macs = structure.pe * structure.simd * structure.pixels
     vector = "bipolar" if structure.bits == 1 else f"{structure.bits} bits"
     return {
-        "adders": structure.adder,
-        "weights": structure.memory,
+        "adders": structure.products,
+        "weights": structure.memory
+        + (f", {structure.weight_bits} bits" if structure.weight_bits > 1 else ""),
         "vector": vector,
         "PE x SIMD x pixels": f"{structure.pe} x {structure.simd} x {structure.pixels}",
         "LUTs per MAC": f"{made.luts / macs:.2f}",
         "estimated": f"{unit.cost(board.family).luts / macs:.2f}",
         "FFs per MAC": f"{made.ffs / macs:.2f}",
         "block RAMs": str(made.brams),
+        "multipliers": str(made.dsps),
         "Fmax MHz": f"{made.fmax_mhz:.0f}",
     }
 
@@ -191,12 +215,13 @@ def section() -> str:
     done = json.loads(RESULTS.read_text(encoding="utf-8"))
     rows = [done[s.name] for s in STRUCTURES if s.name in done]
     lines = ["| " + " | ".join(_TITLES) + " |", "|" + "---|" * len(_TITLES)]
-    lines += ["| " + " | ".join(row[t] for t in _TITLES) + " |" for row in rows]
+    lines += ["| " + " | ".join(row.get(t, "0") for t in _TITLES) + " |" for row in rows]
     note = (
         "## Matrix units alone\n\n"
-        "Bipolar weights and one threshold a row, on ULX3S (ECP5, speed grade 6), seed 1; printed by"
-        " `.venv/bin/python bench/units.py`. LUTs are of the whole unit (memories, accumulators, thresholds,"
-        " output buffer) and the shift registers around it.\n\n"
+        "Bipolar weights and one threshold a row, or integer weights and none, on ULX3S (ECP5, speed grade"
+        " 6), seed 1; printed by `.venv/bin/python bench/units.py`. `dsp` is a multiplier a product, `pair`"
+        " one for two; the others multiply in LUTs. LUTs are of the whole unit (memories, accumulators,"
+        " thresholds, output buffer) and the shift registers around it.\n\n"
     )
     return note + "\n".join(lines) + "\n"
 

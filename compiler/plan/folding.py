@@ -59,6 +59,7 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
         forms.append(("dsp", "tree"))
         if shares_multipliers(layer):
             forms.append(("pair", "tree"))
+    constant = [] if kind.is_bipolar else [("constant", "tree")]
     folds = []
     for pe, simd, pixels in product(divisors(rows), divisors(columns), pixels_of(layer)):
         depth = rows * columns // (pe * simd)
@@ -75,7 +76,7 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
             memories = ["block"]
         folds += [
             Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, multiplier=multiplier, adder=adder)
-            for memory, (multiplier, adder) in product(memories, forms)
+            for memory, (multiplier, adder) in product(memories, [*forms, *constant] if depth == 1 else forms)
             if multiplier != "pair" or pe % 2 == 0
         ]
     return folds

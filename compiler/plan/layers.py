@@ -40,7 +40,8 @@ class Fold:
     memory
         Weight memory: ``"block"`` or ``"lut"``.
     multiplier
-        ``"lut"``, ``"dsp"``, or ``"pair"`` for two rows a multiplier (matrix layers).
+        ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
+        (the last two for matrix layers).
     adder
         ``"tree"``, ``"carry"`` or ``"gated"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
     """

@@ -6,12 +6,13 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.matvec import MatVec
+from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.gated import GatedPairs
 from pulsefold.hdl.units.reduction import Term, popcount, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
-__all__ = ["dot_product", "lane_value"]
+__all__ = ["constant_product", "dot_product", "lane_value"]
 
 
 def lane_value(bits: Value, kind: ElementType) -> Value:
@@ -52,6 +53,18 @@ def multiplied(m, unit, x, w, name) -> Term:
         m.d.sync += [left.eq(p), right.eq(q), product.eq(lane_value(left, a) * lane_value(right, b))]
         terms.append(Term(product, low, high))
     return tree_sum(m, terms, name)
+
+
+def constant_product(m: Module, unit: MatVec, x: list[Value], row: int, name: str) -> Term:
+    """Dot product with a row of constants, after `unit.levels` registers: what is added, less the rest."""
+    kind, sums = unit.type, []
+    for part, side in zip(("plus", "minus"), unit.digits[row], strict=True):
+        terms = [Term(lane_value(x[c], kind) << k, kind.minimum << k, kind.maximum << k) for k, c in side]
+        total = tree_sum(m, terms, f"{name}_{part}") if terms else Term(Const(0, 1), 0, 0)
+        wait = unit.digit_levels - max(0, len(side) - 1).bit_length()
+        sums.append(Term(delayed(m, total.value, wait, f"{name}_{part}"), total.low, total.high))
+    plus, minus = sums
+    return tree_sum(m, [plus, Term(-minus.value, -minus.high, -minus.low)], f"{name}_sum")
 
 
 def negated(m, unit, narrow, wide, name) -> Term:

@@ -15,7 +15,7 @@ from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.credits import credit_gate
-from pulsefold.hdl.units.dot import dot_product, lane_value
+from pulsefold.hdl.units.dot import constant_product, dot_product, lane_value
 from pulsefold.hdl.units.pair import paired
 from pulsefold.hdl.units.reduction import Term
 from pulsefold.hdl.units.streams import UnitComponent
@@ -130,6 +130,9 @@ class Hop(wiring.Component):
                     above = ws_of[(pe + 1) * p.simd : (pe + 2) * p.simd]
                     numbers = [lane_value(x, p.type) for x in xs]
                     products += reversed(paired(m, p.pair, numbers, above, ws, f"pe{lane}"))
+                elif p.form == "constant":
+                    row_of = self.index * p.hop + pe
+                    products.append(constant_product(m, p, xs, row_of, f"pe{lane}"))
                 elif not p.paired:
                     products.append(dot_product(m, p, xs, ws, f"pe{lane}"))
                 product = products[lane]

@@ -172,7 +172,7 @@ def fold_from(entry: object, where: str) -> Fold:
             raise FoldingError(f"{key} must be a whole number above 0, not {value!r}", where=where)
     for key, allowed in (
         ("memory", ("lut", "block")),
-        ("multiplier", ("lut", "dsp", "pair")),
+        ("multiplier", ("lut", "dsp", "pair", "constant")),
         ("adder", ("tree", "carry", "gated")),
     ):
         if entry.get(key, allowed[0]) not in allowed:

@@ -95,7 +95,7 @@ TREE = st.just("tree")
 
 
 @st.composite
-def matvecs(draw, weight_types, types, adders=TREE, pair=False) -> MatVec:
+def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> MatVec:
     weight_type, kind = draw(weight_types), draw(types)
     rows, columns = (
         draw(st.sampled_from([4, 6, 10] if pair else [1, 4, 6, 10])),
@@ -116,6 +116,8 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False) -> MatVec:
     if pair:
         pe = max(d for d in range(2, rows + 1, 2) if rows % d == 0 and d <= max(pe, 2))
         hop, multipliers = draw(st.sampled_from([h for h in range(2, pe + 1, 2) if pe % h == 0])), ["pair"]
+    if whole:
+        pe, simd, hop, multipliers = rows, columns, divisor(draw, rows), ["constant"]
     return MatVec(
         name="matvec",
         vectors=draw(st.integers(1, 3)) * pixels,
@@ -225,6 +227,18 @@ signed = st.builds(INT, st.integers(2, 8), signed=st.just(True))
 @given(matvecs(signed, integers, pair=True), seeds)
 def test_matvec_of_two_rows_a_multiplier(check_unit, unit, seed):
     assert unit.form == "pair"
+    check_unit(unit, seed)
+
+
+@few(5)
+@given(
+    matvecs(
+        st.sampled_from([BIPOLAR, TERNARY, INT(4, signed=True), INT(8, signed=True)]), integers, whole=True
+    ),
+    seeds,
+)
+def test_matvec_of_constants(check_unit, unit, seed):
+    assert unit.form == "constant"
     check_unit(unit, seed)
 
 

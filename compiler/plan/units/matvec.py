@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.affine import binary_digits, tree_cost
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
@@ -26,7 +28,7 @@ def default_hop(pe: int, step: int = 1) -> int:
     return next((n for n in (4, 3, 2, 1) if pe % n == 0 and n % step == 0), None) or default_hop(pe)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class MatVec(OneInput, OneOutput):
     """A folded matrix-vector product, and the step functions of its rows.
 
@@ -63,7 +65,8 @@ class MatVec(OneInput, OneOutput):
         Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
     multiplier
         ``"lut"``, ``"dsp"``, or ``"pair"``: a multiplier for two rows, see
-        :class:`~pulsefold.compiler.plan.units.pair.Pair`.
+        :class:`~pulsefold.compiler.plan.units.pair.Pair`. ``"constant"``: where PE and SIMD are the whole
+        matrix, its weights are sums of shifted vector elements, wired; the vector is not bipolar.
     adder
         ``"tree"``: adders of plain logic. ``"carry"``: products and their count in carry cells, see
         :class:`~pulsefold.compiler.plan.units.carry.CarryTree`; only where the vector or the weights are
@@ -111,6 +114,9 @@ class MatVec(OneInput, OneOutput):
         if self.paired and (self.hop % 2 or not self.pair.fits):
             msg = "two rows cannot share a multiplier: they need an even PE, and both weights in one operand"
             raise FoldingError(msg, where=self.name, todo="take multiplier dsp or lut")
+        if self.form == "constant" and (self.weight_depth > 1 or self.type.is_bipolar):
+            msg = "weights are no constants: the unit is folded, or its vector is bipolar"
+            raise FoldingError(msg, where=self.name, todo="take multiplier lut")
         if self.buffer_depth == 0:
             # A credit comes back this many cycles after the fold that spent it began.
             loop = self.column_folds + self.fold_latency
@@ -174,15 +180,33 @@ class MatVec(OneInput, OneOutput):
         ``"xnor"``: both bipolar, count of equal bits. ``"negate"``: the narrow operand passes, clears or
         inverts the other. ``"planes"``: a sum of the wide operand for each bit of the narrow one. ``"dsp"``:
         a multiplier. ``"pair"``: a multiplier for two rows, see :attr:`pair`. ``"bits"``, with carry cells: a
-        count for each pair of bits, see :attr:`bit_planes`.
+        count for each pair of bits, see :attr:`bit_planes`. ``"constant"``: shifted copies of the vector's
+        elements added and subtracted, see :attr:`digits`.
         """
         if self.weight_type.is_bipolar and self.type.is_bipolar:
             return "xnor"
-        if self.multiplier in ("dsp", "pair"):
+        if self.multiplier != "lut":
             return self.multiplier
         if self.adder == "carry" and not self.type.is_bipolar:
             return "bits"
         return "negate" if self.narrow_type.kind != "int" else "planes"
+
+    @cached_property
+    def digits(self) -> tuple[tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]], ...]:
+        """For each row the (shift, column) of what is added and of what is subtracted, small shifts first.
+
+        Weights in the fewest signed digits, see :func:`~pulsefold.compiler.plan.units.affine.binary_digits`.
+        """
+        rows = []
+        for weights in self.weights:
+            found = [(sign, k, c) for c, w in enumerate(weights) for sign, k in binary_digits(int(w))]
+            rows.append(tuple(tuple(sorted((k, c) for s, k, c in found if s == sign)) for sign in (1, -1)))
+        return tuple(rows)
+
+    @property
+    def digit_levels(self) -> int:
+        """Levels of the largest tree of :attr:`digits`."""
+        return (max(1, *(len(side) for row in self.digits for side in row)) - 1).bit_length()
 
     @property
     def paired(self) -> bool:
@@ -310,6 +334,8 @@ class MatVec(OneInput, OneOutput):
             return n + 2
         if self.form == "pair":
             return self.pair.levels(self.simd)
+        if self.form == "constant":
+            return self.digit_levels + 1
         if self.form == "negate" and self.narrow == "x":
             return n + 1
         return n
@@ -390,7 +416,7 @@ class MatVec(OneInput, OneOutput):
             luts=sums * (raw * 1.5 + 2) + 40,
             ffs=sums * 2 * raw
             + self.hops * (self.input.width * (1 + (self.weight_latency > 1)) + 20)
-            + lanes * self.stored_bits * self.weight_latency
+            + lanes * self.stored_bits * self.weight_latency * (self.weight_depth > 1)
             + 40,
         )
         if self.steps and not self.decided:
@@ -418,6 +444,13 @@ class MatVec(OneInput, OneOutput):
         if self.form == "bits":
             planes = self.weight_type.bits * self.type.bits
             return Resources(luts=lanes * planes * 3, ffs=lanes * planes * 2.5)
+        if self.form == "constant":
+            low, high = self.type.minimum, self.type.maximum
+            sides = [[(low << k, high << k) for k, _ in side] for row in self.digits for side in row]
+            total = sum((tree_cost(side) for side in sides), Resources())
+            joined = self.rows * type_for_range(*self.raw_range).bits
+            total += Resources(luts=1.1 * joined, ffs=joined)
+            return Resources(luts=total.luts * self.pixels, ffs=total.ffs * self.pixels)
         if self.form == "pair":
             both = self.pair.cost(self.simd)
             times = self.pe * self.pixels / 2

@@ -60,7 +60,8 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
         return Resources(brams=brams_for(family, depth, width))
     if style == "ram":
         return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
-    return Resources(luts=width * max(0.5, depth / 16 * 1.25))
+    # A single word is wired.
+    return Resources(luts=width * max(0.5, depth / 16 * 1.25) * (depth > 1))
 
 
 def buffer_style(family: str, depth: int, width: int) -> str:
