@@ -27,7 +27,7 @@ _WIDEST_BEAT = 1024
 _FEW_BITS = 3
 
 #: Pixels a cycle above which the exchange between banks is most of the window.
-_MOST_PIXELS = 8
+_MOST_PIXELS = 16
 
 
 def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Choice:
