@@ -1,51 +1,32 @@
-"""From a core to a bitstream: synthesis, place and route, packing; each step cached by content."""
+"""From a core to a bitstream: one synthesis, place and route with as many seeds as asked for, packing."""
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import replace
 from pathlib import Path
 
 from amaranth.lib import wiring
 
 from pulsefold.boards.board import Board
-from pulsefold.boards.cache import BuildCache, content_key
-from pulsefold.boards.clocks import COMPUTE_CLOCK
-from pulsefold.boards.flow import Flow, flow_for
-from pulsefold.boards.implementation import Implementation, Seconds
-from pulsefold.boards.process import run_tool
-from pulsefold.boards.timing import RouteReport, read_report
-from pulsefold.boards.toolchain import find_tool
-from pulsefold.boards.top import TOP, BoardTop
-from pulsefold.compiler.plan.resources import Resources
-from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
+from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.flow import flow_for
+from pulsefold.boards.implementation import Implementation
+from pulsefold.boards.pll import highest_clock
+from pulsefold.boards.seeds import Routed, cores, route_seeds
+from pulsefold.boards.steps import Progress, Step, Steps
+from pulsefold.boards.top import BoardTop
+from pulsefold.errors import OutputError, TimingError
 from pulsefold.hdl.link.identity import Identity
 
 __all__ = ["Progress", "build"]
 
 _LOG = logging.getLogger(__name__)
 
-#: Is given one line when a step begins or ends.
-Progress = Callable[[str], None]
-
-#: Part of every key; raised when the meaning of a cached file changes, or what a flow does to a netlist.
-_CACHE_VERSION = "4"
-
-#: What the router says when it finds no place for a cell.
-_FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Step:
-    """One step's cached folder, and whether it had to be made."""
-
-    folder: Path
-    seconds: float
-    cached: bool
+#: Times that a clock is lowered to what the design with that very clock reaches.
+_FITTINGS = 4
 
 
 def build(
@@ -54,7 +35,9 @@ def build(
     clock_mhz: float,
     out_dir: Path,
     *,
-    seed: int = 1,
+    seeds: Sequence[int] = (1,),
+    jobs: int | None = None,
+    fit_clock: bool = False,
     identity: Identity | None = None,
     cache: BuildCache | None = None,
     progress: Progress | None = None,
@@ -63,7 +46,9 @@ def build(
 ) -> Implementation:
     """Build a bitstream into ``out_dir/bitstream``, with the tools' logs in ``out_dir/logs``.
 
-    The result of an earlier build in `out_dir` is removed first; after a failure only logs are there.
+    The result of an earlier build in `out_dir` is removed first; after a failure only logs are there. Of
+    several seeds the one with the highest Fmax is taken; each is cached for itself, so that an interrupted
+    build goes on with those that are missing.
 
     Parameters
     ----------
@@ -77,8 +62,13 @@ def build(
         this is then its exact output.
     out_dir
         Build folder, made if needed.
-    seed
-        Of place and route.
+    seeds
+        Of place and route, tried side by side.
+    jobs
+        How many at once; by default as many as there are processors.
+    fit_clock
+        Whether the PLL is then set to the fastest clock that the best seed allows, below or above
+        `clock_mhz`; not for RTLIL text. The clock is part of the circuit, so that seed is routed once more.
     identity
         What the board tells its host of the core: see :class:`~pulsefold.boards.top.BoardTop`.
     cache
@@ -101,222 +91,63 @@ def build(
     OutputError
         If `out_dir` or the cache cannot be written.
     """
-    if isinstance(design, str):
-        text, clock = design, clock_mhz
-    else:
-        top = BoardTop(board, clock_mhz, design(), identity)
-        text, clock = top.rtlil(), top.clock_mhz
-    run = _Run(
+    steps = Steps(
         board=board,
         flow=flow_for(board.family),
         cache=cache or BuildCache(),
         logs=out_dir / "logs",
         progress=progress or _LOG.info,
     )
+
+    def synthesised(clock_mhz: float) -> tuple[Step, float]:
+        if isinstance(design, str):
+            text, clock = design, clock_mhz
+        else:
+            top = BoardTop(board, clock_mhz, design(), identity)
+            text, clock = top.rtlil(), top.clock_mhz
+        return steps.synthesise(text, synthesis_commands), clock
+
     try:
         shutil.rmtree(out_dir / "bitstream", ignore_errors=True)
-        run.logs.mkdir(parents=True, exist_ok=True)
-        netlist = run.synthesise(text, synthesis_commands)
-        routed = run.route(netlist, clock, seed, route_options)
-        report = read_report(routed.folder / "timing.json", COMPUTE_CLOCK)
-        _check_timing(report, clock, board, run.logs / "route.log")
-        packed = run.pack(routed)
-        return run.publish(out_dir / "bitstream", (netlist, routed, packed), report, clock, seed)
+        steps.logs.mkdir(parents=True, exist_ok=True)
+        netlist, clock = synthesised(clock_mhz)
+        aim = clock
+        routed = route_seeds(steps, netlist, clock, seeds, jobs or cores(), route_options)
+        for _ in range(_FITTINGS if fit_clock else 0):
+            wanted = highest_clock(board, routed.report.fmax_mhz)
+            if wanted is None or abs(float(wanted) - clock) < 1e-6:
+                break
+            # Routed for the same frequency as before: then only the clock differs, and mostly no place does.
+            netlist, clock = synthesised(float(wanted))
+            step, report = steps.route(netlist, aim, routed.seed, route_options)
+            routed = replace(routed, step=step, report=report)
+            if report.fmax_mhz >= clock:
+                break
+        _check_timing(routed, clock, board, steps.logs / "route.log")
+        packed = steps.pack(routed.step)
+        return steps.publish(
+            out_dir / "bitstream",
+            netlist,
+            routed.step,
+            packed,
+            report=routed.report,
+            clock_mhz=clock,
+            seeds=routed.seeds,
+        )
     except OSError as error:
         raise OutputError(f"cannot write the build: {error.strerror}", where=str(out_dir)) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Run:
-    """What the steps of one build share."""
-
-    board: Board
-    flow: Flow
-    cache: BuildCache
-    logs: Path
-    progress: Progress
-
-    def synthesise(self, text: str, commands: Sequence[str]) -> _Step:
-        """RTLIL to ``netlist.json`` and ``cells.json``."""
-        try:
-            return self._synthesise(text, self.flow.synthesis(self.board, TOP), commands)
-        except ToolFailedError as error:
-            other = self.flow.second_synthesis(self.board, TOP)
-            if other is None or "ERROR" in error.why:
-                raise
-            self.progress(f"synthesis: Yosys gave up without a message; once more with {other}")
-            return self._synthesise(text, other, commands)
-
-    def _synthesise(self, text: str, command: str, commands: Sequence[str]) -> _Step:
-        script = "; ".join(
-            [
-                f"read_rtlil {TOP}.il",
-                command,
-                *commands,
-                "write_json netlist.json",
-                "tee -q -o cells.json stat -json",
-            ]
-        )
-
-        def prepare(folder: Path) -> list[str]:
-            (folder / f"{TOP}.il").write_text(text)
-            return ["-p", script]
-
-        def finish(folder: Path) -> None:
-            self.flow.finish(folder / "netlist.json")
-
-        return self._step("synth", "synthesis", "yosys", [text, script], prepare, finish=finish)
-
-    def route(self, netlist: _Step, clock_mhz: float, seed: int, options: Sequence[str]) -> _Step:
-        """``netlist.json`` to the routed design and ``timing.json``."""
-        need = self._needed(netlist)
-        self._check_fit(need)
-        constraints = self.flow.constraints(self.board)
-        arguments = [
-            *self.flow.route_arguments(self.board, need.luts),
-            *("--json", "netlist.json"),
-            *("--report", "timing.json"),
-            *("--freq", f"{clock_mhz:.6f}"),
-            *("--seed", str(seed)),
-            # A miss is ours to judge: only the compute clock counts, and the report must be written.
-            "--timing-allow-fail",
-            *options,
-        ]
-
-        def prepare(folder: Path) -> list[str]:
-            (folder / self.flow.constraints_name).write_text(constraints)
-            shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
-            return arguments
-
-        title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
-        key = [netlist.folder.name, constraints, *arguments]
-        try:
-            return self._step("route", title, self.flow.router, key, prepare, drop=("netlist.json",))
-        except ToolFailedError as error:
-            if not any(sign in error.why for sign in _FULL):
-                raise
-            raise DoesNotFitError(
-                f"the design, {need.luts:g} LUTs, does not fit {self.board.title}",
-                where=error.where,
-                why=error.why,
-                todo="fold it further (a lower --fps), or take a larger board",
-            ) from error
-
-    def pack(self, routed: _Step) -> _Step:
-        """The routed design to the bitstream."""
-        arguments = self.flow.pack_arguments(self.board)
-
-        def prepare(folder: Path) -> list[str]:
-            shutil.copyfile(routed.folder / self.flow.routed_name, folder / self.flow.routed_name)
-            return arguments
-
-        key = [routed.folder.name, *arguments]
-        drop = (self.flow.routed_name,)
-        return self._step("pack", "bitstream", self.flow.packer, key, prepare, drop=drop)
-
-    def publish(
-        self,
-        folder: Path,
-        steps: tuple[_Step, _Step, _Step],
-        report: RouteReport,
-        clock_mhz: float,
-        seed: int,
-    ) -> Implementation:
-        """Copy what a user wants into the build folder, all of it or nothing."""
-        netlist, routed, packed = steps
-        work = Path(tempfile.mkdtemp(prefix=".bitstream-", dir=folder.parent))
-        try:
-            bitstream = folder / f"{self.board.name}{Path(self.flow.bitstream_name).suffix}"
-            shutil.copyfile(packed.folder / self.flow.bitstream_name, work / bitstream.name)
-            for name in ("netlist.json", "cells.json"):
-                shutil.copyfile(netlist.folder / name, work / name)
-            for name in ("timing.json", self.flow.routed_name):
-                shutil.copyfile(routed.folder / name, work / name)
-            # mkdtemp's folder is the owner's alone; a build folder is not.
-            work.chmod(0o755)
-            work.rename(folder)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-        taken, need = self.flow.routed(report.used), self._needed(netlist)
-        return Implementation(
-            board=self.board.name,
-            clock_mhz=clock_mhz,
-            fmax_mhz=round(report.fmax_mhz, 3),
-            luts=int(taken.luts),
-            ffs=int(taken.ffs or need.ffs),
-            brams=int(taken.brams),
-            dsps=taken.dsps,
-            seed=seed,
-            seconds=Seconds(synth=netlist.seconds, route=routed.seconds, pack=packed.seconds),
-            bitstream=bitstream,
-            netlist=folder / "netlist.json",
-            critical_path=report.critical_path,
-            cached=all(step.cached for step in steps),
-        )
-
-    def _step(
-        self,
-        name: str,
-        title: str,
-        tool_name: str,
-        inputs: Sequence[str],
-        prepare: Callable[[Path], list[str]],
-        *,
-        drop: Sequence[str] = (),
-        finish: Callable[[Path], None] | None = None,
-    ) -> _Step:
-        """Run one tool in a cache entry, or take the entry; `drop` names files that are inputs alone."""
-        tool = find_tool(tool_name)
-        key = content_key([_CACHE_VERSION, name, tool.identity, *inputs])
-        log = self.logs / f"{name}.log"
-        made = False
-
-        def fill(folder: Path) -> None:
-            nonlocal made
-            self.progress(f"{title}: running {tool.name}")
-            seconds = run_tool(tool, prepare(folder), cwd=folder, log=log)
-            if finish is not None:
-                finish(folder)
-            for file in drop:
-                (folder / file).unlink()
-            shutil.copyfile(log, folder / "log")
-            (folder / "seconds").write_text(f"{seconds:.3f}\n")
-            made = True
-
-        folder = self.cache.make(key, fill)
-        if not made:
-            shutil.copyfile(folder / "log", log)
-        seconds = float((folder / "seconds").read_text())
-        self.progress(f"{title}: {'cached' if not made else f'done in {seconds:.1f} s'}")
-        return _Step(folder=folder, seconds=seconds, cached=not made)
-
-    def _needed(self, netlist: _Step) -> Resources:
-        path = netlist.folder / "cells.json"
-        try:
-            cells = json.loads(path.read_text())["design"]["num_cells_by_type"]
-        except (ValueError, KeyError) as error:
-            raise ToolFailedError("the cell count of synthesis is not readable", where=str(path)) from error
-        return self.flow.synthesised(cells)
-
-    def _check_fit(self, need: Resources) -> None:
-        have = self.board.resources
-        for entry in fields(Resources):
-            wanted, limit = getattr(need, entry.name), getattr(have, entry.name)
-            if wanted > limit:
-                raise DoesNotFitError(
-                    f"the design needs {wanted:g} {entry.name}, {self.board.title} has {limit:g}",
-                    where=self.board.name,
-                    todo="fold it further (a lower --fps), or take a larger board",
-                )
-
-
-def _check_timing(report: RouteReport, clock_mhz: float, board: Board, log: Path) -> None:
+def _check_timing(routed: Routed, clock_mhz: float, board: Board, log: Path) -> None:
+    report = routed.report
     if report.fmax_mhz >= clock_mhz:
         return
     slowest = "\n".join(report.critical_path)
+    several = f", with the best of {len(routed.seeds)} seeds" if len(routed.seeds) > 1 else ""
     raise TimingError(
-        f"the design reaches {report.fmax_mhz:.1f} MHz on {board.title}, not {clock_mhz:.6g} MHz",
+        f"the design reaches {report.fmax_mhz:.1f} MHz on {board.title}, not {clock_mhz:.6g} MHz{several}",
         where=str(log),
         why=f"its longest path:\n{slowest}" if slowest else "",
-        todo=f"lower --clock-mhz to {int(report.fmax_mhz)}, or try other seeds (--seeds)",
+        todo=f"let the build choose with --clock-mhz auto, lower --clock-mhz to {int(report.fmax_mhz)}, "
+        "or try other seeds (--seeds)",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-__all__ = ["Implementation", "Seconds"]
+__all__ = ["Implementation", "Seconds", "SeedResult"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,31 @@ class Seconds:
     synth: float
     route: float
     pack: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeedResult:
+    """What place and route made of one seed.
+
+    Parameters
+    ----------
+    seed
+        Of place and route.
+    fmax_mhz
+        Compute clock that it reaches; 0 where it found no place or no route.
+    seconds
+        Wall-clock time when it really ran.
+    cached
+        Whether it need not be run.
+    failure
+        Why there is none.
+    """
+
+    seed: int
+    fmax_mhz: float
+    seconds: float
+    cached: bool
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +58,8 @@ class Implementation:
         Sites taken, the serial link included.
     seed
         Of place and route.
+    seeds
+        Every seed tried, the fastest, which is `seed`, first.
     seconds
         Time of the steps.
     bitstream
@@ -53,6 +80,7 @@ class Implementation:
     brams: int
     dsps: float
     seed: int
+    seeds: tuple[SeedResult, ...]
     seconds: Seconds
     bitstream: Path
     netlist: Path
@@ -70,5 +98,6 @@ class Implementation:
             "bitstream": str(self.bitstream),
             "netlist": str(self.netlist),
             "critical_path": list(self.critical_path),
+            "seeds": [asdict(s) for s in self.seeds],
             "timing_met": self.timing_met,
         }

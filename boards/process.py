@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from types import FrameType
 
@@ -18,15 +19,25 @@ from pulsefold.boards.toolchain import Tool
 from pulsefold.boards.warmup import warm_up
 from pulsefold.errors import OutputError, ToolFailedError
 
-__all__ = ["run_tool"]
+__all__ = ["run_tool", "terminable"]
 
 _LOG = logging.getLogger(__name__)
 
 #: Lines of the log that an error shows.
 _TAIL = 12
 
+#: Seconds between looks at whether a tool is to be stopped.
+_POLL_S = 0.1
 
-def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> float:
+
+def run_tool(
+    tool: Tool,
+    arguments: Sequence[str],
+    *,
+    cwd: Path,
+    log: Path,
+    stop: threading.Event | None = None,
+) -> float:
     """Run `tool` to its end.
 
     Parameters
@@ -39,6 +50,8 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
         Folder it runs in.
     log
         File that takes its output and error streams, replaced if there.
+    stop
+        Ends the tool when it is set: signals reach the main thread alone, and this one may be another.
 
     Returns
     -------
@@ -51,6 +64,8 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
         If it ended with another code than 0; `why` holds the last lines of the log.
     OutputError
         If the log cannot be written, or the tool found the disk full.
+    CancelledError
+        If it was stopped.
     """
     command = [str(tool.path), *arguments]
     _LOG.debug("running %s in %s", command, cwd)
@@ -60,7 +75,7 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
         stream = log.open("wb")
     except OSError as error:
         raise OutputError(f"cannot write the log: {error.strerror}", where=str(log)) from error
-    with stream, _terminable():
+    with stream, terminable():
         try:
             # A session of its own: Ctrl-C reaches only us, and we end the whole group.
             process = subprocess.Popen(
@@ -77,7 +92,7 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
                 f"{tool.name} does not start: {error.strerror}", where=str(tool.path)
             ) from error
         try:
-            code = process.wait()
+            code = _wait(process, stop)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -89,8 +104,19 @@ def run_tool(tool: Tool, arguments: Sequence[str], *, cwd: Path, log: Path) -> f
     return seconds
 
 
+def _wait(process: subprocess.Popen[bytes], stop: threading.Event | None) -> int:
+    """The exit code, once there is one."""
+    while stop is not None:
+        try:
+            return process.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                raise CancelledError from None
+    return process.wait()
+
+
 @contextlib.contextmanager
-def _terminable() -> Generator[None]:
+def terminable() -> Generator[None]:
     """Turn SIGTERM into an exception, so that the tool ends with us and not after us.
 
     Only where nobody else handles it, and only in the main thread, the one that may.

@@ -15,7 +15,7 @@ from pulsefold.boards.pll.gowin import GowinPll
 from pulsefold.boards.pll.ice40 import Ice40Pll
 from pulsefold.errors import PulsefoldError
 
-__all__ = ["Ecp5Pll", "GowinPll", "Ice40Pll", "Pll", "find_pll"]
+__all__ = ["Ecp5Pll", "GowinPll", "Ice40Pll", "Pll", "find_pll", "highest_clock"]
 
 #: Farthest a PLL may be from the clock that was asked for.
 TOLERANCE = Fraction(2, 100)
@@ -70,3 +70,19 @@ def find_pll(board: Board, output_mhz: float) -> Pll:
             todo="ask for another clock",
         )
     return found
+
+
+def highest_clock(board: Board, limit_mhz: float) -> Fraction | None:
+    """The fastest compute clock, of PLL or oscillator, that is at most `limit_mhz`; None if there is none."""
+    limit, source = Fraction(str(limit_mhz)), Fraction(str(board.clock_mhz))
+    oscillator = source if source <= limit else None
+    wanted = limit
+    while wanted > 0:
+        found = _FAMILIES[board.family](board, source, wanted)
+        if found is None:
+            break
+        if found.output_mhz <= limit:
+            return max(found.output_mhz, oscillator or found.output_mhz)
+        # The nearest is above: there is none between it and as far below what was asked for.
+        wanted -= found.output_mhz - wanted
+    return oscillator

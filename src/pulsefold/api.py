@@ -165,8 +165,10 @@ def simulate(
     latency = result.report.get("latency_cycles")
     if level == "rtl" and not stalls:
         cycles = result.report["cycles_per_image"] or design.plan.cycles
-        changes["throughput_fps"] = design.plan.target.clock_mhz * 1e6 / cycles
-        changes["latency_us"] = latency / design.plan.target.clock_mhz if latency else None
+        made = design.read_report().get("implementation", {})
+        clock = made.get("clock_mhz", design.plan.target.clock_mhz)
+        changes["throughput_fps"] = clock * 1e6 / cycles
+        changes["latency_us"] = latency / clock if latency else None
     if level == "rtl":
         design.update_report(changes)
         write_page(design)
@@ -194,12 +196,14 @@ def verify(
 def build(
     folder: Name,
     *,
-    seeds: int = 1,
+    seeds: int | Sequence[int] = 1,
+    jobs: int | None = None,
+    clock_mhz: float | str | None = None,
     export: str | None = None,
     riscv: Name | np.ndarray | None = None,
     progress: Say | None = None,
 ) -> dict[str, Any]:
-    """Build the bitstream; the whole report.
+    """Build the bitstream; the whole report. See :func:`pulsefold.implementing.build_design`.
 
     Instead of it, with `export` sources for that maker's tool, or with `riscv` (images) a bitstream with a
     soft processor that classifies them.
@@ -212,7 +216,7 @@ def build(
     if riscv is not None:
         array = riscv if isinstance(riscv, np.ndarray) else load_array(Path(riscv))
         return build_processor(design, array, progress=progress)
-    _, whole = build_design(design, seeds=seeds, progress=progress)
+    _, whole = build_design(design, seeds=seeds, jobs=jobs, clock_mhz=clock_mhz, progress=progress)
     write_page(design)
     return whole
 

@@ -34,6 +34,21 @@ _INPUT = "the model's own input, batch first; where it has several, NAME=X.npy f
 _OUTPUT = "where the model's own output goes; where it has several, NAME=Y.npy, or a Y.npz for all"
 
 
+_SEEDS = "N seeds of place and route, or those listed, side by side; the fastest is taken"
+
+
+def seed_list(text: str) -> int | list[int]:
+    """``4``: four seeds; ``3,7`` or ``3,``: these."""
+    if "," in text:
+        return [int(part) for part in text.split(",") if part.strip()]
+    return int(text)
+
+
+def clock(text: str) -> float | str:
+    """A frequency, or ``auto``."""
+    return text if text == "auto" else float(text)
+
+
 def parser() -> argparse.ArgumentParser:
     """Verbs and options."""
     top = Parser(
@@ -143,8 +158,13 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb("build", "synthesis, place and route, bitstream")
     p.add_argument("dir", type=Path, metavar="DIR")
+    p.add_argument("--seeds", type=seed_list, default=1, metavar="N|A,B,...", help=f"{_SEEDS}; default: 1")
+    p.add_argument("--jobs", type=int, metavar="J", help="seeds at once; default: one a processor")
     p.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="try up to N seeds until the clock is met"
+        "--clock-mhz",
+        type=clock,
+        metavar="F|auto",
+        help="compute clock; auto: the fastest that timing allows; default: the one compiled for",
     )
     instead = p.add_mutually_exclusive_group()
     instead.add_argument(

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pulsefold.boards.build import build as build_bitstream
 from pulsefold.boards.implementation import Implementation
 from pulsefold.design import Design
-from pulsefold.errors import PulsefoldError, TimingError
+from pulsefold.errors import PulsefoldError
 from pulsefold.identity import identity_of
 from pulsefold.progress import Silent
 
-__all__ = ["build_design"]
+__all__ = ["build_design", "seeds_of"]
+
+
+#: Most seeds of one build.
+_MOST_SEEDS = 64
 
 
 def build_design(
-    design: Design, *, seeds: int = 1, progress: Callable[[str], None] | None = None
+    design: Design,
+    *,
+    seeds: int | Sequence[int] = 1,
+    jobs: int | None = None,
+    clock_mhz: float | str | None = None,
+    progress: Callable[[str], None] | None = None,
 ) -> tuple[Implementation, dict[str, Any]]:
     """Build the bitstream and enter it into the report.
 
@@ -26,7 +35,12 @@ def build_design(
     design
         A compiled design.
     seeds
-        Place-and-route seeds to try, 1 and on, until one meets the clock; the last failure is raised.
+        Place-and-route seeds: so many, from 1 on, or those listed. The one with the highest Fmax is taken.
+    jobs
+        Seeds at once; None: as many as there are processors.
+    clock_mhz
+        Compute clock; None: the one it was compiled for; ``"auto"``: the fastest that the PLL makes and
+        timing allows.
     progress
         Called with a line a step.
 
@@ -36,27 +50,25 @@ def build_design(
         The implementation, and the whole report.
     """
     say = progress or Silent()
-    if not 1 <= seeds <= 64:
-        raise PulsefoldError(f"seeds must be between 1 and 64, not {seeds}", where="--seeds")
     plan, folder = design.plan, design.folder
-    made: Implementation | None = None
-    for seed in range(1, seeds + 1):
-        try:
-            made = build_bitstream(
-                lambda: design.debug.core(plan),
-                design.board,
-                plan.target.clock_mhz,
-                folder,
-                seed=seed,
-                identity=identity_of(design),
-                progress=say,
-            )
-            break
-        except TimingError:
-            if seed == seeds:
-                raise
-    if made is None:
-        raise PulsefoldError("no seed was tried", where="--seeds")
+    if isinstance(clock_mhz, str) and clock_mhz != "auto":
+        raise PulsefoldError(f"no clock: {clock_mhz!r}", where="--clock-mhz", todo="give MHz, or auto")
+    if jobs is not None and not 1 <= jobs <= 1024:
+        raise PulsefoldError(f"jobs must be between 1 and 1024, not {jobs}", where="--jobs")
+    wanted = plan.target.clock_mhz if clock_mhz is None or isinstance(clock_mhz, str) else clock_mhz
+    if not 1 <= wanted <= 1000:
+        raise PulsefoldError(f"the clock must lie between 1 and 1000 MHz, not {wanted}", where="--clock-mhz")
+    made = build_bitstream(
+        lambda: design.debug.core(plan),
+        design.board,
+        wanted,
+        folder,
+        seeds=seeds_of(seeds),
+        jobs=jobs,
+        fit_clock=clock_mhz == "auto",
+        identity=identity_of(design),
+        progress=say,
+    )
     cycles, latency = measured(design)
     section = made.as_dict()
     section["bitstream"] = relative(made.bitstream, folder)
@@ -70,6 +82,22 @@ def build_design(
         }
     )
     return made, report
+
+
+def seeds_of(seeds: int | Sequence[int]) -> tuple[int, ...]:
+    """The seeds meant, each once.
+
+    Raises
+    ------
+    PulsefoldError
+        If there are none, or too many, or one the router does not take.
+    """
+    listed = tuple(dict.fromkeys(range(1, min(seeds, 1000) + 1) if isinstance(seeds, int) else seeds))
+    if not 1 <= len(listed) <= _MOST_SEEDS:
+        raise PulsefoldError(f"there must be 1 to {_MOST_SEEDS} seeds, not {len(listed)}", where="--seeds")
+    if not all(1 <= seed < 1 << 31 for seed in listed):
+        raise PulsefoldError("a seed lies between 1 and 2147483647", where="--seeds")
+    return listed
 
 
 def measured(design: Design) -> tuple[float, int]:

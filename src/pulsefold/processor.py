@@ -67,7 +67,7 @@ def build_processor(
     memory, program = fitting(header, folder / "logs" / "program.log")
     system = RiscvSystem(Core(plan), RiscvParameters(memory_bytes=memory, program=program))
     top = RiscvTop(design.board, min(_CLOCK_MHZ, plan.target.clock_mhz), system)
-    made = build_bitstream(top.rtlil(), design.board, top.clock_mhz, folder, seed=seed, progress=say)
+    made = build_bitstream(top.rtlil(), design.board, top.clock_mhz, folder, seeds=(seed,), progress=say)
     scores = golden.run(graph, {graph.inputs[0].tensor: q})[graph.outputs[0].tensor]
     y = golden.present_output(graph, graph.outputs[0], scores).reshape(len(q), -1)
     classes = y[:, 0] if graph.outputs[0].kind == "topk_indices" else y.argmax(axis=1)

@@ -49,6 +49,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
                 "timing",
                 f"Fmax {made['fmax_mhz']:.1f} MHz, clock {made['clock_mhz']:g} MHz, seed {made['seed']}",
             ),
+            *seed_facts(made),
             (
                 "resources",
                 f"{made['luts']:,} LUTs, {made['ffs']:,} FFs, {made['brams']} block RAMs, "
@@ -63,6 +64,15 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("", f"{made['throughput_fps_at_fmax']:,.0f} frames a second at Fmax"))
     rows.append(("latency", f"{report.get('latency_us', 0):,.2f} us from the first input to the last result"))
     return rows
+
+
+def seed_facts(made: dict[str, Any]) -> list[tuple[str, str]]:
+    """What each of several seeds came to."""
+    tried = made.get("seeds", [])
+    if len(tried) < 2:
+        return []
+    shown = [f"{t['seed']}: {t['fmax_mhz']:.1f}" if t["fmax_mhz"] else f"{t['seed']}: failed" for t in tried]
+    return [("seeds", f"{', '.join(shown)} MHz")]
 
 
 def simulated(simulation: dict[str, Any]) -> str:

@@ -162,7 +162,13 @@ def run_verify(options: argparse.Namespace, say: Say) -> Outcome:
 def run_build(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold build``."""
     report = api.build(
-        options.dir, seeds=options.seeds, export=options.export, riscv=options.riscv, progress=say
+        options.dir,
+        seeds=options.seeds,
+        jobs=options.jobs,
+        clock_mhz=options.clock_mhz,
+        export=options.export,
+        riscv=options.riscv,
+        progress=say,
     )
 
     def show(console: Console) -> None:

@@ -63,8 +63,55 @@ def test_another_seed_reuses_synthesis(core, cache, tmp_path):
     board = get_board("icebreaker")
     build(core, board, 24.0, tmp_path / "out", cache=cache)
     steps = []
-    build(core, board, 24.0, tmp_path / "out", seed=2, cache=cache, progress=steps.append)
+    build(core, board, 24.0, tmp_path / "out", seeds=(2,), cache=cache, progress=steps.append)
     assert [step for step in steps if "cached" in step] == ["synthesis: cached"]
+
+
+def test_seeds_side_by_side_and_the_fastest_is_taken(core, cache, tmp_path):
+    board = get_board("icebreaker")
+    made = build(core, board, 24.0, tmp_path / "out", seeds=(1, 2, 3), jobs=2, cache=cache)
+    fmax = {result.seed: result.fmax_mhz for result in made.seeds}
+    assert set(fmax) == {1, 2, 3}
+    assert len(set(fmax.values())) > 1
+    assert made.fmax_mhz == max(fmax.values()) == fmax[made.seed] == made.seeds[0].fmax_mhz
+    logs = tmp_path / "out" / "logs"
+    assert {"route-1.log", "route-2.log", "route-3.log"} <= {path.name for path in logs.iterdir()}
+    assert (logs / "route.log").read_text() == (logs / f"route-{made.seed}.log").read_text()
+    # One more seed: the others are not run again.
+    steps = []
+    again = build(core, board, 24.0, tmp_path / "out", seeds=(1, 2, 3, 7), cache=cache, progress=steps.append)
+    routed = [step for step in steps if "route" in step and "running" in step]
+    assert len(routed) == 1
+    assert "seed 7" in routed[0]
+    assert {result.seed for result in again.seeds if result.cached} == {1, 2, 3}
+
+
+def test_an_interrupted_build_goes_on_with_what_is_missing(core, cache, tmp_path):
+    board = get_board("icebreaker")
+
+    def interrupt(line):
+        if line.startswith("seed 2:"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(core, board, 24.0, tmp_path, seeds=(2, 3, 4), jobs=1, cache=cache, progress=interrupt)
+    assert not (tmp_path / "bitstream").exists()
+    steps = []
+    build(core, board, 24.0, tmp_path, seeds=(2, 3, 4), jobs=1, cache=cache, progress=steps.append)
+    running = [step for step in steps if "running nextpnr" in step]
+    assert len(running) == 2
+    assert not any("seed 2" in step for step in running)
+
+
+@pytest.mark.parametrize(("name", "asked"), [("icebreaker", 24.0), ("ulx3s-12f", 380.0)])
+def test_clock_that_timing_allows(name, asked, core, cache, tmp_path):
+    board = get_board(name)
+    made = build(core, board, asked, tmp_path, fit_clock=True, cache=cache)
+    assert made.timing_met
+    assert made.clock_mhz != asked
+    assert (
+        made.clock_mhz == float(highest_clock(board, made.fmax_mhz)) or made.clock_mhz > 0.95 * made.fmax_mhz
+    )
 
 
 def test_missed_timing_leaves_only_logs(core, cache, tmp_path):

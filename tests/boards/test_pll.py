@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulsefold.boards import get_board
-from pulsefold.boards.pll import Ecp5Pll, GowinPll, Ice40Pll, find_pll
+from pulsefold.boards.pll import Ecp5Pll, GowinPll, Ice40Pll, find_pll, highest_clock
 from pulsefold.errors import PulsefoldError
 
 MHZ = st.integers(1, 4000).map(lambda n: Fraction(n, 8))
@@ -89,3 +89,25 @@ def test_impossible_clock_is_the_users_error(board, wanted):
     with pytest.raises(PulsefoldError, match="cannot make") as caught:
         find_pll(get_board(board), wanted)
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["icebreaker", "ulx3s-85f", "tang-nano-9k", "tang-nano-20k"])
+@settings(deadline=None, max_examples=25)
+@given(limit=MHZ.filter(lambda f: 20 <= f <= 270))
+def test_highest_clock_is_the_highest_of_all(name, limit):
+    board = get_board(name)
+    found = highest_clock(board, float(limit))
+    assert found is not None
+    assert found <= limit
+    # None lies between: whatever is asked for in there, the nearest is at the ends or beyond.
+    for part in range(1, 12):
+        wanted = found + (limit - found) * Fraction(part, 11)
+        near = find_pll(board, float(wanted)).output_mhz
+        assert not found < near <= limit
+
+
+def test_highest_clock_of_oscillators():
+    assert highest_clock(get_board("crosslink-nx-evn"), 100.0) == 12
+    assert highest_clock(get_board("crosslink-nx-evn"), 11.0) is None
+    # Below what the PLL makes, the oscillator's own clock is left.
+    assert highest_clock(get_board("icebreaker"), 15.0) == 12

@@ -1,0 +1,255 @@
+"""The steps from RTLIL to a bitstream: synthesis, place and route, packing; each cached by content."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from pulsefold.boards.board import Board
+from pulsefold.boards.cache import BuildCache, content_key
+from pulsefold.boards.clocks import COMPUTE_CLOCK
+from pulsefold.boards.flow import Flow
+from pulsefold.boards.implementation import Implementation, Seconds, SeedResult
+from pulsefold.boards.process import run_tool
+from pulsefold.boards.timing import RouteReport, read_report
+from pulsefold.boards.toolchain import find_tool
+from pulsefold.boards.top import TOP
+from pulsefold.compiler.plan.resources import Resources
+from pulsefold.errors import DoesNotFitError, ToolFailedError
+
+__all__ = ["Progress", "Step", "Steps"]
+
+#: Is given one line when a step begins or ends.
+Progress = Callable[[str], None]
+
+#: Part of every key; raised when the meaning of a cached file changes, or what a flow does to a netlist.
+_CACHE_VERSION = "4"
+
+#: What the router says when it finds no place for a cell.
+_FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step's cached folder, and whether it had to be made."""
+
+    folder: Path
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """What the steps of one build share.
+
+    Parameters
+    ----------
+    board, flow
+        Where the design runs, and how its family is built for.
+    cache
+        Where finished steps are kept.
+    logs
+        Folder of the tools' logs.
+    progress
+        Called with a line when a step begins or ends.
+    stop
+        Ends the tools that run when it is set.
+    """
+
+    board: Board
+    flow: Flow
+    cache: BuildCache
+    logs: Path
+    progress: Progress
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def synthesise(self, text: str, commands: Sequence[str] = ()) -> Step:
+        """RTLIL to ``netlist.json`` and ``cells.json``."""
+        try:
+            return self._synthesise(text, self.flow.synthesis(self.board, TOP), commands)
+        except ToolFailedError as error:
+            other = self.flow.second_synthesis(self.board, TOP)
+            if other is None or "ERROR" in error.why:
+                raise
+            self.progress(f"synthesis: Yosys gave up without a message; once more with {other}")
+            return self._synthesise(text, other, commands)
+
+    def _synthesise(self, text: str, command: str, commands: Sequence[str]) -> Step:
+        script = "; ".join(
+            [
+                f"read_rtlil {TOP}.il",
+                command,
+                *commands,
+                "write_json netlist.json",
+                "tee -q -o cells.json stat -json",
+            ]
+        )
+
+        def prepare(folder: Path) -> list[str]:
+            (folder / f"{TOP}.il").write_text(text)
+            return ["-p", script]
+
+        def finish(folder: Path) -> None:
+            self.flow.finish(folder / "netlist.json")
+
+        return self._step("synth", "synthesis", "yosys", [text, script], prepare, finish=finish)
+
+    def route(
+        self,
+        netlist: Step,
+        clock_mhz: float,
+        seed: int,
+        options: Sequence[str] = (),
+        *,
+        log: str = "route",
+    ) -> tuple[Step, RouteReport]:
+        """``netlist.json`` to the routed design and ``timing.json``; what the latter says."""
+        need = self._needed(netlist)
+        self._check_fit(need)
+        constraints = self.flow.constraints(self.board)
+        arguments = [
+            *self.flow.route_arguments(self.board, need.luts),
+            *("--json", "netlist.json"),
+            *("--report", "timing.json"),
+            *("--freq", f"{clock_mhz:.6f}"),
+            *("--seed", str(seed)),
+            # A miss is ours to judge: only the compute clock counts, and the report must be written.
+            "--timing-allow-fail",
+            *options,
+        ]
+
+        def prepare(folder: Path) -> list[str]:
+            (folder / self.flow.constraints_name).write_text(constraints)
+            shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
+            return arguments
+
+        title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
+        key = [netlist.folder.name, constraints, *arguments]
+        try:
+            step = self._step("route", title, self.flow.router, key, prepare, drop=("netlist.json",), log=log)
+        except ToolFailedError as error:
+            if not any(sign in error.why for sign in _FULL):
+                raise
+            raise DoesNotFitError(
+                f"the design, {need.luts:g} LUTs, does not fit {self.board.title}",
+                where=error.where,
+                why=error.why,
+                todo="fold it further (a lower --fps), or take a larger board",
+            ) from error
+        return step, read_report(step.folder / "timing.json", COMPUTE_CLOCK)
+
+    def pack(self, routed: Step) -> Step:
+        """The routed design to the bitstream."""
+        arguments = self.flow.pack_arguments(self.board)
+
+        def prepare(folder: Path) -> list[str]:
+            shutil.copyfile(routed.folder / self.flow.routed_name, folder / self.flow.routed_name)
+            return arguments
+
+        key = [routed.folder.name, *arguments]
+        drop = (self.flow.routed_name,)
+        return self._step("pack", "bitstream", self.flow.packer, key, prepare, drop=drop)
+
+    def publish(
+        self,
+        folder: Path,
+        netlist: Step,
+        routed: Step,
+        packed: Step,
+        *,
+        report: RouteReport,
+        clock_mhz: float,
+        seeds: tuple[SeedResult, ...],
+    ) -> Implementation:
+        """Copy what a user wants into the build folder, all of it or nothing; `seeds`: the one in use first."""
+        work = Path(tempfile.mkdtemp(prefix=".bitstream-", dir=folder.parent))
+        try:
+            bitstream = folder / f"{self.board.name}{Path(self.flow.bitstream_name).suffix}"
+            shutil.copyfile(packed.folder / self.flow.bitstream_name, work / bitstream.name)
+            for name in ("netlist.json", "cells.json"):
+                shutil.copyfile(netlist.folder / name, work / name)
+            for name in ("timing.json", self.flow.routed_name):
+                shutil.copyfile(routed.folder / name, work / name)
+            # mkdtemp's folder is the owner's alone; a build folder is not.
+            work.chmod(0o755)
+            work.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        taken, need = self.flow.routed(report.used), self._needed(netlist)
+        return Implementation(
+            board=self.board.name,
+            clock_mhz=clock_mhz,
+            fmax_mhz=round(report.fmax_mhz, 3),
+            luts=int(taken.luts),
+            ffs=int(taken.ffs or need.ffs),
+            brams=int(taken.brams),
+            dsps=taken.dsps,
+            seed=seeds[0].seed,
+            seeds=seeds,
+            seconds=Seconds(synth=netlist.seconds, route=routed.seconds, pack=packed.seconds),
+            bitstream=bitstream,
+            netlist=folder / "netlist.json",
+            critical_path=report.critical_path,
+            cached=all(step.cached for step in (netlist, routed, packed)),
+        )
+
+    def _step(
+        self,
+        name: str,
+        title: str,
+        tool_name: str,
+        inputs: Sequence[str],
+        prepare: Callable[[Path], list[str]],
+        *,
+        drop: Sequence[str] = (),
+        finish: Callable[[Path], None] | None = None,
+        log: str = "",
+    ) -> Step:
+        """Run one tool in a cache entry, or take the entry; `drop` names files that are inputs alone."""
+        tool = find_tool(tool_name)
+        key = content_key([_CACHE_VERSION, name, tool.identity, *inputs])
+        written = self.logs / f"{log or name}.log"
+        made = False
+
+        def fill(folder: Path) -> None:
+            nonlocal made
+            self.progress(f"{title}: running {tool.name}")
+            seconds = run_tool(tool, prepare(folder), cwd=folder, log=written, stop=self.stop)
+            if finish is not None:
+                finish(folder)
+            for file in drop:
+                (folder / file).unlink()
+            shutil.copyfile(written, folder / "log")
+            (folder / "seconds").write_text(f"{seconds:.3f}\n")
+            made = True
+
+        folder = self.cache.make(key, fill)
+        if not made:
+            shutil.copyfile(folder / "log", written)
+        seconds = float((folder / "seconds").read_text())
+        self.progress(f"{title}: {'cached' if not made else f'done in {seconds:.1f} s'}")
+        return Step(folder=folder, seconds=seconds, cached=not made)
+
+    def _needed(self, netlist: Step) -> Resources:
+        path = netlist.folder / "cells.json"
+        try:
+            cells = json.loads(path.read_text())["design"]["num_cells_by_type"]
+        except (ValueError, KeyError) as error:
+            raise ToolFailedError("the cell count of synthesis is not readable", where=str(path)) from error
+        return self.flow.synthesised(cells)
+
+    def _check_fit(self, need: Resources) -> None:
+        have = self.board.resources
+        for entry in fields(Resources):
+            wanted, limit = getattr(need, entry.name), getattr(have, entry.name)
+            if wanted > limit:
+                raise DoesNotFitError(
+                    f"the design needs {wanted:g} {entry.name}, {self.board.title} has {limit:g}",
+                    where=self.board.name,
+                    todo="fold it further (a lower --fps), or take a larger board",
+                )
