@@ -144,10 +144,12 @@ def _check_timing(routed: Routed, clock_mhz: float, board: Board, log: Path) -> 
         return
     slowest = "\n".join(report.critical_path)
     several = f", with the best of {len(routed.seeds)} seeds" if len(routed.seeds) > 1 else ""
-    raise TimingError(
+    error = TimingError(
         f"the design reaches {report.fmax_mhz:.1f} MHz on {board.title}, not {clock_mhz:.6g} MHz{several}",
         where=str(log),
         why=f"its longest path:\n{slowest}" if slowest else "",
         todo=f"let the build choose with --clock-mhz auto, lower --clock-mhz to {int(report.fmax_mhz)}, "
         "or try other seeds (--seeds)",
     )
+    error.fmax_mhz = report.fmax_mhz
+    raise error

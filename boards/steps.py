@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pulsefold.boards.board import Board
@@ -19,7 +19,7 @@ from pulsefold.boards.process import run_tool
 from pulsefold.boards.timing import RouteReport, read_report
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.boards.top import TOP
-from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.errors import DoesNotFitError, ToolFailedError
 
 __all__ = ["Progress", "Step", "Steps"]
@@ -166,7 +166,7 @@ class Steps:
         clock_mhz: float,
         seeds: tuple[SeedResult, ...],
     ) -> Implementation:
-        """Copy what a user wants into the build folder, all of it or nothing; `seeds`: the one in use first."""
+        """Copy what a user wants into the build folder, all or nothing; the first seed is the one taken."""
         work = Path(tempfile.mkdtemp(prefix=".bitstream-", dir=folder.parent))
         try:
             bitstream = folder / f"{self.board.name}{Path(self.flow.bitstream_name).suffix}"
@@ -245,11 +245,11 @@ class Steps:
 
     def _check_fit(self, need: Resources) -> None:
         have = self.board.resources
-        for entry in fields(Resources):
-            wanted, limit = getattr(need, entry.name), getattr(have, entry.name)
+        for name in COUNTS:
+            wanted, limit = getattr(need, name), getattr(have, name)
             if wanted > limit:
                 raise DoesNotFitError(
-                    f"the design needs {wanted:g} {entry.name}, {self.board.title} has {limit:g}",
+                    f"the design needs {wanted:g} {name}, {self.board.title} has {limit:g}",
                     where=self.board.name,
                     todo="fold it further (a lower --fps), or take a larger board",
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import gcd
 
 import numpy as np
@@ -20,7 +21,7 @@ from pulsefold.compiler.ir import (
     Tensor,
     Threshold,
 )
-from pulsefold.compiler.plan.units import Convert
+from pulsefold.compiler.plan.units import Convert, RowSums
 
 __all__ = ["Fold", "Layer", "converters", "layers_of"]
 
@@ -54,9 +55,11 @@ class Fold:
     adder: str = "tree"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
     """One or two nodes of the graph that a run of units computes.
+
+    What follows from the weights is kept: the planner asks for it with every folding.
 
     Parameters
     ----------
@@ -129,7 +132,7 @@ class Layer:
         """Whether it is a Conv whose every output channel reads one input channel of several."""
         return isinstance(self.node, Conv) and self.node.groups == self.x.shape[2] > 1
 
-    @property
+    @cached_property
     def weights(self) -> np.ndarray:
         """int64 [rows, columns] of a Conv; 0 where an output's group does not read a channel."""
         assert isinstance(self.node, Conv)
@@ -139,6 +142,11 @@ class Layer:
         for group in range(groups):
             dense[group, :, :, group] = w.reshape(groups, -1, height * width, channels)[group]
         return dense.reshape(self.matrix)
+
+    @cached_property
+    def row_sums(self) -> RowSums:
+        """Of :attr:`weights`."""
+        return RowSums.of(self.weights)
 
 
 def converters(name: str, kind: ElementType, elements: int, a: int, b: int) -> Iterator[Convert]:

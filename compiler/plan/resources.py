@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Resources"]
+__all__ = ["COUNTS", "Resources"]
+
+#: Fields of :class:`Resources` that a board has only so many of.
+COUNTS = ("luts", "ffs", "brams", "dsps")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,15 +24,15 @@ class Resources:
         Block RAMs of the family (18 kbit on ECP5 and Gowin, 4 kbit on iCE40).
     dsps
         Multipliers of the family.
+    bram_bits
+        Bits that lie in the block RAMs; what else those hold is padding.
     """
 
     luts: float = 0
     ffs: float = 0
     brams: float = 0
     dsps: float = 0
-
-    def __sub__(self, other: Resources) -> Resources:
-        return self + Resources(luts=-other.luts, ffs=-other.ffs, brams=-other.brams, dsps=-other.dsps)
+    bram_bits: float = 0
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(
@@ -37,4 +40,17 @@ class Resources:
             ffs=self.ffs + other.ffs,
             brams=self.brams + other.brams,
             dsps=self.dsps + other.dsps,
+            bram_bits=self.bram_bits + other.bram_bits,
         )
+
+    def __mul__(self, n: float) -> Resources:
+        return Resources(
+            luts=self.luts * n,
+            ffs=self.ffs * n,
+            brams=self.brams * n,
+            dsps=self.dsps * n,
+            bram_bits=self.bram_bits * n,
+        )
+
+    def __sub__(self, other: Resources) -> Resources:
+        return self + other * -1

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
 from pulsefold.compiler.plan.layers import Fold
-from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
 
 __all__ = ["Choice", "Table", "fastest_that_fits", "frame_cycles", "smallest_for", "total"]
 
-#: What the whole of each resource is worth at first, in the order of the fields of Resources. Block RAM and
+#: What the whole of each resource is worth at first, in the order of COUNTS. Block RAM and
 #: multipliers are there anyway and cost no routing: logic weighs more as long as they last.
 PRICES = np.array([4.0, 0.1, 1.0, 1.0])
 
@@ -65,7 +65,7 @@ class _Search:
     """The choices of all layers as arrays."""
 
     def __init__(self, table: Table, target: Target) -> None:
-        names = [f.name for f in fields(Resources)]
+        names = COUNTS
         have = np.array([max(float(getattr(target.available, n)), 1e-9) for n in names])
         self.names = list(table)
         self.layers = [

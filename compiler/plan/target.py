@@ -14,10 +14,10 @@ BOARD_SUPPORT = Resources(luts=250, ffs=250)
 
 #: The same a family, as ``bench/link.py`` measures the link; ECP5's has counters and crosses clocks.
 LINK_SUPPORT = {
-    "ecp5": Resources(luts=1700, ffs=700, brams=2),
-    "gowin": Resources(luts=1500, ffs=600, brams=2),
-    "ice40": Resources(luts=950, ffs=400, brams=4),
-    "nexus": Resources(luts=1500, ffs=600, brams=2),
+    "ecp5": Resources(luts=1700, ffs=700, brams=2, bram_bits=24576),
+    "gowin": Resources(luts=1500, ffs=600, brams=2, bram_bits=24576),
+    "ice40": Resources(luts=950, ffs=400, brams=4, bram_bits=12288),
+    "nexus": Resources(luts=1500, ffs=600, brams=2, bram_bits=24576),
 }
 
 

@@ -17,6 +17,8 @@ from pulsefold.compiler.frontend import Inspection, inspect_model
 from pulsefold.compiler.quantize import Format, Recipe
 from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
+from pulsefold.exploring import Point
+from pulsefold.exploring import explore as explore_model
 from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
 from pulsefold.processor import build_processor
@@ -36,6 +38,7 @@ __all__ = [
     "build",
     "compile",
     "doctor",
+    "explore",
     "inspect",
     "program",
     "quantize",
@@ -219,6 +222,36 @@ def build(
     _, whole = build_design(design, seeds=seeds, jobs=jobs, clock_mhz=clock_mhz, progress=progress)
     write_page(design)
     return whole
+
+
+def explore(
+    model: Name,
+    *,
+    board: str | Sequence[str],
+    out: Name,
+    clocks: Sequence[float | str] = (),
+    fps: Sequence[float] = (),
+    foldings: int = 8,
+    seeds: int | Sequence[int] = 1,
+    build: str = "front",
+    jobs: int | None = None,
+    dask: str | None = None,
+    progress: Say | None = None,
+) -> list[Point]:
+    """Estimate and build foldings of a model on boards; see :func:`pulsefold.exploring.explore`."""
+    return explore_model(
+        Path(model),
+        [board] if isinstance(board, str) else board,
+        Path(out),
+        clocks=clocks,
+        fps=fps,
+        foldings=foldings,
+        seeds=seeds,
+        build=build,
+        jobs=jobs,
+        dask=dask,
+        progress=progress,
+    )
 
 
 def program(folder: Name, *, flash: bool = False, progress: Say | None = None) -> Path:

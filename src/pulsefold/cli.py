@@ -16,6 +16,7 @@ from pulsefold import __version__
 from pulsefold.boards.export import EXPORTS
 from pulsefold.compiler.quantize import FORMATS, METHODS, ROUNDINGS
 from pulsefold.errors import OutputError, PulsefoldError
+from pulsefold.exploring import BUILDS
 from pulsefold.progress import Progress, Silent
 from pulsefold.verbs import VERBS
 
@@ -47,6 +48,21 @@ def seed_list(text: str) -> int | list[int]:
 def clock(text: str) -> float | str:
     """A frequency, or ``auto``."""
     return text if text == "auto" else float(text)
+
+
+def words(text: str) -> list[str]:
+    """Names between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def rates(text: str) -> list[float]:
+    """Numbers between commas."""
+    return [float(part) for part in words(text)]
+
+
+def clocks(text: str) -> list[float | str]:
+    """Clocks between commas."""
+    return [clock(part) for part in words(text)]
 
 
 def parser() -> argparse.ArgumentParser:
@@ -173,6 +189,36 @@ def parser() -> argparse.ArgumentParser:
     instead.add_argument(
         "--export", choices=tuple(EXPORTS), help="write an AXI peripheral for that maker's tool instead"
     )
+
+    p = verb("explore", "foldings, clocks and boards of a model: estimated, the best of them built, compared")
+    p.add_argument("model", type=Path, metavar="MODEL.onnx")
+    p.add_argument("--board", required=True, type=words, metavar="B[,B2]", help="see: pulsefold boards")
+    p.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", dest="out", help="of results")
+    p.add_argument(
+        "--clocks",
+        type=clocks,
+        default=(),
+        metavar="F[,F2]",
+        help="compute clocks in MHz, or auto, what timing allows; default: each board's",
+    )
+    p.add_argument(
+        "--fps",
+        type=rates,
+        default=(),
+        metavar="R[,R2]",
+        help="wanted frames a second; default: from the smallest folding to the fastest",
+    )
+    p.add_argument("--foldings", type=int, default=8, metavar="N", help="of that sweep; default: 8")
+    p.add_argument("--seeds", type=seed_list, default=1, metavar="N|A,B,...", help=f"{_SEEDS}; default: 1")
+    p.add_argument(
+        "--build",
+        choices=BUILDS,
+        default="front",
+        help="what to place and route: none, what no other point beats by the estimates (default), or all",
+    )
+    where = p.add_mutually_exclusive_group()
+    where.add_argument("--jobs", type=int, metavar="J", help="processes at once; default: one a processor")
+    where.add_argument("--dask", metavar="ADDRESS", help="a Dask scheduler, as in tcp://localhost:8786")
 
     p = verb("program", "load the built bitstream into the board")
     p.add_argument("dir", type=Path, metavar="DIR")

@@ -6,14 +6,16 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import onnx
 
-from pulsefold.boards import get_board
+from pulsefold.boards import Board, get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, Graph
 from pulsefold.compiler.plan.plan import Plan, make_plan
+from pulsefold.compiler.plan.resources import Resources
 from pulsefold.debugging import Debug
 from pulsefold.design import Design, digest, load_design, plan_document, read_folding, target_of, write_folder
 from pulsefold.errors import ModelError, PulsefoldError
@@ -174,4 +176,11 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
         "throughput_fps": plan.fps,
         "latency_us": plan.latency_cycles / plan.target.clock_mhz,
         "promise": {"cycles_per_image": plan.cycles, "latency_cycles": plan.latency_cycles},
+        "estimated": {name: round(value) for name, value in asdict(plan.cost).items()},
+        "bram_padding": padding(plan.cost, get_board(plan.target.board)),
     }
+
+
+def padding(cost: Resources, board: Board) -> float:
+    """Share of the block RAM that a design claims and no bit of a memory lies in."""
+    return round(1 - cost.bram_bits / (cost.brams * board.bram_bits), 4) if cost.brams else 0.0

@@ -117,9 +117,10 @@ class DoesNotFitError(PulsefoldError):
 
 
 class TimingError(PulsefoldError):
-    """The routed design is slower than the clock asked for."""
+    """The routed design is slower than the clock asked for; it reaches `fmax_mhz`."""
 
     exit_code = 3
+    fmax_mhz = 0.0
 
 
 class ToolMissingError(PulsefoldError):

@@ -42,6 +42,13 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     rows.append(("promised", f"{cycles:,} cycles an image, first result after {latency:,} cycles"))
     if simulation:
         rows.append(("simulated", simulated(simulation)))
+    guess = report.get("estimated", {})
+    if guess:
+        text = (
+            f"{guess['luts']:,} LUTs, {guess['ffs']:,} FFs, {guess['brams']} block RAMs, {guess['dsps']} DSPs"
+        )
+        empty = f", {report['bram_padding']:.0%} of the block RAM empty" if guess["brams"] else ""
+        rows.append(("estimated", text + empty))
     made = report.get("implementation", {})
     if made:
         rows += [

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pulsefold import api
 from pulsefold.errors import PulsefoldError
+from pulsefold.exploration_page import COLUMNS, row_of
 from pulsefold.reporting import print_report, simulated
 from pulsefold.statistics import print_statistics
 
@@ -186,6 +188,40 @@ def run_build(options: argparse.Namespace, say: Say) -> Outcome:
     return 0, report, show
 
 
+def run_explore(options: argparse.Namespace, say: Say) -> Outcome:
+    """``pulsefold explore``."""
+    points = api.explore(
+        options.model,
+        board=options.board,
+        out=options.out,
+        clocks=options.clocks,
+        fps=options.fps,
+        foldings=options.foldings,
+        seeds=options.seeds,
+        build=options.build,
+        jobs=options.jobs,
+        dask=options.dask,
+        progress=say,
+    )
+    rows = [p.as_dict() for p in points]
+
+    def show(console: Console) -> None:
+        table = Table(box=None, header_style="bold")
+        for title in COLUMNS:
+            table.add_column(title, justify="left" if title in ("point", "board", "state") else "right")
+        for row in rows:
+            table.add_row(*(escape(cell) for cell in row_of(row)))
+        console.print(table)
+        console.print("\n*: no other point of its board beats it in all of rate, LUTs, block RAMs and DSPs")
+        console.print(
+            f"drawn in {options.out / 'explore.html'}; next: pulsefold compile --folding "
+            f"{options.out / 'foldings'}/POINT.json",
+            markup=False,
+        )
+
+    return 0, {"points": rows}, show
+
+
 def run_program(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold program``."""
     path = api.program(options.dir, flash=options.flash, progress=say)
@@ -287,6 +323,7 @@ VERBS: dict[str, Callable[[argparse.Namespace, Say], Outcome]] = {
     "simulate": run_simulate,
     "verify": run_verify,
     "build": run_build,
+    "explore": run_explore,
     "program": run_program,
     "run": run_run,
     "report": run_report,

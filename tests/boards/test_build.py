@@ -109,9 +109,8 @@ def test_clock_that_timing_allows(name, asked, core, cache, tmp_path):
     made = build(core, board, asked, tmp_path, fit_clock=True, cache=cache)
     assert made.timing_met
     assert made.clock_mhz != asked
-    assert (
-        made.clock_mhz == float(highest_clock(board, made.fmax_mhz)) or made.clock_mhz > 0.95 * made.fmax_mhz
-    )
+    # With the new clock it may have become faster still.
+    assert 0.93 * made.fmax_mhz < made.clock_mhz <= made.fmax_mhz
 
 
 def test_missed_timing_leaves_only_logs(core, cache, tmp_path):

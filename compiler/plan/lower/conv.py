@@ -79,6 +79,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         name=layer.name,
         vectors=layer.y.shape[0] * layer.y.shape[1],
         weights=layer.weights,
+        sums=layer.row_sums,
         weight_type=node.weight_type,
         type=layer.operand,
         pe=fold.pe,

@@ -7,7 +7,7 @@ from pulsefold.compiler.plan.units.depthwise import DepthwiseUnit
 from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.globalpool import GlobalPoolUnit
 from pulsefold.compiler.plan.units.lrn import LrnUnit
-from pulsefold.compiler.plan.units.matvec import MatVec
+from pulsefold.compiler.plan.units.matvec import MatVec, RowSums
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
 from pulsefold.compiler.plan.units.product import ProductUnit
 from pulsefold.compiler.plan.units.reorder import ReorderUnit
@@ -31,6 +31,7 @@ __all__ = [
     "ProductUnit",
     "ReorderUnit",
     "RequantizeUnit",
+    "RowSums",
     "Steps",
     "Stream",
     "SumPoolUnit",

@@ -120,9 +120,8 @@ class LrnUnit(Elementwise):
         square = memory_cost(family, 1 << self.type.bits, bits, style)
         tree = tree_cost([(0, self.square_limit)] * self.neighbours)
         levels = (self.neighbours - 1).bit_length()
-        lane = Resources(
-            luts=square.luts + tree.luts,
-            brams=square.brams,
+        lane = square + Resources(
+            luts=tree.luts,
             ffs=tree.ffs + bits * (self.behind + self.ahead + 1) + self.type.bits * (3 + self.ahead + levels),
         )
         counter = bits_for(self.folds + self.ahead)

@@ -17,7 +17,34 @@ from pulsefold.compiler.plan.units.pair import Pair
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
 
-__all__ = ["MatVec", "default_hop"]
+__all__ = ["MatVec", "RowSums", "default_hop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowSums:
+    """What the ranges of dot products follow from, int64 [rows] each.
+
+    Parameters
+    ----------
+    up, down
+        Sum of a row's positive and of its negative weights.
+    minus
+        Number of its negative weights.
+    """
+
+    up: np.ndarray
+    down: np.ndarray
+    minus: np.ndarray
+
+    @classmethod
+    def of(cls, weights: np.ndarray) -> RowSums:
+        """Of int64 [rows, columns]."""
+        up = np.maximum(weights, 0).sum(axis=1)
+        return cls(up=up, down=weights.sum(axis=1) - up, minus=(weights < 0).sum(axis=1))
+
+    def reach(self, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest dot product of each row with elements from `low` to `high`."""
+        return self.up * low + self.down * high, self.up * high + self.down * low
 
 
 def default_hop(pe: int, step: int = 1) -> int:
@@ -77,6 +104,8 @@ class MatVec(OneInput, OneOutput):
         PEs a group; divides `pe`, and is even where two rows share a multiplier. 0 takes :func:`default_hop`.
     buffer_depth
         Entries of the output buffer; 0 takes enough for one fold after the other.
+    sums
+        Of the weights, where they are known already.
     """
 
     name: str
@@ -94,6 +123,7 @@ class MatVec(OneInput, OneOutput):
     adder: str = "tree"
     hop: int = 0
     buffer_depth: int = 0
+    sums: RowSums | None = None
 
     def __post_init__(self) -> None:
         folds = (
@@ -106,6 +136,8 @@ class MatVec(OneInput, OneOutput):
                 near = min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: (abs(d - fold), d))
                 msg = f"{what} {fold} does not divide {n}"
                 raise FoldingError(msg, where=self.name, todo=f"the nearest {what} that does is {near}")
+        if self.sums is None:
+            object.__setattr__(self, "sums", RowSums.of(self.weights))
         if self.hop == 0:
             object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.paired))
         if self.pe % self.hop:
@@ -277,6 +309,12 @@ class MatVec(OneInput, OneOutput):
         return -np.clip(steps.thresholds[:, 0], 0, self.columns + 1)
 
     @property
+    def row_sums(self) -> RowSums:
+        """Of the weights."""
+        assert self.sums is not None
+        return self.sums
+
+    @property
     def gain(self) -> int:
         """Factor from raw to accumulator: 2 when counting equal bits, else 1."""
         return 2 if self.form == "xnor" else 1
@@ -293,30 +331,27 @@ class MatVec(OneInput, OneOutput):
         if self.form == "xnor":
             return np.full(self.rows, -self.columns, np.int64)
         if self.form == "bits" and self.weight_type.is_bipolar:
-            minus = (self.weights < 0).sum(axis=1)
+            minus = self.row_sums.minus
             if self.type.signed:
                 return minus - (self.columns << (self.type.bits - 1))
             return -minus * ((1 << self.type.bits) - 1)
         if self.form == "negate" and self.narrow == "weight":
-            return (self.weights < 0).sum(axis=1)
+            return self.row_sums.minus
         return np.zeros(self.rows, np.int64)
 
     @property
     def accumulator_type(self) -> ElementType:
         """Type of the dot products, from the actual weights and any vector of the type (0 included)."""
-        a, b = self.weights * self.type.minimum, self.weights * self.type.maximum
-        low = np.minimum(np.minimum(a, b), 0).sum(axis=1).min()
-        high = np.maximum(np.maximum(a, b), 0).sum(axis=1).max()
-        return type_for_range(min(int(low), 0), max(int(high), 0))
+        low, high = self.row_sums.reach(min(self.type.minimum, 0), max(self.type.maximum, 0))
+        return type_for_range(min(int(low.min()), 0), max(int(high.max()), 0))
 
     @property
     def raw_range(self) -> tuple[int, int]:
         """Least and greatest final raw accumulator."""
         if self.form == "xnor":
             return 0, self.columns
-        a, b = self.weights * self.type.minimum, self.weights * self.type.maximum
-        low = np.minimum(np.minimum(a, b), 0).sum(axis=1) - self.offset
-        high = np.maximum(np.maximum(a, b), 0).sum(axis=1) - self.offset
+        low, high = self.row_sums.reach(self.type.minimum, self.type.maximum)
+        low, high = low - self.offset, high - self.offset
         return min(0, int(low.min())), max(0, int(high.max()))
 
     @property
@@ -405,8 +440,7 @@ class MatVec(OneInput, OneOutput):
         """Weight memories, arithmetic, replay memory, step functions, buffer."""
         lanes, sums = self.pe * self.simd, self.pe * self.pixels
         word = self.hop * self.simd * self.stored_bits
-        memory = memory_cost(family, self.weight_depth, word, self.memory)
-        total = Resources(luts=memory.luts * self.hops, brams=memory.brams * self.hops)
+        total = memory_cost(family, self.weight_depth, word, self.memory) * self.hops
         total += self.arithmetic_cost(family)
         if self.row_folds > 1:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)

@@ -57,7 +57,7 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     if style == "ram" and family == "ice40" and depth * width <= _FLIP_FLOPS:
         return Resources(luts=depth * width * 1.2, ffs=depth * width)
     if style == "block" or (style == "ram" and family == "ice40"):
-        return Resources(brams=brams_for(family, depth, width))
+        return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
     if style == "ram":
         return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
     # A single word is wired.

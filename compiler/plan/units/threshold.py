@@ -91,9 +91,7 @@ class Steps:
         for stage in range(self.stages):
             memory = memory_cost(family, folds << stage, width, threshold_style(folds << stage))
             lane = Resources(luts=width * 0.6 + 2, ffs=2 * x_bits + width + 2 * stage + 2)
-            total += Resources(
-                luts=lanes * (memory.luts + lane.luts), ffs=lanes * lane.ffs, brams=lanes * memory.brams
-            )
+            total += (memory + lane) * lanes
         return total + Resources(luts=lanes * (self.type.bits + 2) * self.adjusts)
 
 
