@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from math import gcd
 
-from pulsefold.compiler.ir import Conv, ElementType
+from pulsefold.compiler.ir import Conv, ElementType, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
@@ -45,12 +45,12 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
     if not isinstance(layer.node, Conv) or layer.depthwise:
         widths = [d for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
         multipliers = ["lut", "dsp"] if layer.multiplies and target.available.dsps > 0 else ["lut"]
-        memories = ["lut", "block"] if layer.depthwise else ["lut"]
+        memories = ["lut", "block"] if layer.depthwise or isinstance(layer.node, Requantize) else ["lut"]
         return [
-            Fold(simd=simd, memory=memory, multiplier=multiplier)
-            for simd in widths
-            for memory in memories
-            for multiplier in multipliers
+            Fold(simd=simd, memory=memory, multiplier=multiplier, requantizer=requantizer)
+            for simd, memory, multiplier, requantizer in product(
+                widths, memories, multipliers, requantizers_of(layer, target)
+            )
         ]
     rows, columns = layer.matrix
     kind, weight = layer.operand, layer.node.weight_type
@@ -59,6 +59,7 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
         forms.append(("dsp", "tree"))
         if shares_multipliers(layer):
             forms.append(("pair", "tree"))
+    requantizers = requantizers_of(layer, target)
     constant = [] if kind.is_bipolar else [("constant", "tree")]
     folds = []
     for pe, simd, pixels in product(divisors(rows), divisors(columns), pixels_of(layer)):
@@ -75,8 +76,18 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
         if depth > 512:
             memories = ["block"]
         folds += [
-            Fold(pe=pe, simd=simd, pixels=pixels, memory=memory, multiplier=multiplier, adder=adder)
-            for memory, (multiplier, adder) in product(memories, [*forms, *constant] if depth == 1 else forms)
+            Fold(
+                pe=pe,
+                simd=simd,
+                pixels=pixels,
+                memory=memory,
+                multiplier=multiplier,
+                adder=adder,
+                requantizer=requantizer,
+            )
+            for memory, (multiplier, adder), requantizer in product(
+                memories, [*forms, *constant] if depth == 1 else forms, requantizers
+            )
             if multiplier != "pair" or pe % 2 == 0
         ]
     return folds
@@ -89,6 +100,11 @@ def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[st
     if kind.bits <= _FEW_BITS or weight.bits <= 1:
         return ["tree", "carry"]
     return ["gated"] if "int" in (kind.kind, weight.kind) and weight.kind == kind.kind else ["tree"]
+
+
+def requantizers_of(layer: Layer, target: Target) -> list[str]:
+    """What the Requantize that joined a layer can multiply by."""
+    return ["lut", "dsp"] if isinstance(layer.steps, Requantize) and target.available.dsps > 0 else ["lut"]
 
 
 def shares_multipliers(layer: Layer) -> bool:

@@ -39,12 +39,14 @@ class Fold:
     pixels
         Output pixels a cycle, which share weights (matrix layers with a window).
     memory
-        Weight memory: ``"block"`` or ``"lut"``.
+        Memory of weights, and of many constants: ``"block"`` or ``"lut"``.
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
         (the last two for matrix layers).
     adder
         ``"tree"``, ``"carry"`` or ``"gated"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
+    requantizer
+        ``"lut"`` or ``"dsp"``: what multiplies in the Requantize that joined a matrix layer.
     """
 
     pe: int = 1
@@ -53,6 +55,7 @@ class Fold:
     memory: str = "lut"
     multiplier: str = "lut"
     adder: str = "tree"
+    requantizer: str = "lut"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
+from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.technology import is_ecp5
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent
@@ -30,7 +32,7 @@ class RequantizeCircuit(UnitComponent):
             earn.eq(self.o.valid & self.o.ready),
             self.buffer.i.valid.eq(delayed(m, taken, p.pipeline, "valid", reset_less=False)),
         ]
-        word = self.constants(m, taken)
+        word = self.constants(m, taken, platform)
         x = delayed(m, self.i.payload.as_value(), p.read_latency, "x")
         bits, at = p.type.bits, 0
         for lane, (product, bounds) in enumerate(zip(p.products, p.bounds, strict=True)):
@@ -51,18 +53,20 @@ class RequantizeCircuit(UnitComponent):
             m.d.comb += self.buffer.i.p[lane].eq(self.clipped(m, y, ends, bounds, lane))
         return m
 
-    def constants(self, m, taken) -> Value:
+    def constants(self, m, taken, platform) -> Value:
         """The word of the channels of the beat taken, when the beat is through its registers."""
         p = self.unit
         if not p.word_width:
             return Const(0, 1)
-        m.submodules.constants = rom = Rom(p.word_width, p.words, p.memory)
+        column = block_width("ecp5", p.folds) if is_ecp5(platform) and p.memory == "block" else 0
+        late = p.read_latency == 2
+        m.submodules.constants = rom = Rom(p.word_width, p.words, p.memory, column, late=late)
         if p.folds > 1:
             fold = Signal(range(p.folds))
             with m.If(taken):
                 m.d.sync += fold.eq(Mux(fold == p.folds - 1, 0, fold + 1))
             m.d.comb += rom.address.eq(fold)
-        return delayed(m, rom.data, p.read_latency - 1, "word")
+        return rom.data
 
     def clipped(self, m, y, ends, bounds, lane: int) -> Value:
         """Compare in one cycle, choose in the next; bounds that nothing exceeds are not looked at."""

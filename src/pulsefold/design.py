@@ -174,6 +174,7 @@ def fold_from(entry: object, where: str) -> Fold:
         ("memory", ("lut", "block")),
         ("multiplier", ("lut", "dsp", "pair", "constant")),
         ("adder", ("tree", "carry", "gated")),
+        ("requantizer", ("lut", "dsp")),
     ):
         if entry.get(key, allowed[0]) not in allowed:
             raise FoldingError(f"{key} must be one of {', '.join(allowed)}, not {entry[key]!r}", where=where)

@@ -230,3 +230,21 @@ def test_requantizers_have_the_lanes_that_sums_come_in():
         (unit,) = (u for u in plan.units if u.kind == "requantize")
         assert unit.outputs[0].lanes == lanes
         assert unit.cycles <= max(u.cycles for u in plan.units if u.kind == "matvec")
+
+
+def test_constants_of_many_channels_lie_where_the_weights_do():
+    scale = Requantize(
+        name="r",
+        input="x",
+        output="y",
+        multiplier=np.arange(3, 67),
+        addend=np.full(1, 9),
+        shift=6,
+        low=np.full(1, -128),
+        high=np.full(1, 127),
+        type=ElementType.integer(8, signed=True),
+    )
+    graph = straight(scale, x=Tensor(name="x", shape=(4, 4, 64), type=ElementType.integer(16, signed=True)))
+    for memory in ("lut", "block"):
+        (unit,) = make_plan(graph, target(), folds={"r": Fold(simd=1, memory=memory)}).units
+        assert unit.cost("ecp5").brams == (2 if memory == "block" else 0)

@@ -49,6 +49,7 @@ def requantizes(draw) -> RequantizeUnit:
         high=high,
         output_type=out,
         multiplies=draw(st.sampled_from(["lut", "dsp"])),
+        constants=draw(st.sampled_from(["", "lut", "block"])),
     )
 
 

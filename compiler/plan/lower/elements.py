@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -27,6 +28,10 @@ __all__ = [
     "threshold_unit",
     "threshold_units",
 ]
+
+
+#: Channels from which constants may lie in block RAM.
+_LEAST_BLOCK_DEPTH = 32
 
 
 def threshold_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
@@ -71,6 +76,7 @@ def requantize_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Multiply, add, shift, clip."""
     assert isinstance(layer.node, Requantize)
     order = np.arange(layer.x.shape[2])
+    fold = replace(fold, requantizer=fold.multiplier)
     return [requantize_unit(layer.node, layer.x.type, layer.x.elements, fold.simd, fold, order)]
 
 
@@ -78,13 +84,20 @@ def requantize_unit(
     node: Requantize, kind: ElementType, elements: int, lanes: int, fold: Fold, order: np.ndarray
 ) -> RequantizeUnit:
     """The unit behind a stream, whose elements belong to the channels of `order` over and over."""
-    multiplies = "dsp" if fold.multiplier == "dsp" else "lut"
-    return requantizer(node, kind, elements, lanes, multiplies, tuple(order.tolist()))
+    deep = len(order) // lanes >= _LEAST_BLOCK_DEPTH
+    constants = "block" if deep and fold.memory == "block" else ""
+    return requantizer(node, kind, elements, lanes, fold.requantizer, constants, tuple(order.tolist()))
 
 
 @lru_cache(maxsize=512)
 def requantizer(
-    node: Requantize, kind: ElementType, elements: int, lanes: int, multiplies: str, order: tuple[int, ...]
+    node: Requantize,
+    kind: ElementType,
+    elements: int,
+    lanes: int,
+    multiplies: str,
+    constants: str,
+    order: tuple[int, ...],
 ) -> RequantizeUnit:
     """One object for all foldings of the layer that share it: its constants take long to work out."""
 
@@ -106,6 +119,7 @@ def requantizer(
         output_type=node.type,
         even=node.even,
         multiplies=multiplies,
+        constants=constants,
     )
 
 

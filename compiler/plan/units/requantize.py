@@ -35,6 +35,8 @@ class RequantizeUnit(Elementwise):
         As in :class:`pulsefold.compiler.ir.Requantize`.
     multiplies
         ``"lut"`` or ``"dsp"``: what makes products.
+    constants
+        Memory of the constants: ``"block"`` or ``"lut"``; empty takes LUTs while it is shallow.
     """
 
     multiplier: np.ndarray
@@ -44,6 +46,7 @@ class RequantizeUnit(Elementwise):
     high: np.ndarray
     even: bool = False
     multiplies: str = "lut"
+    constants: str = ""
 
     @property
     def kind(self) -> str:
@@ -102,7 +105,7 @@ class RequantizeUnit(Elementwise):
     @property
     def memory(self) -> str:
         """Style of the memory."""
-        return threshold_style(self.folds)
+        return self.constants or threshold_style(self.folds)
 
     @property
     def read_latency(self) -> int:
@@ -119,7 +122,7 @@ class RequantizeUnit(Elementwise):
         total = (
             memory_cost(family, self.folds, self.word_width, self.memory) if self.folds > 1 else Resources()
         )
-        held = self.input.width * self.read_latency + self.word_width * self.read_latency
+        held = self.input.width * self.read_latency + self.word_width * (self.memory == "lut")
         total += Resources(luts=20, ffs=held + self.pipeline)
         for product in self.products:
             low, high = (end >> self.shift for end in product.range)
