@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -13,7 +14,7 @@ from pulsefold.firmware.packing import element_type, from_bytes, to_bytes
 from pulsefold.firmware.sender import Segment
 from pulsefold.firmware.session import Session, SessionLostError
 from pulsefold.firmware.transport import Transport
-from pulsefold.hdl.link.protocol import Hello
+from pulsefold.hdl.link.protocol import DEBUG_TENSOR, Feature, Hello, TensorFormat
 
 __all__ = ["Board", "UnitCounts"]
 
@@ -144,17 +145,64 @@ class Board:
         DeviceError
             If the board does not do its part in time.
         """
+        return self._run(inputs, dict(enumerate(self.hello.outputs)))
+
+    def probe(
+        self, inputs: np.ndarray | Sequence[np.ndarray], number: int, tensor: TensorFormat
+    ) -> list[np.ndarray]:
+        """Run a batch in a session of its own, and look at a stream inside of the network.
+
+        Parameters
+        ----------
+        inputs
+            As for :meth:`infer`.
+        number
+            Of the stream, from 0.
+        tensor
+            How its beats are laid out; the board does not tell.
+
+        Returns
+        -------
+        list of numpy.ndarray
+            As of :meth:`infer`, and the stream's integers int64 [N, H, W, C] behind them.
+
+        Raises
+        ------
+        DeviceError
+            If the board has no probe, or does not do its part in time.
+        InputArrayError
+            As for :meth:`infer`.
+        """
+        if not self.hello.features & Feature.PROBE:
+            raise DeviceError(
+                "the board cannot be looked into", todo="compile the design with --probe, build and load it"
+            )
+        wanted = {**dict(enumerate(self.hello.outputs)), DEBUG_TENSOR: tensor}
+        # The stream is chosen before the first beat, and what is chosen stays so until the network's reset.
+        self._session.ready = False
+        try:
+            return self._run(inputs, wanted, [(DEBUG_TENSOR, bytes([number + 1]))])
+        finally:
+            self._session.ready = False
+
+    def _run(
+        self,
+        inputs: np.ndarray | Sequence[np.ndarray],
+        wanted: Mapping[int, TensorFormat],
+        first: Sequence[Segment] = (),
+    ) -> list[np.ndarray]:
+        """Send inputs, behind `first` in each session, and take whole images of what is wanted."""
         arrays = self._checked([inputs] if isinstance(inputs, np.ndarray) else list(inputs))
         total, done, resets = len(arrays[0]), 0, 0
-        parts: list[list[np.ndarray]] = [[] for _ in self.hello.outputs]
+        parts: dict[int, list[np.ndarray]] = {index: [] for index in wanted}
         while done < total:
-            received = [bytearray() for _ in self.hello.outputs]
+            received = {index: bytearray() for index in wanted}
             if not self._session.ready:
                 self._session.open(self._timeout)
             try:
                 self._session.stream(
-                    self._segments([a[done:] for a in arrays]),
-                    [(total - done) * tensor.image_bytes for tensor in self.hello.outputs],
+                    itertools.chain(first, self._segments([a[done:] for a in arrays])),
+                    {index: (total - done) * tensor.image_bytes for index, tensor in wanted.items()},
                     self._timeout,
                     lambda index, data, into=received: into[index].extend(data),
                 )
@@ -163,13 +211,14 @@ class Board:
                 if resets > _RESETS:
                     raise
             # Whole images count, whatever became of the rest.
-            whole = min(len(r) // t.image_bytes for r, t in zip(received, self.hello.outputs, strict=True))
-            for part, data, tensor in zip(parts, received, self.hello.outputs, strict=True):
-                part.append(from_bytes(bytes(data[: whole * tensor.image_bytes]), tensor))
+            whole = min(len(received[index]) // tensor.image_bytes for index, tensor in wanted.items())
+            for index, tensor in wanted.items():
+                data = received[index][: whole * tensor.image_bytes]
+                parts[index].append(from_bytes(bytes(data), tensor))
             done += whole
         return [
-            np.concatenate(part) if part else np.zeros((0, *tensor.shape), np.int64)
-            for part, tensor in zip(parts, self.hello.outputs, strict=True)
+            np.concatenate(parts[index]) if parts[index] else np.zeros((0, *tensor.shape), np.int64)
+            for index, tensor in wanted.items()
         ]
 
     @property

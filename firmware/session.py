@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import struct
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -138,7 +138,7 @@ class Session:
     def stream(
         self,
         segments: Iterator[Segment],
-        outputs: list[int],
+        outputs: Mapping[int, int],
         timeout: float,
         take: Callable[[int, bytes], None],
     ) -> None:
@@ -149,7 +149,7 @@ class Session:
         segments
             Runs of bytes for input tensors, in the order of the protocol.
         outputs
-            Bytes to wait for, of each output tensor.
+            Bytes to wait for, by index of the output tensor.
         timeout
             Seconds without any progress after which it is given up.
         take
@@ -166,14 +166,14 @@ class Session:
             raise DeviceError("no session is open", where=self._transport.port)
         sender = DataSender(segments, self._status)
         receiver = ResultReceiver(self.hello.result_slots, self._next_result)
-        missing = list(outputs)
+        missing = dict(outputs)
         moved = heard = time.monotonic()
         wait = self._retry
         quiet = behind = False
         # Data frames since the last ACK.
         sent = 0
         try:
-            while any(missing):
+            while any(missing.values()):
                 burst = self._burst(sender)
                 sent += len(burst)
                 if burst:
@@ -242,8 +242,8 @@ class Session:
             frames.append(encode(frame))
         return frames
 
-    def _take(self, frame: Frame, missing: list[int], take: Callable[[int, bytes], None]) -> None:
-        if frame.extra >= len(missing) or len(frame.payload) > missing[frame.extra]:
+    def _take(self, frame: Frame, missing: dict[int, int], take: Callable[[int, bytes], None]) -> None:
+        if len(frame.payload) > missing.get(frame.extra, 0):
             raise DeviceError(
                 "the board sends more results than it was given images for",
                 where=self._transport.port,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from amaranth.hdl import Cat, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -9,6 +11,8 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.compiler.plan.plan import Plan
 from pulsefold.hdl.debug.activity import activity
 from pulsefold.hdl.debug.counters import CountersSignature, UnitCounters
+from pulsefold.hdl.debug.probe import Probe
+from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.units import circuit_for, payload, port_names
 
 __all__ = ["Core"]
@@ -30,9 +34,14 @@ class Core(wiring.Component):
     counters
         Also count in every unit, in the order of the plan, and show it at port `counters`; the core then
         needs a domain ``link`` beside its own, that of the port.
+    probed
+        Numbers of units, each of one output: their output streams can be looked at over ports `control` and
+        `probe`, see :class:`~pulsefold.hdl.debug.probe.Probe`.
     """
 
-    def __init__(self, plan: Plan, *, taps: bool = False, counters: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, *, taps: bool = False, counters: bool = False, probed: Sequence[int] = ()
+    ) -> None:
         self.plan = plan
         network = plan.network
         ins, outs = port_names("i", len(plan.inputs)), port_names("o", len(plan.outputs))
@@ -46,6 +55,10 @@ class Core(wiring.Component):
         self.counted = counters
         if counters:
             ports["counters"] = In(CountersSignature())
+        self.probed = tuple(probed)
+        if probed:
+            ports["control"] = In(stream.Signature(8, always_ready=True))
+            ports["probe"] = Out(stream.Signature(TensorByte))
         super().__init__(ports)
         self.ins = [getattr(self, name) for name in ins]
         self.outs = [getattr(self, name) for name in outs]
@@ -57,10 +70,12 @@ class Core(wiring.Component):
         for k, circuit in enumerate(circuits):
             m.submodules[f"u{k}_{circuit.unit.kind}"] = circuit
 
+        gates = self._probe(m, circuits) if self.probed else {}
+
         def driver(source):
             if source.unit is None:
                 return wiring.flipped(self.ins[source.port])
-            return circuits[source.unit].outs[source.port]
+            return gates.get(source.unit) or circuits[source.unit].outs[source.port]
 
         for circuit, sources in zip(circuits, network.sources, strict=True):
             for port, source in zip(circuit.ins, sources, strict=True):
@@ -77,6 +92,26 @@ class Core(wiring.Component):
         if self.counted:
             self._count(m, circuits)
         return m
+
+    def _probe(self, m, circuits) -> dict:
+        """Taps behind the probed units; the streams that go on from there."""
+        streams = [self.plan.units[k].outputs[0] for k in self.probed]
+        m.submodules.probe = probe = Probe(streams)
+        m.d.comb += [probe.i.payload.eq(self.control.payload), probe.i.valid.eq(self.control.valid)]
+        wiring.connect(m, probe.o, wiring.flipped(self.probe))
+        gates = {}
+        for k, tap, s in zip(self.probed, probe.taps, streams, strict=True):
+            (port,) = circuits[k].outs
+            gates[k] = gate = stream.Signature(payload(s)).create(path=(f"gate{k}",))
+            m.d.comb += [
+                gate.p.eq(port.p),
+                gate.valid.eq(port.valid & tap.open),
+                port.ready.eq(gate.ready & tap.open),
+                tap.p.eq(port.p),
+                tap.valid.eq(port.valid),
+                tap.ready.eq(port.ready),
+            ]
+        return gates
 
     def _count(self, m, circuits) -> None:
         """Counters of all units, from the first beat that waits at an input on."""

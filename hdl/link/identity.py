@@ -50,12 +50,15 @@ class Identity:
         Streams by index.
     units
         Units whose counters the core shows at its port `counters`.
+    probe
+        Whether the core has streams that can be looked at.
     """
 
     design_id: bytes
     inputs: tuple[TensorFormat, ...]
     outputs: tuple[TensorFormat, ...]
     units: int = 0
+    probe: bool = False
 
     @classmethod
     def of(cls, core: wiring.Component) -> Identity:
@@ -68,7 +71,9 @@ class Identity:
         return Hello(
             input_slots=input_slots,
             result_slots=result_slots,
-            features=(Feature.COUNTS if counts else 0) | (Feature.UNIT_COUNTS if self.units else 0),
+            features=(Feature.COUNTS if counts else 0)
+            | (Feature.UNIT_COUNTS if self.units else 0)
+            | (Feature.PROBE if self.probe else 0),
             units=self.units,
             design_id=self.design_id,
             clock_hz=clock_hz,

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.link.pack import BeatParameters, BeatsToBytes, BytesToBeats
-from pulsefold.hdl.link.protocol import TensorFormat
+from pulsefold.hdl.link.protocol import DEBUG_TENSOR, TensorFormat
 
 __all__ = ["ByteNetwork", "ports_of"]
 
@@ -29,7 +29,8 @@ class ByteNetwork(wiring.Component):
     Parameters
     ----------
     core
-        With streams `i` and `o` of any payload, or lists of them, `ins` and `outs`.
+        With streams `i` and `o` of any payload, or lists of them, `ins` and `outs`. Where it has streams
+        `control` and `probe`, they get and give the bytes of tensor ``DEBUG_TENSOR``.
     inputs, outputs
         Its tensors.
     """
@@ -41,6 +42,7 @@ class ByteNetwork(wiring.Component):
         outputs: tuple[TensorFormat, ...],
     ) -> None:
         self.core, self._inputs, self._outputs = core, inputs, outputs
+        self._debugged = hasattr(core, "probe")
         super().__init__({"i": In(stream.Signature(TensorByte)), "o": Out(stream.Signature(TensorByte))})
 
     def elaborate(self, platform):
@@ -49,25 +51,30 @@ class ByteNetwork(wiring.Component):
         ins, outs = ports_of(self.core)
         for k, (port, tensor) in enumerate(zip(ins, self._inputs, strict=True)):
             self._input(m, k, port, tensor)
-        current = Signal(range(len(outs)))
-        packers = [
+        given = [
             self._output(m, k, port, t) for k, (port, t) in enumerate(zip(outs, self._outputs, strict=True))
         ]
+        if self._debugged:
+            given.append(self.core.probe)
+        current = Signal(range(len(given)))
         with m.Switch(current):
-            for k, (pack, last) in enumerate(packers):
+            for k, port in enumerate(given):
                 with m.Case(k):
                     m.d.comb += [
-                        self.o.payload.byte.eq(pack.o.payload),
-                        self.o.payload.last.eq(last),
-                        self.o.payload.tensor.eq(k),
-                        self.o.valid.eq(pack.o.valid),
-                        pack.o.ready.eq(self.o.ready),
+                        self.o.payload.eq(port.payload),
+                        self.o.valid.eq(port.valid),
+                        port.ready.eq(self.o.ready),
                     ]
-        if len(outs) > 1:
+        if len(given) > 1:
             with m.If(~self.o.valid):
-                for k, (pack, _) in enumerate(packers):
-                    with m.If(pack.o.valid):
+                for k, port in enumerate(given):
+                    with m.If(port.valid):
                         m.d.sync += current.eq(k)
+        if self._debugged:
+            control, mine = self.core.control, self.i.payload.tensor == DEBUG_TENSOR
+            m.d.comb += [control.payload.eq(self.i.payload.byte), control.valid.eq(self.i.valid & mine)]
+            with m.If(mine):
+                m.d.comb += self.i.ready.eq(1)
         return m
 
     def _input(self, m, k, port, tensor) -> None:
@@ -76,6 +83,8 @@ class ByteNetwork(wiring.Component):
         final = k == len(self._inputs) - 1
         # The last one takes every other index as well: a host with wrong ones cannot stop the link.
         mine = self.i.payload.tensor >= k if final else self.i.payload.tensor == k
+        if final and self._debugged:
+            mine = mine & (self.i.payload.tensor != DEBUG_TENSOR)
         m.d.comb += [
             Value.cast(port.payload).eq(unpack.o.payload),
             port.valid.eq(unpack.o.valid),
@@ -98,7 +107,7 @@ class ByteNetwork(wiring.Component):
             m.d.comb += self.i.ready.eq(taken)
 
     def _output(self, m, k, port, tensor):
-        """The bytes of a port, and whether the byte is the last of an image."""
+        """The bytes of a port, tagged with `k`."""
         m.submodules[f"pack_{k}"] = pack = BeatsToBytes(_beat(port.payload))
         left = Signal(range(tensor.beats), init=tensor.beats - 1, name=f"left_{k}")
         m.d.comb += [
@@ -108,7 +117,15 @@ class ByteNetwork(wiring.Component):
         ]
         with m.If(pack.o.valid & pack.o.ready & pack.last):
             m.d.sync += left.eq(Mux(left == 0, tensor.beats - 1, left - 1))
-        return pack, pack.last & (left == 0)
+        given = stream.Signature(TensorByte).create(path=(f"given{k}",))
+        m.d.comb += [
+            given.payload.byte.eq(pack.o.payload),
+            given.payload.last.eq(pack.last & (left == 0)),
+            given.payload.tensor.eq(k),
+            given.valid.eq(pack.o.valid),
+            pack.o.ready.eq(given.ready),
+        ]
+        return given
 
 
 def _beat(payload: ValueLike) -> BeatParameters:

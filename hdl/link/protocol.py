@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 __all__ = [
+    "DEBUG_TENSOR",
     "DELIMITER",
     "MAX_FRAME",
     "MAX_PAYLOAD",
@@ -45,6 +46,9 @@ OVERHEAD = 7
 
 MAX_PAYLOAD = MAX_FRAME - OVERHEAD
 
+#: Index that DATA and RESULT carry for what is no tensor of the network: the probe's choice and its bytes.
+DEBUG_TENSOR = 15
+
 #: Tensors a description has room for.
 _MAX_TENSORS = 13
 
@@ -59,8 +63,6 @@ class Type(IntEnum):
     IDENTIFY = 0x05
     OPEN = 0x06
     COUNT = 0x07
-    WEIGHTS = 0x08
-    PROBE = 0x09
     RESULT = 0x81
     STATUS = 0x82
     HELLO = 0x83
@@ -80,7 +82,6 @@ class Feature(IntEnum):
     COUNTS = 1
     UNIT_COUNTS = 2
     PROBE = 4
-    WEIGHTS = 8
 
 
 class Kind(IntEnum):

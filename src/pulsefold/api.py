@@ -116,6 +116,7 @@ def compile(
     folding: Name | None = None,
     clock_mhz: float | None = None,
     counters: bool = False,
+    probe: Sequence[str] = (),
     progress: Say | None = None,
 ) -> Design:
     """Compile a model into a build folder; see :func:`pulsefold.compiling.compile_model`."""
@@ -127,6 +128,7 @@ def compile(
         folding=Path(folding) if folding else None,
         clock_mhz=clock_mhz,
         counters=counters,
+        probe=probe,
         progress=progress,
     )
     write_page(design)
@@ -268,6 +270,7 @@ def run(
     limit: int | None = None,
     raw: bool = False,
     statistics: bool = False,
+    probe: Sequence[str] = (),
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -295,6 +298,7 @@ def run(
         limit=limit,
         raw=raw,
         statistics=statistics,
+        probe=probe,
         baud=baud,
         timeout=timeout,
         progress=progress,

@@ -150,6 +150,16 @@ def parser() -> argparse.ArgumentParser:
         help="each unit counts on the board when it waits, for run --statistics",
     )
 
+    p.add_argument(
+        "--probe",
+        nargs="?",
+        const="all",
+        type=words,
+        default=(),
+        metavar="NAME,...",
+        help="layers whose output the host can look at on the board, for run --probe; default: all",
+    )
+
     p = verb("simulate", "run inputs through the golden model or the circuit")
     p.add_argument("dir", type=Path, metavar="DIR")
     p.add_argument("--input", required=True, action="append", metavar="X.npy", help=_INPUT)
@@ -242,6 +252,16 @@ def parser() -> argparse.ArgumentParser:
         "--statistics",
         action="store_true",
         help="how long each unit worked and waited, of a design compiled with --counters",
+    )
+    p.add_argument(
+        "--probe",
+        nargs="?",
+        const="all",
+        type=words,
+        default=(),
+        metavar="NAME,...",
+        help="compare layers on the board with the golden model, name the first that differs; default: all, "
+        "of the first image unless --limit says more",
     )
     p.add_argument("--baud", type=int, metavar="B", help="rate of the port; default: the board's")
     p.add_argument(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def compile_model(
     folding: Path | None = None,
     clock_mhz: float | None = None,
     counters: bool = False,
+    probe: Sequence[str] = (),
     progress: Callable[[str], None] | None = None,
 ) -> Design:
     """Compile a model into a build folder.
@@ -56,6 +57,8 @@ def compile_model(
         Compute clock; None takes the board's.
     counters
         On the board each unit counts the cycles in which it waits.
+    probe
+        On the board the host can look at these streams: names of layers or tensors, or "all".
     progress
         Called with a line now and then.
 
@@ -74,7 +77,7 @@ def compile_model(
     say("planning")
     folds = read_folding(folding) if folding else None
     plan = make_plan(graph, target, fps=fps, folds=folds)
-    debug = Debug(counters=counters)
+    debug = Debug(counters=counters, probe=tuple(probe))
     debug.check(plan)
     document = plan_document(plan, sha256, reason(fps, folding), debug)
     if unchanged(out, document):

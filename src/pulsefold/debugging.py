@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pulsefold.compiler.plan.plan import Plan
-from pulsefold.errors import DoesNotFitError, ModelError
+from pulsefold.errors import DoesNotFitError, ModelError, PulsefoldError
 from pulsefold.hdl.debug.counters import MAX_UNITS
 from pulsefold.hdl.top import Core
 
-__all__ = ["Debug"]
+__all__ = ["EVERYTHING", "Debug", "find_units"]
+
+#: As a stream's name: every stream that carries a tensor.
+EVERYTHING = "all"
+
+#: Streams that a byte can choose from.
+_MAX_STREAMS = 255
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,9 +28,12 @@ class Debug:
     ----------
     counters
         Each unit counts the cycles in which it waits.
+    probe
+        Streams that can be looked at, by the names of :func:`find_units`.
     """
 
     counters: bool = False
+    probe: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Debug:
@@ -36,24 +46,26 @@ class Debug:
         """
         section = document.get("debug", {})
         known = {f.name for f in fields(cls)}
-        if not isinstance(section, dict) or not set(section) <= known:
-            raise ModelError(f"not the debug section of a plan.json: {section!r}", todo="compile again")
-        for name, value in section.items():
-            if not isinstance(value, bool):
-                raise ModelError(f"{name} must be true or false, not {value!r}", where="debug")
-        return cls(**section)
+        if isinstance(section, dict) and set(section) <= known:
+            counters, probe = section.get("counters", False), section.get("probe", [])
+            if isinstance(counters, bool) and isinstance(probe, list):
+                return cls(counters=counters, probe=tuple(str(name) for name in probe))
+        raise ModelError(f"not the debug section of a plan.json: {section!r}", todo="compile again")
 
     def document(self) -> dict[str, Any]:
         """What :meth:`of` reads: only what is asked for, so that ordinary plans have none of it."""
-        return {name: value for name, value in asdict(self).items() if value}
+        plain = {**asdict(self), "probe": list(self.probe)}
+        return {name: value for name, value in plain.items() if value}
 
     def check(self, plan: Plan) -> None:
         """Whether a plan can have this.
 
         Raises
         ------
+        PulsefoldError
+            If it has no stream of a name.
         DoesNotFitError
-            If it has more units than the protocol has pages.
+            If it has more units or streams than the protocol can tell apart.
         """
         if self.counters and len(plan.units) > MAX_UNITS:
             raise DoesNotFitError(
@@ -61,7 +73,49 @@ class Debug:
                 where="--counters",
                 todo="compile without",
             )
+        if len(self.probed(plan)) > _MAX_STREAMS:
+            raise DoesNotFitError(
+                f"{len(self.probed(plan))} streams cannot all be looked at, only {_MAX_STREAMS}",
+                where="--probe",
+                todo="name those that matter, with commas between them",
+            )
+
+    def probed(self, plan: Plan) -> tuple[int, ...]:
+        """Numbers of the units whose outputs can be looked at, in the order of the plan."""
+        return find_units(plan, self.probe, range(len(plan.units)))
 
     def core(self, plan: Plan) -> Core:
         """The circuit that goes onto the board."""
-        return Core(plan, counters=self.counters)
+        return Core(plan, counters=self.counters, probed=self.probed(plan))
+
+
+def find_units(plan: Plan, names: Sequence[str], among: Sequence[int]) -> tuple[int, ...]:
+    """Units that compute a tensor, by the names of their layers, of the units or of the tensors.
+
+    Parameters
+    ----------
+    plan
+        Whose units.
+    names
+        Some, or :data:`EVERYTHING`.
+    among
+        Numbers of units that are meant.
+
+    Raises
+    ------
+    PulsefoldError
+        If a name is none of these.
+    """
+    network = plan.network
+    called = {
+        k: (network.owners[k], network.units[k].name, tensor)
+        for k, tensor in enumerate(network.tensors)
+        if tensor is not None and k in among
+    }
+    if EVERYTHING in names:
+        return tuple(called)
+    for name in names:
+        if not any(name in mine for mine in called.values()):
+            known = ", ".join(dict.fromkeys(mine[0] for mine in called.values()))
+            raise PulsefoldError(f"there is no stream {name!r}", where="--probe", todo=f"layers are {known}")
+    return tuple(k for k, mine in called.items() if set(mine) & set(names))

@@ -29,6 +29,7 @@ def identity_of(design: Design) -> Identity:
         inputs=inputs,
         outputs=outputs,
         units=len(plan.units) if design.debug.counters else 0,
+        probe=bool(design.debug.probe),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from pulsefold.design import Design
 from pulsefold.errors import DeviceError, PulsefoldError
 from pulsefold.firmware.board import Board
 from pulsefold.identity import identity_of
+from pulsefold.probing import check_probe, probe_section
 from pulsefold.progress import Silent
 from pulsefold.sim import golden
 from pulsefold.sim.virtual import Executable, VirtualBoard, build_virtual
@@ -46,7 +47,8 @@ class Run:
     report
         Figures.
     mismatches
-        Output elements that differ from the golden model, where it was asked.
+        Output elements that differ from the golden model, where it was asked; of a probe, 1
+        where anything does.
     """
 
     outputs: Mapping[str, np.ndarray]
@@ -76,7 +78,13 @@ class Deployed:
     def infer(self, x: golden.Arrays, *, raw: bool = False) -> dict[str, np.ndarray]:
         """Run a batch of the model's own inputs; its own outputs by name, or with `raw` the last integers."""
         graph = self.design.graph
-        got = self.integers(golden.quantize_inputs(graph, golden.input_arrays(graph, x)))
+        return self.presented(
+            self.integers(golden.quantize_inputs(graph, golden.input_arrays(graph, x))), raw=raw
+        )
+
+    def presented(self, got: Mapping[str, np.ndarray], *, raw: bool) -> dict[str, np.ndarray]:
+        """Integers of the plan's exits as the model's own outputs by name."""
+        graph = self.design.graph
         return {
             o.name: golden.present_raw(o, got[o.tensor])
             if raw
@@ -164,6 +172,7 @@ def run(
     limit: int | None = None,
     raw: bool = False,
     statistics: bool = False,
+    probe: Sequence[str] = (),
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -184,6 +193,9 @@ def run(
         Give the integers before the last scale.
     statistics
         Also report how long each unit worked and waited; of a design with counters.
+    probe
+        Look at these streams instead, until one differs from the golden model; of one image if no limit is
+        given.
     progress
         Called with a line now and then.
     """
@@ -192,10 +204,19 @@ def run(
         check_statistics(design)
     if limit is not None and limit < 1:
         raise PulsefoldError(f"the limit must be at least 1, not {limit}", where="--limit")
+    looked = check_probe(design, probe) if probe else ()
+    limit = limit or (1 if looked else None)
     arrays = {name: a[:limit] if limit else a for name, a in golden.input_arrays(design.graph, x).items()}
     with deployed(design, device, baud=baud, timeout=timeout, progress=say) as there:
         say(f"running on {device}")
         started = time.monotonic()
+        if looked:
+            q = golden.quantize_inputs(design.graph, arrays)
+            section, got = probe_section(design, there.board, q, looked, say)
+            report = figures(there, device, images_of(q), time.monotonic() - started)
+            wrong = section["first_mismatch"] is not None
+            outputs = there.presented(got, raw=raw)
+            return Run(outputs=outputs, report={**report, "probe": section}, mismatches=int(wrong))
         outputs = there.infer(arrays, raw=raw)
         images = min(len(y) for y in outputs.values())
         report = figures(there, device, images, time.monotonic() - started, statistics=statistics)
@@ -236,7 +257,9 @@ def selftest(
     return Run(outputs={}, report=report, mismatches=report["mismatches"])
 
 
-def figures(there: Deployed, device: str, images: int, seconds: float, *, statistics: bool) -> dict[str, Any]:
+def figures(
+    there: Deployed, device: str, images: int, seconds: float, *, statistics: bool = False
+) -> dict[str, Any]:
     """Section ``run``: what the host saw and the board counted."""
     report: dict[str, Any] = {
         "device": device,

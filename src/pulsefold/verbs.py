@@ -14,6 +14,7 @@ from rich.table import Table
 from pulsefold import api
 from pulsefold.errors import PulsefoldError
 from pulsefold.exploration_page import COLUMNS, row_of
+from pulsefold.probing import probe_verdict
 from pulsefold.reporting import print_report, simulated
 from pulsefold.statistics import print_statistics
 
@@ -106,7 +107,7 @@ def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold compile``."""
     design = api.compile(
         options.model,
-        **given(options, "board out fps folding clock_mhz counters"),
+        **given(options, "board out fps folding clock_mhz counters probe"),
         progress=say,
     )
     report = design.read_report()
@@ -242,11 +243,13 @@ def run_run(options: argparse.Namespace, say: Say) -> Outcome:
         raise PulsefoldError(
             f"no rate: {options.baud}", where="--baud", todo="give the board's, as in 1000000"
         )
+    if options.probe and (options.selftest or options.statistics):
+        raise PulsefoldError("--probe goes with --input alone", where="--probe", todo="run twice")
     result = api.run(
         options.dir,
         options.input,
         options.output,
-        **given(options, "device limit raw statistics baud timeout"),
+        **given(options, "device limit raw statistics probe baud timeout"),
         progress=say,
     )
 
@@ -260,6 +263,8 @@ def run_run(options: argparse.Namespace, say: Say) -> Outcome:
         if options.selftest:
             verdict = f"DIFFERS from the golden model: {report.get('first_mismatch')}"
             console.print(verdict if result.mismatches else "equal to the golden model", markup=False)
+        if options.probe:
+            console.print(probe_verdict(report["probe"]), markup=False, soft_wrap=True)
         if options.statistics:
             print_statistics(report["statistics"], console)
 

@@ -205,7 +205,7 @@ def test_lengths_that_a_type_cannot_have(host):
         Frame(type=Type.OPEN),
         Frame(type=Type.ACK, number=1, payload=bytes(200)),
         Frame(type=0x55),
-        Frame(type=Type.WEIGHTS),
+        Frame(type=0x08),
     )
     assert host.wait() == []
     assert host.poll().session == 0x1234
