@@ -1,8 +1,9 @@
 """Rung 1, the other half: the source in ONNX Runtime, quantizer by quantizer, against the golden model.
 
 The source is cut behind every quantizer: each piece is given golden's own integers, so that a difference in
-one layer does not reach the next. ONNX Runtime computes in float32; where its integer differs, it must be one
-that the quantizer makes of some value within float32's error of the exact one, anything else is a mismatch.
+one layer does not reach the next. Quantizers of constants are cut off too: their integers are the exact ones.
+ONNX Runtime computes in float32; where its integer differs, it must be one that the quantizer makes of some
+value within float32's error of the exact one, anything else is a mismatch.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
     places = {name: place for name, place in quantizer_places(path).items() if place.tensor in graph.tensors}
     feeds = source.named(x)
     keep = {place.tensor for place in places.values()}
+    weights = {n: v for n, v in source.constants.items() if v.dtype.name not in _UNFED}
     pieces: _Pieces | None = None
     found: dict[str, list[Comparison]] = {}
     for part in source.chunks(feeds, frames_at_once(graph)):
@@ -74,7 +76,7 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
         # The exact evaluation goes on from golden's integers too, and tells how large float32's error may be.
         state, given = (
             State(),
-            {name: np.asarray(part[name]).astype(kind) for name, kind in source.inputs.items()},
+            weights | {name: np.asarray(part[name]).astype(kind) for name, kind in source.inputs.items()},
         )
         nodes, exact = [], {}
         for node in source.steps(part, state):

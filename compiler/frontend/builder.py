@@ -10,7 +10,7 @@ import numpy as np
 
 from pulsefold.compiler.frontend.load import check_frame
 from pulsefold.compiler.frontend.nodes import OnnxNode
-from pulsefold.compiler.frontend.products import behind_product, joined_range, weight_type
+from pulsefold.compiler.frontend.products import behind_product, weight_type
 from pulsefold.compiler.frontend.quantizing import QUANTIZE, Quantizing
 from pulsefold.compiler.frontend.values import Pool, Stream, canonical
 from pulsefold.compiler.frontend.waiting import (
@@ -78,7 +78,7 @@ class Builder(Quantizing):
             name=node.name,
             input=tensor.name,
             output=node.outputs[0],
-            weights=weights,
+            weights=np.ascontiguousarray(weights, np.int64),
             weight_type=weight_type(weights),
             stride=stride,
             dilation=dilation,
@@ -91,7 +91,6 @@ class Builder(Quantizing):
         check_frame(frame, node.where)
         lines = behind_product(stream.lines, weights, groups, scale, bias)
         name = self.add(conv, *presented(lines))
-        self.ranges[name] = conv.accumulator_range(tensor.type)
         if 0 in shape:
             shape = (*shape[:2], *(frame[4 - len(shape) : 2]))
             _, index = canonical(shape)
@@ -107,12 +106,6 @@ class Builder(Quantizing):
         # An average of lines is the line of the average: the offset stays.
         lines = tuple(replace(line, gain=line.gain / divisor) for line in stream.lines)
         name = self.add(pool, *presented(lines))
-        low, high = self.ranges[tensor.name]
-        weight = int((pool.factors(tensor.shape) * pool.counts(tensor.shape)).max())
-        ends = (np.minimum(low, 0), np.maximum(high, 0))
-        if pool.include_pad:
-            ends = (np.minimum(ends[0], pool.pad_value), np.maximum(ends[1], pool.pad_value))
-        self.ranges[name] = ends[0] * weight, ends[1] * weight
         frame, index = canonical(shape)
         return replace(stream, tensor=name, shape=frame, index=index, lines=lines, pending=())
 
@@ -147,10 +140,10 @@ class Builder(Quantizing):
         index = index.reshape(frame)
         if frame == tensor.shape and np.array_equal(index.ravel(), np.arange(index.size)):
             return replace(stream, index=target, shape=frame)
-        rows = index.reshape(-1, frame[2])
-        channel = np.where(rows >= 0, rows % tensor.shape[2], -1)
         lines = stream.lines
         if len(lines) > 1:
+            rows = index.reshape(-1, frame[2])
+            channel = np.where(rows >= 0, rows % tensor.shape[2], -1)
             first = channel.max(axis=0)
             same = (channel == first) | (channel < 0)
             if not np.all(same):
@@ -167,15 +160,6 @@ class Builder(Quantizing):
             sources=(*stream.pending, node.name),
         )
         name = self.add(moved, *presented(lines))
-        low, high = self.ranges[tensor.name]
-        if len({*low.tolist()}) == len({*high.tolist()}) == 1:
-            low, high = np.full(frame[2], low[0]), np.full(frame[2], high[0])
-            if np.any(index < 0):
-                low, high = np.minimum(low, fill), np.maximum(high, fill)
-        else:
-            padded = np.append(low, fill), np.append(high, fill)
-            low, high = padded[0][channel].min(axis=0), padded[1][channel].max(axis=0)
-        self.ranges[name] = low, high
         if tensor.name in self.quantized:
             self.quantized.add(name)
         return replace(stream, tensor=name, shape=frame, index=target, lines=lines, pending=())
@@ -196,7 +180,6 @@ class Builder(Quantizing):
         name = self.add(node, *presented(lines))
         tensor = self.tensors[name]
         check_frame(tensor.shape, node.name)
-        self.ranges[name] = joined_range(node, [self.ranges[str(s.tensor)] for s in streams], tensor)
         return replace(shape, tensor=name, shape=tensor.shape, lines=lines, pools=(), pending=())
 
     def pool(self, stream: Stream, pool: Pool) -> Stream:
@@ -243,7 +226,6 @@ class Builder(Quantizing):
         )
         lines = tuple(stream.lines[c] for c in kept) if len(stream.lines) > 1 else stream.lines
         name = self.add(conv, *presented(lines))
-        self.ranges[name] = conv.accumulator_range(self.tensors[conv.input].type)
         return replace(stream, tensor=name, shape=self.tensors[name].shape, index=index, lines=lines)
 
     def finish(self, stream: Stream, where: str) -> tuple[str, Stream, tuple[HostStep, ...]]:
@@ -290,9 +272,7 @@ class Builder(Quantizing):
                 output=self.fresh(f"{name}/shown"),
                 index=np.arange(frame[0] * frame[1] * frame[2], dtype=np.int32).reshape(frame),
             )
-            low, high = self.ranges[name]
             name = self.add(copy, scale, offset)
-            self.ranges[name] = low, high
         self.tensors[name] = replace(self.tensors[name], scale=scale, offset=offset)
         return name, stream, steps
 

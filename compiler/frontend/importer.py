@@ -15,7 +15,7 @@ from pulsefold.compiler.frontend.fold import fold
 from pulsefold.compiler.frontend.load import check_elements, load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.refused import DEFAULT_TODO, REFUSED
+from pulsefold.compiler.frontend.refused import DEFAULT_TODO, FIXED_SHAPE, HOST, REFUSED
 from pulsefold.compiler.frontend.registry import Rule, rule_for
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value
 from pulsefold.compiler.ir.graph import Graph, Output
@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 _FLOATS = {"float32", "float64", "float16"}
 _INTEGERS = {"int8", "uint8", "int16", "uint16"}
+
+#: Nodes with weights, which a circuit is for.
+_PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul", "QGemm", "QLinearConv", "QLinearMatMul"})
 
 _QUANTIZE = "quantize it first: pulsefold quantize MODEL.onnx --calibration X.npy -o Q.onnx"
 
@@ -128,6 +131,13 @@ class Walk:
 
     def visit(self, node: OnnxNode) -> tuple[str, str]:
         """Apply the rule of one node; verdict and reason as :class:`NodeReport` has them."""
+        try:
+            return self._visit(node)
+        except UnsupportedNodeError as error:
+            varying = {name for name, value in self.values.items() if not isinstance(value, Const)}
+            raise _with_cut(error, node, self.nodes, varying) from None
+
+    def _visit(self, node: OnnxNode) -> tuple[str, str]:
         inputs = [self.values[name] if name else None for name in node.inputs]
         rule = rule_for(node)
         constants = [value for value in inputs if value is None or isinstance(value, Const)]
@@ -217,15 +227,39 @@ def _refuse_unquantized(nodes: list[OnnxNode], inputs: set[str], where: str) -> 
     """What stands in the way besides quantization comes first: quantizing would not help."""
     varying = set(inputs)
     for node in nodes:
-        if varying.isdisjoint(node.inputs):
+        # Shapes are known, whatever the values are.
+        if varying.isdisjoint(node.inputs) or node.op_type in ("Shape", "Size"):
             continue
         varying.update(node.outputs)
         if rule_for(node) is None:
-            raise unsupported(node)
+            raise _with_cut(unsupported(node), node, nodes, varying - set(node.outputs))
     # The first product in floating point says more than the file does.
-    products = (node.where for node in nodes if node.op_type in ("Conv", "MatMul", "Gemm", "ConvTranspose"))
+    products = (node.where for node in nodes if node.op_type in _PRODUCTS)
     msg = "the model is not quantized: it computes in floating point"
     raise ModelError(msg, where=next(products, where), todo=_QUANTIZE)
+
+
+def _with_cut(
+    error: UnsupportedNodeError, node: OnnxNode, nodes: list[OnnxNode], varying: set[str]
+) -> UnsupportedNodeError:
+    """The error, with the place to cut the model at where all that is left has no weights.
+
+    Detectors end in boxes and their selection: work for the host, not for a circuit.
+    """
+    read = sorted(varying.intersection(node.inputs))
+    behind, worked = set(node.outputs), False
+    for other in nodes:
+        if behind.intersection(other.inputs):
+            behind.update(other.outputs)
+            if other.op_type in _PRODUCTS:
+                return error
+        worked |= other.op_type in _PRODUCTS
+    if node.op_type in _PRODUCTS or not worked or not read:
+        return error
+    cut = ", ".join(map(repr, read))
+    rest = f"cut the model at {cut} (onnx.utils.extract_model) and compute what follows on the host"
+    todo = rest if not error.todo or error.todo == HOST else f"{error.todo}; or {rest}"
+    return UnsupportedNodeError(error.what, where=error.where, why=error.why, todo=todo)
 
 
 def unsupported(node: OnnxNode) -> UnsupportedNodeError:
@@ -265,7 +299,7 @@ def _input_type(value: onnx.ValueInfoProto) -> tuple[tuple[int, ...], str, int |
             f"its shape is {shown}", where=where, todo="give it a batch axis and at least one more"
         )
     if any(d < 1 for d in dims[1:]):
-        todo = "fix every size but the batch, for example with onnx.tools.update_model_dims"
+        todo = f"fix every size but the batch: {FIXED_SHAPE}"
         raise ModelError(f"its shape {shown} leaves open more than the batch", where=where, todo=todo)
     check_elements(dims[1:], where)
     if prod(dims[1:]) > 1 << 24:

@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 
 import onnx
+import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper
 
@@ -29,6 +30,11 @@ MAX_RANK = 16
 
 #: Most nodes: a ResNet-152 between QuantizeLinear and DequantizeLinear has about 1500.
 MAX_NODES = 20_000
+
+#: Most functions of a model's own: their calls may nest as deep.
+MAX_FUNCTIONS = 200
+
+_INLINE = "simplify it, with onnxsim for example"
 
 _SMALLER = "give a model of at most 1 GiB: quantized to 8 bits, its weights take a quarter"
 
@@ -59,6 +65,8 @@ def load_model(path: Path | str) -> onnx.ModelProto:
     if len(model.graph.node) > MAX_NODES:
         msg = f"it has {len(model.graph.node)} nodes, and the limit is {MAX_NODES}"
         raise ModelError(msg, where=where, todo="simplify it, with onnxsim for example")
+    if model.functions:
+        model = _inlined(model, where)
     _check_names(model.graph, where)
     if model.graph.sparse_initializer:
         todo = "store the initializers as dense tensors"
@@ -84,6 +92,37 @@ def load_model(path: Path | str) -> onnx.ModelProto:
         dims = [d.dim_value for d in value.type.tensor_type.shape.dim if d.dim_value > 0]
         check_elements(dims, f"value {value.name!r}")
     return model
+
+
+def _inlined(model: onnx.ModelProto, where: str) -> onnx.ModelProto:
+    """The model with the bodies of its own functions in place of their calls."""
+    if len(model.functions) > MAX_FUNCTIONS:
+        msg = f"it has {len(model.functions)} functions of its own, and the limit is {MAX_FUNCTIONS}"
+        raise ModelError(msg, where=where, todo=_INLINE)
+    bodies = {(f.domain, f.name): [(n.domain, n.op_type) for n in f.node] for f in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def size(key: tuple[str, str], inside: tuple[tuple[str, str], ...] = ()) -> int:
+        """Nodes that a call becomes, counted before any is made: calls of calls multiply."""
+        if key in inside:
+            todo = "write the model again: a function of ONNX cannot call itself"
+            raise ModelError(f"its function {key[1]!r} calls itself", where=where, todo=todo)
+        if key not in sizes:
+            called = [k for k in bodies[key] if k in bodies]
+            sizes[key] = len(bodies[key]) + sum(size(k, (*inside, key)) for k in called)
+        return min(sizes[key], MAX_NODES + 1)
+
+    total = sum(size(k) if k in bodies else 1 for k in ((n.domain, n.op_type) for n in model.graph.node))
+    if total > MAX_NODES:
+        msg = f"it has over {MAX_NODES} nodes once its functions are written out"
+        raise ModelError(msg, where=where, todo=_INLINE)
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    # The inliner raises whatever its C++ raises on functions that are not valid.
+    except Exception as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        msg = "its functions cannot be written out"
+        raise ModelError(msg, where=where, why=why, todo="check the model with onnx.checker") from None
 
 
 def check_elements(dims: Iterable[int], where: str, *, most: int = MAX_ELEMENTS) -> None:

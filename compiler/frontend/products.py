@@ -1,4 +1,4 @@
-"""What follows from constant weights and from joined streams: types, lines, ranges."""
+"""What follows from constant weights: their type, and the lines behind a product."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ from fractions import Fraction
 
 import numpy as np
 
-from pulsefold.compiler.ir.concat import Concat
-from pulsefold.compiler.ir.graph import Node, Tensor
-from pulsefold.compiler.ir.product import Product
-from pulsefold.compiler.ir.sum import Sum
 from pulsefold.compiler.ir.types import ElementType, type_for_range
 from pulsefold.compiler.numerics.line import Line
 from pulsefold.compiler.numerics.surd import Real
 
-__all__ = ["behind_product", "joined_range", "weight_type"]
+__all__ = ["behind_product", "weight_type"]
 
 
 def weight_type(weights: np.ndarray) -> ElementType:
@@ -47,23 +43,3 @@ def behind_product(
                 offset = offset + s * int(sums[o, c]) * before[first + c].offset
         lines.append(Line(gain=before[first % len(before)].gain * s, offset=offset))
     return tuple(lines)
-
-
-def joined_range(
-    node: Node, ranges: list[tuple[np.ndarray, np.ndarray]], tensor: Tensor
-) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest integer of each channel behind a node with several inputs."""
-    if isinstance(node, Sum):
-        ends = [
-            np.sort([g * low, g * high], axis=0) for g, (low, high) in zip(node.gains, ranges, strict=True)
-        ]
-        low, high = sum(e[0] for e in ends), sum(e[1] for e in ends)
-        return np.asarray(low), np.asarray(high)
-    if isinstance(node, Product):
-        (a, b), (p, q) = ((low - z, high - z) for z, (low, high) in zip(node.zeros, ranges, strict=True))
-        corners = np.array([a * p, a * q, b * p, b * q])
-        return corners.min(axis=0), corners.max(axis=0)
-    if isinstance(node, Concat):
-        return np.concatenate([r[0] for r in ranges]), np.concatenate([r[1] for r in ranges])
-    channels = tensor.shape[2]
-    return np.full(channels, tensor.type.minimum), np.full(channels, tensor.type.maximum)

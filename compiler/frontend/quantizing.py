@@ -243,6 +243,7 @@ class Quantizing(Store):
     def _quantized_as(self, stream: Stream, name: str, quantizer: Quantizer) -> Stream:
         """The stream behind a quantizer that has made the tensor `name`."""
         channels = self.tensors[name].shape[2]
+        # All its levels, reached or not: channels then share the thresholds of what follows.
         self.ranges[name] = np.full(channels, quantizer.first), np.full(channels, quantizer.last)
         self.quantized.add(name)
         lines = tuple(
@@ -269,6 +270,8 @@ class Quantizing(Store):
         kind = np.dtype(self.sources[stream.source].dtype)
         if kind.kind not in "iu" or kind.itemsize > 1:
             msg = "the activations it reads are not quantized"
+            if kind.kind in "iu":
+                msg = f"it reads {kind.name} activations"
             raise UnsupportedNodeError(msg, where=node.where, todo=QUANTIZE)
         name = self.plain_inputs.get(stream.source)
         if name is None:
@@ -277,8 +280,6 @@ class Quantizing(Store):
             levels = type_for_range(info.min, info.max)
             plain = Quantizer(boundaries=(marks,), first=int(info.min), type=levels, scale=(Fraction(1),))
             name = self.add_input(stream.source, stream, (Line(),), plain)
-            channels = self.sources[stream.source].channels
-            self.ranges[name] = np.full(channels, info.min), np.full(channels, info.max)
             self.quantized.add(name)
             self.plain_inputs[stream.source] = name
         return replace(stream, tensor=name)
@@ -291,7 +292,8 @@ class Quantizing(Store):
     def _clipped(self, stream: Stream, node: OnnxNode) -> Stream:
         """A ReLU or Clip on quantized integers whose bounds are levels, as a Threshold of its own."""
         tensor = self.tensors[str(stream.tensor)]
-        low, high = (int(v[0]) for v in self.ranges[tensor.name])
+        low, high = self.ranges[tensor.name]
+        low, high = int(low.min()), int(high.max())
         levels = None
         if tensor.name in self.quantized and not tensor.type.is_bipolar:
             levels = clip_quantizer(stream.lines, low, high)

@@ -104,6 +104,13 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "QLinearConcat": _node(
             qoperator.qlinear_concat, "becomes a Concat and a Threshold", quantizer=True, custom=True
         ),
+        "QLinearSoftmax": Rule(
+            function=qoperator.qlinear_softmax,
+            verdict="folded",
+            why="computed by the host from the last integers",
+            custom=True,
+            quantizer=True,
+        ),
         "QLinearSigmoid": _node(qoperator.qlinear_function, "becomes a Table", quantizer=True, custom=True),
         "QLinearLeakyRelu": _node(qoperator.qlinear_function, "becomes a Table", quantizer=True, custom=True),
         "QLinearAveragePool": _node(

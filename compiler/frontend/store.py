@@ -13,6 +13,7 @@ from pulsefold.compiler.ir.graph import Input, Node, Tensor
 from pulsefold.compiler.ir.maxpool import MaxPool
 from pulsefold.compiler.numerics.line import Line
 from pulsefold.compiler.numerics.quantizer import Quantizer
+from pulsefold.compiler.numerics.ranges import input_range, node_range
 from pulsefold.compiler.numerics.thresholds import float_thresholds
 
 __all__ = ["Store"]
@@ -52,8 +53,9 @@ class Store:
             name += "_"
         node = replace(node, name=name, output=self.fresh(node.output))  # type: ignore[type-var]
         self.nodes.append(node)
-        tensor = node.output_tensor(*(self.tensors[name] for name in node.inputs))
-        self.tensors[node.output] = replace(tensor, scale=scale, offset=offset)
+        read = [self.tensors[name] for name in node.inputs]
+        self.tensors[node.output] = replace(node.output_tensor(*read), scale=scale, offset=offset)
+        self.ranges[node.output] = node_range(node, read, [self.ranges[name] for name in node.inputs])
         return node.output
 
     def add_pool(self, tensor: str, pool: Pool, output: str) -> str:
@@ -70,7 +72,6 @@ class Store:
         )
         source = self.tensors[tensor]
         name = self.add(node, source.scale, source.offset)
-        self.ranges[name] = self.ranges[tensor]
         if tensor in self.quantized:
             self.quantized.add(name)
         return name
@@ -98,6 +99,7 @@ class Store:
                 first=quantizer.first,
             )
         )
+        self.ranges[tensor] = input_range(self.inputs[-1])
         self.tensors[tensor] = Tensor(
             name=tensor,
             shape=source.shape,

@@ -26,7 +26,7 @@ class Quantized:
     Parameters
     ----------
     q
-        int64, in the shape of the ONNX value.
+        int64 or int16, in the shape of the ONNX value.
     group
         int32, the same rank, broadcastable to `q`: which scale an element has.
     scales

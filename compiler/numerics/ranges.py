@@ -123,8 +123,15 @@ def _concat(_: Concat, __: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
 
 
 def _reorder(node: Reorder, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
-    source = node.index % tensors[0].shape[2]
     filled = node.index < 0
+    if all(x.min() == x.max() for x in ranges[0]):
+        some, every = filled.any(axis=(0, 1)), filled.all(axis=(0, 1))
+        low, high = (np.where(every, node.fill, x[0]) for x in ranges[0])
+        return (
+            np.where(some, np.minimum(low, node.fill), low),
+            np.where(some, np.maximum(high, node.fill), high),
+        )
+    source = node.index % tensors[0].shape[2]
     low, high = (np.where(filled, node.fill, x[source]) for x in ranges[0])
     return low.min(axis=(0, 1)), high.max(axis=(0, 1))
 

@@ -74,9 +74,13 @@ def _negatable(conv: object, threshold: object) -> np.ndarray | None:
     if not isinstance(conv, Conv) or not isinstance(threshold, Threshold) or threshold.input != conv.output:
         return None
     rows = np.broadcast_to(threshold.descending, conv.weights.shape[0]).copy()
-    if _type(np.where(rows[:, None, None, None], -conv.weights, conv.weights)).bits > _WIDEST:
-        rows &= conv.weights.reshape(len(rows), -1).min(axis=1) > -(1 << (_WIDEST - 1))
-        rows &= conv.weights.reshape(len(rows), -1).max(axis=1) < 1 << (_WIDEST - 1)
+    if not rows.any():
+        return None
+    flat = conv.weights.reshape(len(rows), -1)
+    low, high = flat.min(axis=1), flat.max(axis=1)
+    least, most = np.where(rows, -high, low).min(), np.where(rows, -low, high).max()
+    if type_for_range(int(least), int(most), zero=bool(np.any(flat == 0))).bits > _WIDEST:
+        rows &= (low > -(1 << (_WIDEST - 1))) & (high < 1 << (_WIDEST - 1))
     return rows if rows.any() else None
 
 

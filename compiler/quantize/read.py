@@ -11,6 +11,7 @@ from onnx import TensorProto, numpy_helper
 
 from pulsefold.compiler.frontend.load import load_model
 from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
+from pulsefold.compiler.frontend.refused import FIXED_SHAPE, REFUSED
 from pulsefold.compiler.quantize.constants import fold_constants
 from pulsefold.compiler.quantize.graph import FloatGraph, Node
 from pulsefold.compiler.quantize.upgrade import upgrade
@@ -35,9 +36,6 @@ _QUANTIZED = frozenset(
         "Trunc",
     }
 )
-_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
-_CONTROL = frozenset({"If", "Loop", "Scan", "SequenceMap"})
-_ATTENTION = frozenset({"Attention", "MultiHeadAttention", "GroupQueryAttention", "RotaryEmbedding"})
 
 
 def read_float(path: Path, opset: int) -> FloatGraph:
@@ -90,19 +88,9 @@ def refuse(node: OnnxNode) -> None:
     if kind in _QUANTIZED or kind.startswith("QLinear"):
         todo = "give the float model it was made from"
         raise ModelError("the model is quantized already", where=node.where, todo=todo)
-    if kind in _RECURRENT:
-        why = "the circuit computes each frame by itself and keeps no state between steps"
-        todo = "use a feed-forward network, for example 1-D convolutions over the sequence"
-        raise UnsupportedNodeError("recurrent layers are not supported", where=node.where, why=why, todo=todo)
-    if kind in _ATTENTION:
-        why = "it multiplies activations with activations, and a circuit's weights are constants"
-        raise UnsupportedNodeError(
-            "attention is not supported", where=node.where, why=why, todo="use a convolutional network"
-        )
-    if kind in _CONTROL or any(isinstance(v, onnx.GraphProto) for v in node.attributes.values()):
-        why = "a circuit computes the same operations on every frame"
-        todo = "export the model with its loops unrolled and its branches decided"
-        raise UnsupportedNodeError("control flow is not supported", where=node.where, why=why, todo=todo)
+    if kind in REFUSED:
+        why, todo = REFUSED[kind]
+        raise UnsupportedNodeError(f"{kind} is not supported", where=node.where, why=why, todo=todo)
     if node.domain:
         todo = "export the model with standard ONNX operators alone"
         msg = f"operators of the domain {node.domain!r} are not supported"
@@ -160,7 +148,7 @@ def _declared(value: onnx.ValueInfoProto, where: str) -> onnx.ValueInfoProto:
     sizes = [d.dim_value for d in kind.shape.dim]
     if len(sizes) < 2 or any(size < 1 for size in sizes[1:]):
         shown = [d.dim_value or d.dim_param or "?" for d in kind.shape.dim]
-        todo = "fix every size but the batch, for example with onnx.tools.update_model_dims"
+        todo = f"fix every size but the batch: {FIXED_SHAPE}"
         msg = f"its input {value.name!r} has the shape {shown}"
         raise ModelError(msg, where=where, todo=todo)
     return _float32(value)

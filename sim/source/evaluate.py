@@ -102,6 +102,13 @@ class Source:
                 self._known.update(zip(node.outputs, values, strict=False))
         self._last = {name: k for k, node in enumerate(self._live) for name in node.inputs if name}
 
+    @property
+    def constants(self) -> dict[str, np.ndarray]:
+        """Integers that QuantizeLinear makes of constants, in their own element types."""
+        live = {node.name for node in self._live}
+        names = [n.outputs[0] for n in self.nodes if n.op_type == "QuantizeLinear" and n.name not in live]
+        return {name: np.asarray(self._known[name]) for name in names}
+
     def steps(self, feeds: Mapping[str, np.ndarray], state: State) -> Iterator[OnnxNode]:
         """Evaluate node by node into `state`, whose values the caller may replace in between."""
         for name, value in self._known.items():

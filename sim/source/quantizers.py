@@ -54,6 +54,9 @@ def dequantized(q: Any, scale: Any, zero: Any, axis: int = 1) -> np.ndarray:
 def _along(array: np.ndarray, rank: int, axis: int) -> np.ndarray:
     if array.size == 1:
         return array.reshape(())
+    if array.ndim == rank > 1:
+        # Blocks, each of them a whole axis or one element of it.
+        return array
     shape = [1] * rank
     shape[axis] = -1
     return array.reshape(shape)
@@ -242,6 +245,14 @@ def _leaky(_inputs: Inputs, a: Attributes, dq: Callable) -> np.ndarray:
     return np.where(x >= 0, x, x * a.get("alpha", 0.01))
 
 
+def _qlinear_softmax(_inputs: Inputs, a: Attributes, dq: Callable) -> np.ndarray:
+    x = dq(0)
+    axis = int(a.get("axis", -1)) % x.ndim
+    axes = tuple(range(axis, x.ndim)) if a.get("opset", 13) < 13 else (axis,)
+    e = np.exp(x - x.max(axis=axes, keepdims=True))
+    return e / e.sum(axis=axes, keepdims=True)
+
+
 #: op_type -> quantizer. Values are compared behind each.
 QUANTIZERS: dict[str, Quantizer] = {
     "Quant": Quantizer(level=_quant_level, error=_scaled_error, settle=_quant_settle),
@@ -258,4 +269,5 @@ QUANTIZERS: dict[str, Quantizer] = {
     "QLinearGlobalAveragePool": _operator(_qlinear_global, 3, 4),
     "QLinearSigmoid": _operator(lambda _i, _a, dq: 1 / (1 + np.exp(-dq(0))), 3, 4),
     "QLinearLeakyRelu": _operator(_leaky, 3, 4),
+    "QLinearSoftmax": _operator(_qlinear_softmax, 3, 4),
 }

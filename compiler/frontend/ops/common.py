@@ -11,9 +11,13 @@ from pulsefold.compiler.frontend.builder import Builder
 from pulsefold.compiler.frontend.load import check_frame
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value, exact
+from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
-__all__ = ["Call", "finite"]
+__all__ = ["WIDE_TODO", "WIDE_WHY", "Call", "finite"]
+
+WIDE_WHY = "every step of a layer's output is a threshold of its own, and 16 bits have 65535"
+WIDE_TODO = "quantize activations to 8 bits: activation_type QUInt8 or QInt8 in onnxruntime's quantize_static"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ class Call:
             raise self.refuse(
                 "it computes with the result of TopK or ArgMax", "make that the output of the model"
             )
+        if isinstance(value, Hosted) and _is_wide(value.steps[0]):
+            raise self.refuse("it reads 16-bit activations", WIDE_TODO, WIDE_WHY)
         if isinstance(value, Hosted):
             done = ", ".join(step.op for step in value.steps)
             msg = f"it computes with values that only the host has (behind {done})"
@@ -159,6 +165,16 @@ class Call:
             return tuple(exact(v) for v in values)
         taken = const.quantized.taken(positions)
         return tuple(taken.scales[g] * int(q) for q, g in zip(taken.q, taken.group, strict=True))
+
+
+def _is_wide(step: HostStep) -> bool:
+    """Whether it is a quantizer that is left to the host for its many levels."""
+    return (
+        step.op == "quantize"
+        and step.low is not None
+        and step.high is not None
+        and step.high - step.low > 255
+    )
 
 
 def finite(call: Call, const: Const, what: str) -> np.ndarray:

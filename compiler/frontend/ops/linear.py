@@ -160,7 +160,7 @@ def product(
         msg = f"its weights have {const.value.ndim} axes, and a matrix has 2"
         raise call.refuse(msg, "use a fully connected layer with a matrix of weights")
     q, scale = weights_of(call, const, 0 if transposed else 1)
-    q = q if transposed else q.T
+    q = q if transposed else np.ascontiguousarray(q.T)
     if q.shape[1] != stream.index.shape[-1]:
         msg = f"its weights take {q.shape[1]} inputs, and its input is {call.shown(stream)}"
         raise call.wrong(msg, "check the shapes the model declares")
@@ -172,9 +172,9 @@ def product(
     else:
         # Streams are (H, W, C): the columns follow, whatever flatten or transpose came between.
         h, w, c = stream.shape
-        weights = np.empty((q.shape[0], h * w * c), np.int64)
-        weights[:, stream.index.ravel()] = q
-        weights = weights.reshape(-1, h, w, c)
+        order = np.argsort(stream.index.ravel())
+        moved = not np.array_equal(order, np.arange(order.size))
+        weights = (np.take(q, order, axis=1) if moved else q).reshape(-1, h, w, c)
     stream = call.builder.integers(stream, call.node)
     scale = tuple(gain * s for s in scale)
     return call.builder.linear(stream, call.node, weights=weights, scale=scale, bias=bias, shape=shape)

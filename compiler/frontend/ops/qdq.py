@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from pulsefold.compiler.frontend.ops.common import Call, finite
+from pulsefold.compiler.frontend.ops.common import WIDE_TODO, WIDE_WHY, Call, finite
 from pulsefold.compiler.frontend.values import Const, Hosted, Quantized, Stream, exact
 from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.ir.types import type_for_range
@@ -22,10 +22,18 @@ __all__ = [
     "integer_range",
     "quantize",
     "quantize_linear",
+    "quantized_on_host",
     "scale_and_zero",
 ]
 
 _HALF_EVEN = MODES["ROUND"]
+
+#: What is said of blocked quantization, and why it is not here.
+_BLOCKS = (
+    "it has a scale for each block of a channel",
+    "quantize with one scale a tensor or one a channel (block_size 0)",
+    "products with different scales do not add up to one integer",
+)
 
 #: Integer element types that have numbers in ONNX and other names in NumPy.
 _SMALL = {"int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3)}
@@ -39,17 +47,26 @@ def quantize_linear(call: Call) -> Const | Stream | Hosted:
     if isinstance(value, Const):
         return _constant(call, value, scale, zero, low, high)
     if isinstance(value, Hosted):
-        if scale.size > 1:
-            raise call.refuse("it has a scale for each channel behind a host step", "use one scale")
-        step = HostStep(
-            op="quantize",
-            scale=exact(scale.ravel()[0]),
-            offset=exact(zero.ravel()[0]),
-            low=Fraction(low),
-            high=Fraction(high),
-        )
-        return value.then(step, _numpy_name(name))
+        return quantized_on_host(call, value, scale, zero, name)
+    if high - low >= 1 << WIDEST:
+        # As the last step of a network it is the host's; Call.stream refuses it in front of a layer.
+        return quantized_on_host(call, Hosted(stream=call.stream(), steps=()), scale, zero, name)
     return quantize(call, call.stream(), scale, zero, name, axis=call.integer("axis", 1))
+
+
+def quantized_on_host(call: Call, value: Hosted, scale: np.ndarray, zero: np.ndarray, name: str) -> Hosted:
+    """The same as a step of the host, behind those it has already."""
+    if scale.size > 1:
+        raise call.refuse("it has a scale for each channel behind a host step", "use one scale")
+    low, high = integer_range(call, name)
+    step = HostStep(
+        op="quantize",
+        scale=exact(scale.ravel()[0]),
+        offset=exact(zero.ravel()[0]),
+        low=Fraction(low),
+        high=Fraction(high),
+    )
+    return value.then(step, _numpy_name(name))
 
 
 def quantize(
@@ -58,8 +75,7 @@ def quantize(
     """A stream through q = saturate(round_half_even(x / scale) + zero point) to the integer type `name`."""
     low, high = integer_range(call, name)
     if high - low >= 1 << WIDEST:
-        todo = f"quantize activations to at most {WIDEST} bits"
-        raise call.refuse(f"it makes {name} activations", todo)
+        raise call.refuse(f"it makes {name} activations", WIDE_TODO, WIDE_WHY)
     scales = _along(call, stream, scale, axis, "scale")
     zeros = _along(call, stream, zero, axis, "zero point")
     count = max(len(scales), len(zeros))
@@ -115,12 +131,19 @@ def dequantize(call: Call, stream: Stream, scale: np.ndarray, zero: np.ndarray, 
 
 def dequantized_constant(call: Call, const: Const, scale: np.ndarray, zero: np.ndarray, axis: int) -> Const:
     """A constant (q - zero point) * scale with its exact meaning."""
-    q = const.value.astype(np.int64)
+    # Bytes less a byte: a fully connected layer may have a hundred million of them.
+    kind = np.int16 if const.value.dtype.itemsize == 1 else np.int64
+    q = const.value.astype(kind)
     scale, zero = (
         _spread(call, a, q.shape, axis, what) for a, what in ((scale, "scale"), (zero, "zero point"))
     )
-    whole = q - zero.astype(np.int64)
-    value = (whole * scale.astype(np.float64)).astype(np.float32)
+    whole = q - zero.astype(kind)
+    if kind == np.int16 and scale.dtype != np.float64:
+        # Both are floats without loss: the product is rounded once.
+        value = whole.astype(np.float32)
+        value *= scale.astype(np.float32)
+    else:
+        value = (whole * scale.astype(np.float64)).astype(np.float32)
     return Const(value=value, quantized=Quantized.make(whole, np.asarray(scale)))
 
 
@@ -132,7 +155,7 @@ def scale_and_zero(call: Call, i: int, j: int) -> tuple[np.ndarray, np.ndarray, 
         todo = "calibrate the model again, or remove the bad channel"
         raise call.wrong(f"its scale is {shown}, and a scale is above zero", todo)
     if scale.ndim > 1 and scale.size > 1:
-        raise call.refuse("it has a scale for each block", "use one scale a tensor or one a channel")
+        return _blocks(call, scale, i, j)
     if call.input(j) is None:
         kinds = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4"}
         name = kinds.get(call.integer("output_dtype", 0), "uint8")
@@ -149,6 +172,17 @@ def scale_and_zero(call: Call, i: int, j: int) -> tuple[np.ndarray, np.ndarray, 
         zero.ravel() if zero.size > 1 else zero.reshape(()),
         name,
     )
+
+
+def _blocks(call: Call, scale: np.ndarray, i: int, j: int) -> tuple[np.ndarray, np.ndarray, str]:
+    """Scale and zero point of a blocked quantizer each of whose blocks is a whole channel."""
+    wide = [axis for axis, size in enumerate(scale.shape) if size > 1]
+    zero = None if call.input(j) is None else call.const(j, "zero point").value
+    name = "uint8" if zero is None else zero.dtype.name
+    if len(wide) > 1 or (zero is not None and zero.shape != scale.shape):
+        raise call.refuse(*_BLOCKS)
+    zeros = np.zeros(scale.shape, np.int64) if zero is None else zero.astype(np.int64)
+    return scale, zeros, name
 
 
 def integer_range(call: Call, name: str) -> tuple[int, int]:
@@ -171,7 +205,7 @@ def _constant(call: Call, const: Const, scale: np.ndarray, zero: np.ndarray, low
     q = quantize_constant(
         x,
         np.broadcast_to(scales, x.shape),
-        np.broadcast_to(np.zeros(1), x.shape),
+        np.broadcast_to(np.zeros(()), x.shape),
         mode=_HALF_EVEN,
         low=low - int(zero.max()),
         high=high - int(zero.min()),
@@ -193,7 +227,11 @@ def _along(call: Call, stream: Stream, array: np.ndarray, axis: int, what: str) 
 
 
 def _spread(call: Call, array: np.ndarray, shape: tuple[int, ...], axis: int, what: str) -> np.ndarray:
-    """An array of one or of one an index of `axis`, shaped to broadcast."""
+    """An array of one or of one an index of `axis`, shaped to broadcast; blocks have their shape already."""
+    if array.ndim > 1:
+        if any(a not in (1, n) for a, n in zip(array.shape, shape, strict=False)) or array.ndim != len(shape):
+            raise call.refuse(*_BLOCKS)
+        return array
     if array.size == 1:
         return array.reshape((1,) * len(shape))
     axis = axis + len(shape) if axis < 0 else axis

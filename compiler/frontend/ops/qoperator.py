@@ -9,6 +9,7 @@ import numpy as np
 
 from pulsefold.compiler.frontend.ops.activations import activation
 from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.ops.host import softmax
 from pulsefold.compiler.frontend.ops.joins import added, concatenated, multiplied
 from pulsefold.compiler.frontend.ops.linear import convolved, framed, product
 from pulsefold.compiler.frontend.ops.pool import average_pool, averaged
@@ -16,9 +17,10 @@ from pulsefold.compiler.frontend.ops.qdq import (
     dequantize,
     dequantized_constant,
     quantize,
+    quantized_on_host,
     scale_and_zero,
 )
-from pulsefold.compiler.frontend.values import Const, Stream
+from pulsefold.compiler.frontend.values import Const, Hosted, Stream
 from pulsefold.compiler.numerics.line import Line
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "qlinear_function",
     "qlinear_global_average_pool",
     "qlinear_matmul",
+    "qlinear_softmax",
 ]
 
 
@@ -117,6 +120,14 @@ def qlinear_function(call: Call) -> Stream:
     y = activation(replace(_reading(call, 0, 1, 2), node=node))
     assert isinstance(y, Stream)
     return _written(call, y, 3, 4)
+
+
+def qlinear_softmax(call: Call) -> Hosted:
+    """QLinearSoftmax of com.microsoft, left to the host: y = Q(softmax(DQ(x)))."""
+    x = _reading(call, 0, 1, 2)
+    given = replace(x, opset=call.integer("opset", 13))
+    scale, zero, name = scale_and_zero(call, 3, 4)
+    return quantized_on_host(call, softmax(given, op="softmax"), scale, zero, name)
 
 
 def conv_integer(call: Call) -> Stream:

@@ -62,9 +62,11 @@ def node(kind: str, *, domain: str = "", outputs: int = 1, **attributes) -> onnx
 @pytest.mark.parametrize(
     ("model", "words"),
     [
-        (node("LSTM", hidden_size=3), r"odd \(LSTM\): recurrent"),
-        (node("GRU", hidden_size=3), r"odd \(GRU\): recurrent"),
-        (node("Attention"), r"odd \(Attention\): attention"),
+        (node("LSTM", hidden_size=3), r"odd \(LSTM\): LSTM is not supported\nwhy: it carries state"),
+        (node("GRU", hidden_size=3), r"odd \(GRU\): GRU is not"),
+        (node("Attention"), r"odd \(Attention\): Attention is not supported\nwhy: it multiplies"),
+        (node("RandomUniformLike"), r"odd \(RandomUniformLike\).*\n.*drawn anew.*\n.*evaluation mode"),
+        (node("LayerNormalization"), r"odd \(LayerNormalization\).*\n.*statistics"),
         (node("Frob", domain="com.example"), r"odd \(Frob\).*'com.example'"),
         (
             node(
@@ -72,7 +74,7 @@ def node(kind: str, *, domain: str = "", outputs: int = 1, **attributes) -> onnx
                 then_branch=helper.make_graph([], "a", [], []),
                 else_branch=helper.make_graph([], "b", [], []),
             ),
-            r"odd \(If\): control flow",
+            r"odd \(If\): If is not supported\nwhy: what it computes depends on values",
         ),
     ],
 )

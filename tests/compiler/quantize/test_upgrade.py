@@ -78,8 +78,9 @@ def test_too_old(read, old):
 
 
 def test_an_operator_without_a_rule_is_named(read, old):
-    model = old("GridSample", FULL, 16, np.zeros((2, 4, 5, 2), np.float32))
-    with pytest.raises(UnsupportedNodeError, match=r"node \(GridSample\).*opset 16"):
+    where, what = np.zeros((2, 3, 4, 5), np.int64), np.zeros((2, 3, 4, 5), np.float32)
+    model = old("ScatterElements", FULL, 16, where, what)
+    with pytest.raises(UnsupportedNodeError, match=r"node \(ScatterElements\).*opset 16"):
         read(model, 21)
 
 
