@@ -23,12 +23,12 @@ _NEVER = frozenset(
 )
 
 
-def fold_constants(graph: FloatGraph) -> None:
-    """Replace every node whose inputs are all known by its result."""
+def fold_constants(graph: FloatGraph, *, only: frozenset[str] | None = None) -> None:
+    """Replace every node whose inputs are all known by its result; `only` some operators, where given."""
     kept = []
     for node in graph.nodes:
         known = all(name in graph.constants for name in node.inputs if name)
-        if not known or node.op in _NEVER:
+        if not known or node.op in _NEVER or (only is not None and node.op not in only):
             kept.append(node)
             continue
         for name, value in zip(node.outputs, _evaluate(graph, node), strict=False):

@@ -56,9 +56,14 @@ def read_float(path: Path, opset: int) -> FloatGraph:
         raise ModelError("it has no outputs, or one of them twice", where=where, todo="export it again")
     wanted = needed(nodes, outputs)
     nodes = [node for node in nodes if node.name in wanted]
-    for node in nodes:
-        refuse(node)
     constants = {t.name: _array(t) for t in model.graph.initializer}
+    varying = {v.name for v in model.graph.input if v.name not in constants}
+    for node in nodes:
+        drawn = node.op_type in REFUSED and not node.inputs
+        if (varying.isdisjoint(node.inputs) and not drawn) or node.op_type in ("Shape", "Size"):
+            continue
+        varying.update(node.outputs)
+        refuse(node)
     used = {name for node in nodes for name in node.inputs}
     # Before IR version 4 every initializer is listed among the inputs too.
     inputs = [v for v in model.graph.input if v.name not in constants and v.name in used]
@@ -76,6 +81,8 @@ def read_float(path: Path, opset: int) -> FloatGraph:
         opset=version,
     )
     del model
+    # Values in the graph, so that inference knows what is reshaped to what.
+    fold_constants(graph, only=frozenset({"Constant"}))
     upgrade(graph, opset)
     fold_constants(graph)
     graph.prune()

@@ -35,6 +35,9 @@ MOVES = frozenset(
     }
 )
 
+#: ln(1 + exp(-20)) is 2e-9, a thousandth of the distance of two float32 numbers at 20.
+_LINEAR = 20
+
 #: Functions of one value that never fall when it rises: they commute with a maximum as well.
 _RISING = frozenset({"Relu", "Sigmoid", "Tanh", "HardSigmoid", "Clip"})
 
@@ -42,6 +45,7 @@ _RISING = frozenset({"Relu", "Sigmoid", "Tanh", "HardSigmoid", "Clip"})
 def simplify(graph: FloatGraph) -> None:
     """Apply all rewritings, in the order that each needs."""
     _drop_idle(graph)
+    _plain_softplus(graph)
     _check_products(graph)
     _plain_gemms(graph)
     _pads_into_convs(graph)
@@ -61,6 +65,22 @@ def _drop_idle(graph: FloatGraph) -> None:
             idle = node.attributes.get("to") == types.kinds.get(node.inputs[0])
         if idle and not (node.inputs[0] in graph.constants and node.output in graph.output_names):
             graph.drop(node)
+
+
+def _plain_softplus(graph: FloatGraph) -> None:
+    """Where(x > c, x, Softplus(x)), as torch writes it: in float32 both are the same from c = 20 on."""
+    makers = graph.makers()
+    for node in list(graph.nodes):
+        if node.op != "Where" or node.output in graph.output_names:
+            continue
+        above, curved = makers.get(node.inputs[0]), makers.get(node.inputs[2])
+        if above is None or curved is None or above.op != "Greater" or curved.op != "Softplus":
+            continue
+        x = curved.inputs[0]
+        limit = graph.constants.get(above.inputs[1])
+        if node.inputs[1] == above.inputs[0] == x and limit is not None and np.all(limit >= _LINEAR):
+            graph.redirect(node.output, curved.output)
+    graph.prune()
 
 
 def _check_products(graph: FloatGraph) -> None:

@@ -70,4 +70,9 @@ def infer_types(graph: FloatGraph) -> Types:
     for name, array in graph.constants.items():
         kinds[name] = helper.np_dtype_to_tensor_dtype(array.dtype)
         shapes[name] = list(array.shape)
+    for node in graph.nodes:
+        # Inference gives up on sizes that depend on the batch; how many there are is known all the same.
+        length = shapes.get(node.inputs[1]) if node.op == "Reshape" else None
+        if length and length[0] is not None:
+            shapes.setdefault(node.output, [None] * length[0])
     return Types(kinds=kinds, shapes=shapes)

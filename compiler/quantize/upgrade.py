@@ -46,7 +46,8 @@ def upgrade(graph: FloatGraph, least: int) -> None:
         msg = f"it is written in opset {graph.opset}, and {OLDEST} is the oldest that is read"
         raise ModelError(msg, where=graph.name, todo="export it again with a newer opset")
     target = min(max(graph.opset, least), NEWEST)
-    for node in list(graph.nodes):
+    # Those that ask for shapes go first: inference knows the operators of one version at a time.
+    for node in sorted(graph.nodes, key=lambda node: _RULES.get(node.op) is not _softmax):
         rule = _RULES.get(node.op)
         if rule is not None:
             rule(graph, node, graph.opset, target)

@@ -43,12 +43,11 @@ def quantize_linear(call: Call) -> Const | Stream | Hosted:
     """QuantizeLinear-25: q = saturate(round_half_even(x / scale) + zero point); the value is q itself."""
     value = call.input(0)
     scale, zero, name = scale_and_zero(call, 1, 2)
-    low, high = integer_range(call, name)
     if isinstance(value, Const):
-        return _constant(call, value, scale, zero, low, high)
+        return _constant(call, value, scale, zero, *integer_range(call, name))
     if isinstance(value, Hosted):
         return quantized_on_host(call, value, scale, zero, name)
-    if high - low >= 1 << WIDEST:
+    if name in ("int16", "uint16"):
         # As the last step of a network it is the host's; Call.stream refuses it in front of a layer.
         return quantized_on_host(call, Hosted(stream=call.stream(), steps=()), scale, zero, name)
     return quantize(call, call.stream(), scale, zero, name, axis=call.integer("axis", 1))

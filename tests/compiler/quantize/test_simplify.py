@@ -216,3 +216,14 @@ def test_a_network_without_weights(read):
     n = net(4)
     with pytest.raises(ModelError, match="no matrix product"):
         simplify(read(n.model(n.act(n.x))))
+
+
+@pytest.mark.parametrize(("limit", "kept"), [(20.0, False), (3.0, True)])
+def test_softplus_as_torch_writes_it(normal, limit, kept):
+    n = net()
+    x = n.conv(n.x, 4)
+    size = n.shape[x]
+    above = n.node("Greater", x, n.const(limit), shape=size)
+    x = n.node("Where", above, x, n.node("Softplus", x, shape=size), shape=size)
+    _, ops = normal(n.model(n.conv(x, 2)))
+    assert ("Where" in ops) == kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper, numpy_helper
 
 from pulsefold.compiler.quantize.upgrade import NEWEST
 from pulsefold.errors import ModelError, UnsupportedNodeError
@@ -90,3 +90,38 @@ def test_an_operator_that_does_not_exist(read, old):
     model.graph.output.append(helper.make_empty_tensor_value_info("u"))
     with pytest.raises(UnsupportedNodeError, match=r"odd \(Frobnicate\)"):
         read(model)
+
+
+def test_softmax_of_a_list_of_boxes(read):
+    """Before opset 13, and the sizes in front of it made from an open batch: the last axis stays the last."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+        helper.make_node("Shape", ["x"], ["sizes"]),
+        helper.make_node("Gather", ["sizes", "first"], ["n"]),
+        helper.make_node("Unsqueeze", ["n"], ["batch"], axes=[0]),
+        helper.make_node("Concat", ["batch", "rest"], ["boxes"], axis=0),
+        helper.make_node("Reshape", ["y", "boxes"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["scores"], axis=2),
+    ]
+    arrays = {"w": np.ones((4, 6), np.float32), "first": np.int64(0), "rest": np.array([-1, 3], np.int64)}
+    graph = helper.make_graph(
+        nodes,
+        "boxes",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["N", 2, 3])],
+        [numpy_helper.from_array(value, name) for name, value in arrays.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 11)], ir_version=6)
+    assert [node.op for node in read(model, 17).nodes].count("Flatten") == 0
+
+
+def test_operators_on_constants_are_not_refused(read, old):
+    """torch writes index arithmetic with operators that no circuit has."""
+    model = old("Add", FULL, 11, np.zeros(5, np.float32))
+    model.graph.node[0].input[1] = "shift"
+    ones = numpy_helper.from_array(np.ones(5, np.int64), "ones")
+    model.graph.node.insert(0, helper.make_node("NonZero", ["ones"], ["places"]))
+    model.graph.node.insert(1, helper.make_node("Cast", ["places"], ["shift"], to=TensorProto.FLOAT))
+    model.graph.initializer.append(ones)
+    graph = read(model, 17)
+    np.testing.assert_array_equal(graph.constants["shift"], [[0, 1, 2, 3, 4]])
