@@ -70,6 +70,8 @@ class Board:
         Fraction of the LUTs that place and route fills before it stalls.
     programmer
         Name of the board for the programmer (openFPGALoader).
+    buildable
+        Whether there is a device to make a bitstream for; without one, pins mean nothing.
     notes
         What a user should know.
     """
@@ -92,6 +94,7 @@ class Board:
     bram_bits: int
     usable: float = 0.65
     programmer: str = ""
+    buildable: bool = True
     notes: str = ""
 
     def __post_init__(self) -> None:

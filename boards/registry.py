@@ -8,13 +8,14 @@ import pkgutil
 
 from pulsefold.boards import known
 from pulsefold.boards.board import Board
+from pulsefold.boards.unlimited import UNLIMITED
 from pulsefold.errors import UnknownBoardError
 
 __all__ = ["all_boards", "get_board"]
 
 
 def all_boards() -> tuple[Board, ...]:
-    """Every board, by file and then in the file's own order."""
+    """Every board that can be built for, by file and then in the file's own order."""
     found: list[Board] = []
     for module in pkgutil.iter_modules(known.__path__):
         found.extend(importlib.import_module(f"{known.__name__}.{module.name}").BOARDS)
@@ -22,14 +23,14 @@ def all_boards() -> tuple[Board, ...]:
 
 
 def get_board(name: str) -> Board:
-    """The board of that name; case does not matter.
+    """The board of that name, which may be ``unlimited``; case does not matter.
 
     Raises
     ------
     UnknownBoardError
         If there is none; the message lists the names and the nearest one.
     """
-    boards = {board.name: board for board in all_boards()}
+    boards = {board.name: board for board in (*all_boards(), UNLIMITED)}
     found = boards.get(name.lower())
     if found is not None:
         return found

@@ -19,6 +19,7 @@ from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
 from pulsefold.exploring import Point
 from pulsefold.exploring import explore as explore_model
+from pulsefold.errors import PulsefoldError
 from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
 from pulsefold.processor import build_processor
@@ -218,6 +219,12 @@ def build(
         place = export_design(design, export, progress=progress)
         exports = {**design.read_report().get("exports", {}), export: str(place.relative_to(design.folder))}
         return design.update_report({"exports": exports})
+    if not design.board.buildable:
+        raise PulsefoldError(
+            f"the design is for {design.board.name!r}, which is no device",
+            where=str(folder),
+            todo="compile it for a board (see: pulsefold boards), or build with --export",
+        )
     if riscv is not None:
         array = riscv if isinstance(riscv, np.ndarray) else load_array(Path(riscv))
         return build_processor(design, array, progress=progress)
@@ -316,7 +323,7 @@ def report(folder: Name) -> dict[str, Any]:
 
 
 def boards() -> tuple[Board, ...]:
-    """Every board."""
+    """Every board that can be built for."""
     return all_boards()
 
 

@@ -138,7 +138,7 @@ def parser() -> argparse.ArgumentParser:
 
     p = verb("compile", "compile a model for a board into a build folder")
     p.add_argument("model", type=Path, metavar="MODEL.onnx")
-    p.add_argument("--board", required=True, help="see: pulsefold boards")
+    p.add_argument("--board", required=True, help="see: pulsefold boards; unlimited: none, to simulate")
     p.add_argument("-o", "--output", required=True, type=Path, metavar="DIR", dest="out", help="build folder")
     p.add_argument("--engine", choices=("auto", "dataflow"), default="auto", help="default: auto")
     p.add_argument("--fps", type=float, help="wanted frames a second; default: the fastest that fits")

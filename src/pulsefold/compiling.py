@@ -69,7 +69,7 @@ def compile_model(
     """
     say = progress or Silent()
     place = get_board(board)
-    check_options(fps, folding, clock_mhz)
+    check_options(place, fps, folding, clock_mhz)
     target = target_of(place, clock_mhz)
     say(f"reading {model.name}")
     graph = import_model(model)
@@ -108,10 +108,16 @@ def compile_model(
     return Design(folder=out, board=place, graph=graph, plan=plan, sha256=sha256, debug=debug)
 
 
-def check_options(fps: float | None, folding: Path | None, clock_mhz: float | None) -> None:
+def check_options(board: Board, fps: float | None, folding: Path | None, clock_mhz: float | None) -> None:
     """Options that contradict each other or make no sense."""
     if fps is not None and folding is not None:
         raise PulsefoldError("--fps and --folding exclude each other", todo="give one of them")
+    if not board.buildable and fps is None and folding is None:
+        raise PulsefoldError(
+            f"the board {board.name!r} has no limits, so nothing is the fastest that fits",
+            where="--board",
+            todo="give --fps or --folding",
+        )
     if fps is not None and not 0 < fps < 1e9:
         raise PulsefoldError(f"the wanted rate must be above 0, not {fps}", where="--fps")
     if clock_mhz is not None and not 1 <= clock_mhz <= 1000:

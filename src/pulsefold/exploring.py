@@ -164,6 +164,10 @@ def explore(
     say = progress or Silent()
     check(clocks, fps, foldings, build, jobs)
     known = [get_board(name) for name in dict.fromkeys(boards)]
+    if endless := [board.name for board in known if not board.buildable]:
+        raise PulsefoldError(
+            f"the board {endless[0]!r} has no limits to explore", where="--board", todo="name real boards"
+        )
     asked = seeds_of(seeds)
     prepare(out)
     say(f"reading {model.name}")

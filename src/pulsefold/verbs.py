@@ -301,6 +301,7 @@ def run_boards(options: argparse.Namespace, say: Say) -> Outcome:
             numbers = f"{b.compute_mhz:g}", f"{r.luts:,}", f"{r.brams}", f"{r.dsps}"
             shown.append((b.name, b.title, b.device, *numbers))
         show_rows(console, titles, shown)
+        console.print("\nto simulate or export what none of them holds: unlimited", markup=False)
 
     return 0, rows, show
 

@@ -46,6 +46,13 @@ def test_case_does_not_matter():
     assert get_board("ULX3S-85F").title == "Radiona ULX3S 85F"
 
 
+def test_what_is_no_board_is_known_by_name_alone():
+    nowhere = get_board("unlimited")
+    assert not nowhere.buildable
+    assert nowhere not in all_boards()
+    assert all(board.buildable for board in all_boards())
+
+
 def test_unknown_board_lists_names_and_the_nearest():
     with pytest.raises(UnknownBoardError) as caught:
         get_board("ulx3s85f")

@@ -324,6 +324,19 @@ def test_boards_and_doctor(pulsefold):
     assert {f["name"] for f in ran.document if f["found"]} >= {"yosys", "verilator", "nextpnr-ecp5", "g++"}
 
 
+def test_no_board_has_no_limits_and_no_bitstream(pulsefold, tmp_path, model, images):
+    refused(pulsefold("compile", model, "--board", "unlimited", "-o", tmp_path / "d"), "--fps", "--folding")
+    refused(pulsefold("explore", model, "--board", "unlimited", "-o", tmp_path / "d"), "no limits")
+    folder = tmp_path / "d"
+    assert pulsefold("compile", model, "--board", "unlimited", "-o", folder, "--fps", "5000").code == 0
+    np.save(tmp_path / "x.npy", images[:2])
+    ran = pulsefold("simulate", folder, "--input", tmp_path / "x.npy", "--json")
+    assert ran.document["simulation"]["mismatches"] == 0
+    refused(pulsefold("build", folder), "unlimited", "pulsefold boards", "--export")
+    refused(pulsefold("build", folder, "--riscv", tmp_path / "x.npy"), "unlimited")
+    assert pulsefold("build", folder, "--export", "quartus").code == 0
+
+
 def test_report(pulsefold, design):
     ran = pulsefold("report", design, "--json")
     assert ran.code == 0
