@@ -39,7 +39,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     promise, simulation = report.get("promise", {}), report.get("simulation", {})
     cycles, latency = promise.get("cycles_per_image"), promise.get("latency_cycles")
-    rows.append(("promised", f"{cycles:,} cycles an image, first result after {latency:,} cycles"))
+    rows.append(("promised", f"{cycles:,} cycles an image, first result within {latency:,} cycles"))
     if simulation:
         rows.append(("simulated", simulated(simulation)))
     guess = report.get("estimated", {})

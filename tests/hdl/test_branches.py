@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from branches import TARGET, Builder, check_circuit, frames, random_plan
+from branches import TARGET, Builder, check_circuit, frames, free_run, random_plan
 
 from pulsefold.compiler.ir import ElementType, Sum
 from pulsefold.compiler.plan.layers import Fold, layers_of
@@ -85,6 +85,26 @@ def test_without_its_buffers_a_network_stops() -> None:
         check_circuit(stuck, 0)
     whole = replace(plan, network=with_buffers(stuck.network, plan.cycles))
     check_circuit(whole, 0)
+
+
+@pytest.mark.parametrize("simd", [1, 2])
+def test_skip_buffers_are_no_deeper_than_the_rate_asks_for(simd: int) -> None:
+    """At the computed depth a frame every `cycles`; five entries less are slower, and seven less stop it."""
+    plan = skip_plan(3, simd=simd)
+    (number,) = (k for k, u in enumerate(plan.units) if isinstance(u, Fork))
+    long, skip = plan.units[number].buffer_depths
+
+    def ends(depth: int) -> np.ndarray | None:
+        units = list(plan.units)
+        units[number] = units[number].with_depths((long, depth))
+        return free_run(replace(plan, network=replace(plan.network, units=tuple(units))))
+
+    planned, less, few = ends(skip), ends(skip - 5), ends(skip - 7)
+    assert planned is not None
+    assert less is not None
+    np.testing.assert_array_equal(np.diff(planned)[1:], plan.cycles)
+    assert np.diff(less)[-1] > plan.cycles
+    assert few is None
 
 
 def test_a_straight_line_has_no_forks_and_exact_latency() -> None:

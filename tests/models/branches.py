@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from amaranth.sim import Simulator as InterpretedSimulator
 
 from pulsefold.compiler.ir import (
     Concat,
@@ -238,3 +239,41 @@ def check_circuit(plan: Plan, seed: int, count: int = 5, stalls: list[tuple[floa
             assert measured["latency"] <= plan.latency_cycles
             assert measured["cycles"] <= 1.02 * plan.cycles + 1
     return measured
+
+
+def free_run(plan: Plan, count: int = 4) -> np.ndarray | None:
+    """Cycle of each frame's last result, the first beat in being 0; None if the circuit stops for good.
+
+    In Amaranth's simulator, which compiles nothing, without pauses; all integers are 0.
+    """
+    core = Core(plan)
+    sent, given = [0] * len(plan.inputs), [[] for _ in plan.outputs]
+    due = [count * s.beats for s in plan.outputs]
+    patience = 3 * plan.latency_cycles + 3 * plan.cycles
+
+    async def bench(ctx) -> None:
+        cycle = moved = 0
+        while any(len(times) < n for times, n in zip(given, due, strict=True)) and cycle < moved + patience:
+            for k, (port, s) in enumerate(zip(core.ins, plan.inputs, strict=True)):
+                ctx.set(port.valid, int(sent[k] < count * s.beats))
+            for times, port, n in zip(given, core.outs, due, strict=True):
+                ctx.set(port.ready, int(len(times) < n))
+            for k, port in enumerate(core.ins):
+                if ctx.get(port.valid) and ctx.get(port.ready):
+                    sent[k], moved = sent[k] + 1, cycle
+            for times, port in zip(given, core.outs, strict=True):
+                if ctx.get(port.valid) and ctx.get(port.ready):
+                    times.append(cycle)
+                    moved = cycle
+            await ctx.tick()
+            cycle += 1
+
+    simulator = InterpretedSimulator(core)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    if any(len(times) < n for times, n in zip(given, due, strict=True)):
+        return None
+    return np.max(
+        [times[s.beats - 1 :: s.beats] for times, s in zip(given, plan.outputs, strict=True)], axis=0
+    )

@@ -10,17 +10,19 @@ Weights are He-initialised, and batch norms are near identity, so that activatio
 depth. The networks are not trained.
 """
 
-from zoo.classify import densenet, mobilenet, nin, resnet, shufflenet, vgg, xception
+from zoo.classify import densenet, inception, mobilenet, nin, resnet, shufflenet, vgg, xception
 from zoo.detect import ssd, yolo
 from zoo.net import Net
 from zoo.segment import fcn, segnet, unet
-from zoo.small import SMALL
+from zoo.small import SMALL, TINY
 
 __all__ = [
     "SMALL",
+    "TINY",
     "Net",
     "densenet",
     "fcn",
+    "inception",
     "mobilenet",
     "nin",
     "resnet",

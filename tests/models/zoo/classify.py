@@ -160,3 +160,20 @@ def shufflenet(
         y = net.permute(net.reshape(y, 2, half, *sizes), 2, 1, 3, 4)
         x = net.reshape(y, channels, *sizes)
     return net.model(net.classifier(x, classes), name="shufflenet")
+
+
+def inception(
+    *, size: int = 32, width: int = 16, blocks: int = 2, classes: int = 10, seed: int = 0
+) -> onnx.ModelProto:
+    """Inception v1: kernels of 1, 3 and 5 and a pool side by side, their maps concatenated."""
+    net = Net((3, size, size), seed=seed)
+    x = net.pool(net.cbr(net.x, width))
+    for _ in range(blocks):
+        parts = [
+            net.cbr(x, width, 1),
+            net.cbr(net.cbr(x, width // 2, 1), width, 3),
+            net.cbr(net.cbr(x, width // 4, 1), width // 2, 5),
+            net.cbr(net.pool(x, 3, 1, pad=1), width // 2, 1),
+        ]
+        x = net.concat(*parts)
+    return net.model(net.classifier(x, classes), name="inception")
