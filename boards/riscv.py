@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from amaranth.back import rtlil
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
 from amaranth.lib import wiring
 
@@ -15,6 +14,7 @@ from pulsefold.boards.board import Board
 from pulsefold.boards.clocks import add_plain_clock
 from pulsefold.boards.pll import Pll, find_pll
 from pulsefold.boards.top import TOP
+from pulsefold.hdl import rtlil
 from pulsefold.hdl.link.uart import UartParameters, UartReceiver, UartTransmitter
 from pulsefold.hdl.riscv.system import RiscvSystem
 
@@ -67,7 +67,7 @@ class RiscvTop(Elaboratable):
             ports.append(self.reset)
         if self.board.leds:
             ports.append(self.led)
-        return rtlil.convert(self, name=TOP, ports=ports, emit_src=False)
+        return rtlil.convert(self, TOP, ports=ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from amaranth.back import rtlil
 from amaranth.hdl import Cat, Const, DomainRenamer, Elaboratable, Module, Signal, Value
 from amaranth.lib import wiring
 
 from pulsefold.boards.board import Board
 from pulsefold.boards.clocks import add_gated_clock, add_plain_clock
 from pulsefold.boards.pll import Pll, find_pll
+from pulsefold.hdl import rtlil
 from pulsefold.hdl.link.crossing import Crossing
 from pulsefold.hdl.link.endpoint import Endpoint, EndpointParameters
 from pulsefold.hdl.link.identity import Identity, LinkOptions
@@ -98,7 +98,7 @@ class BoardTop(Elaboratable):
     def rtlil(self, *, generic: bool = False) -> str:
         """The whole design as RTLIL text; with `generic`, without the family's own cells, to be simulated."""
         technology = None if generic else Technology(self.board.family)
-        return rtlil.convert(self, name=TOP, platform=technology, ports=self.ports(), emit_src=False)
+        return rtlil.convert(self, TOP, platform=technology, ports=self.ports())
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -6,10 +6,9 @@ import re
 import tempfile
 from pathlib import Path
 
-from amaranth.back import rtlil
-
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
+from pulsefold.hdl import rtlil
 from pulsefold.hdl.link.axi import AxiCore
 
 __all__ = ["MODULE", "WAIVERS", "lint", "write_verilog"]
@@ -45,7 +44,7 @@ def write_verilog(component: AxiCore, path: Path, log: Path) -> None:
     ToolMissingError, ToolFailedError
         If there is no Yosys or it fails; `log` has its output.
     """
-    text = rtlil.convert(component, name=MODULE, emit_src=False)
+    text = rtlil.convert(component, MODULE)
     # Amaranth joins the names of nested modules by dots, which not every tool takes even when escaped.
     text = re.sub(rf"\\{MODULE}(?:\.[\w$]+)+", lambda name: name[0].replace(".", "_"), text)
     with tempfile.TemporaryDirectory(prefix="pulsefold-", dir=path.parent) as name:

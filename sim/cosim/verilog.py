@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from amaranth.back import rtlil
 from amaranth.lib import wiring
 
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
+from pulsefold.hdl import rtlil
 
 __all__ = ["TOP", "to_rtlil", "top_inputs", "write_verilog"]
 
@@ -28,7 +28,7 @@ write_verilog -norename -noattr -extmem {TOP}.v
 
 def to_rtlil(component: wiring.Component) -> str:
     """RTLIL text of a component, top module :data:`TOP`; the same text for the same circuit."""
-    return rtlil.convert(component, name=TOP, emit_src=False)
+    return rtlil.convert(component, TOP)
 
 
 def top_inputs(text: str) -> set[str]:

@@ -1,0 +1,61 @@
+"""Amaranth to RTLIL text, with memory contents written in one piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from amaranth.back import rtlil
+
+__all__ = ["convert"]
+
+
+def convert(component: Any, name: str, *, platform: Any = None, ports: Any = None) -> str:
+    """RTLIL text of a component; the same text for the same circuit.
+
+    What :func:`amaranth.back.rtlil.convert` writes, byte for byte. That makes an object of each bit of each
+    memory, some of them several times: most of a minute for the ten million bits of weights that a
+    network may have.
+    """
+    with quick_memories():
+        return rtlil.convert(component, name=name, platform=platform, ports=ports, emit_src=False)
+
+
+@contextmanager
+def quick_memories() -> Iterator[None]:
+    """Replace what writes a memory's contents, where this release of Amaranth has it under the known name."""
+    emitter: Any = getattr(rtlil, "ModuleEmitter", None)
+    slow = getattr(emitter, "emit_memory", None)
+    if slow is None:
+        yield
+        return
+
+    def emit_memory(self: Any, cell_index: int, cell: Any) -> None:
+        if not (cell.width and len(cell.init) == cell.depth > 0):
+            slow(self, cell_index, cell)
+            return
+        mask = (1 << cell.width) - 1
+        words = (format(int(row) & mask, f"0{cell.width}b") for row in reversed(cell.init))
+        self.builder.cell(
+            "$meminit_v2",
+            ports={
+                "ADDR": "{  }",
+                "DATA": f"{cell.width * cell.depth}'{''.join(words)}",
+                "EN": f"{cell.width}'{'1' * cell.width}",
+            },
+            parameters={
+                "MEMID": self.memories[cell_index].memid,
+                "ABITS": 0,
+                "WIDTH": cell.width,
+                "WORDS": cell.depth,
+                "PRIORITY": 0,
+            },
+            src_loc=cell.src_loc,
+        )
+
+    emitter.emit_memory = emit_memory
+    try:
+        yield
+    finally:
+        emitter.emit_memory = slow
