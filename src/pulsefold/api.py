@@ -17,9 +17,9 @@ from pulsefold.compiler.frontend import Inspection, inspect_model
 from pulsefold.compiler.quantize import Format, Recipe
 from pulsefold.compiling import compile_model
 from pulsefold.design import Design, load_design
+from pulsefold.errors import PulsefoldError
 from pulsefold.exploring import Point
 from pulsefold.exploring import explore as explore_model
-from pulsefold.errors import PulsefoldError
 from pulsefold.exporting import export_design
 from pulsefold.implementing import build_design
 from pulsefold.processor import build_processor
