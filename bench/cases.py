@@ -230,7 +230,7 @@ CASES = (
     Case(name="dscnn-int8", model="models/kws_dscnn_int8_qdq.onnx", data=noise(49, 10, 1), images=20),
     Case(name="autoencoder-int8", model="models/ad_autoencoder_int8_qdq.onnx", data=noise(640), images=20),
     Case(
-        name="lenet-int8", model="lenet5_int8.onnx", data=mnist(unit), make=make_lenet, fps=50_000, build=True
+        name="lenet-int8", model="lenet5_int8.onnx", data=mnist(unit), make=make_lenet, fps=40_000, build=True
     ),
     Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", build=True),
     Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", fps=2e5, build=True),

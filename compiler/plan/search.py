@@ -16,7 +16,7 @@ __all__ = ["Choice", "Table", "fastest_that_fits", "frame_cycles", "smallest_for
 
 #: What the whole of each resource is worth at first, in the order of COUNTS. Block RAM and
 #: multipliers are there anyway and cost no routing: logic weighs more as long as they last.
-PRICES = np.array([4.0, 0.1, 1.0, 1.0])
+PRICES = np.array([8.0, 0.1, 1.0, 1.0])
 
 #: Times that prices are raised where resources are short, before single layers are exchanged.
 _RISES = 40
