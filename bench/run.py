@@ -35,6 +35,7 @@ _TITLES: tuple[str, ...] = (
     "LUTs",
     "FFs",
     "block RAMs",
+    "multipliers",
     "seconds to build",
 )
 
@@ -91,6 +92,7 @@ def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
             "LUTs": f"{made['luts']:,}",
             "FFs": f"{made['ffs']:,}",
             "block RAMs": str(made["brams"]),
+            "multipliers": str(made["dsps"]),
             "seconds to build": f"{sum(made['seconds'].values()):.0f}",
         }
     return row
@@ -99,7 +101,7 @@ def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
 def table(rows: Sequence[dict[str, str]]) -> str:
     """Markdown."""
     lines = ["| " + " | ".join(_TITLES) + " |", "|" + "---|" * len(_TITLES)]
-    lines += ["| " + " | ".join(row[t] for t in _TITLES) + " |" for row in rows]
+    lines += ["| " + " | ".join(row.get(t, "-") for t in _TITLES) + " |" for row in rows]
     return "\n".join(lines)
 
 
