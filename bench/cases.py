@@ -174,7 +174,7 @@ _TFC = "models/tfc_w1a1_mnist_qonnx.onnx"
 CASES = (
     Case(name="digits", model="demo/digits.onnx", data=digits, fps=20_000, images=360, build=True),
     Case(name="tfc-w1a1", model=_TFC, data=mnist(unit), fps=1e6, build=True),
-    Case(name="tfc-w1a1-fast", model=_TFC, data=mnist(unit), fps=29e6, clock_mhz=120),
+    Case(name="tfc-w1a1-fast", model=_TFC, data=mnist(unit), fps=22e6, clock_mhz=90, build=True),
     Case(name="tfc-w1a1-raw", model="models/tfc_w1a1_mnist_qonnx_raw.onnx", data=mnist(unit), fps=1e6),
     Case(name="tfc-w2a2", model="models/tfc_w2a2_mnist_qonnx.onnx", data=mnist(unit), fps=3e5),
     Case(
@@ -184,7 +184,23 @@ CASES = (
         fps=1e6,
     ),
     Case(name="kws-w3a3", model="models/kws_w3a3_qonnx.onnx", data=kws, fps=20_000),
+    Case(
+        name="kws-w3a3-fast",
+        model="models/kws_w3a3_qonnx.onnx",
+        data=kws,
+        fps=115_000,
+        clock_mhz=104,
+        build=True,
+    ),
     Case(name="lfc-w1a1", model="models/mnist_lfcW1A1.onnx", data=mnist(signs), fps=20_000),
+    Case(
+        name="lfc-w1a1-fast",
+        model="models/mnist_lfcW1A1.onnx",
+        data=mnist(signs),
+        fps=330_000,
+        clock_mhz=85,
+        build=True,
+    ),
     Case(
         name="cnv-w1a1",
         model="models/cifar10_cnvW1A1.onnx",
@@ -202,6 +218,7 @@ CASES = (
         fps=22_000,
         clock_mhz=106,
         images=6,
+        build=True,
     ),
     Case(
         name="cnv-w1a2",
@@ -232,8 +249,9 @@ CASES = (
     Case(
         name="lenet-int8", model="lenet5_int8.onnx", data=mnist(unit), make=make_lenet, fps=40_000, build=True
     ),
-    Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", build=True),
-    Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", fps=2e5, build=True),
+    Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", clock_mhz=42, build=True),
+    Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", build=True),
+    Case(name="tfc-tang-nano-20k", model=_TFC, data=mnist(unit), board="tang-nano-20k", build=True),
     *BOARD_CASES,
     Case(name="digits-riscv", model="demo/digits.onnx", data=digits, fps=5_000, build=True, riscv=True),
 )

@@ -46,8 +46,9 @@ class Ecp5Flow:
         netlist.write_text(json.dumps(document))
 
     def constraints(self, board: Board) -> str:
-        """LPF."""
+        """LPF; without the oscillator's frequency the link would be made as fast as the network."""
         lines = ["BLOCK ASYNCPATHS;", "BLOCK RESETPATHS;"]
+        lines.append(f'FREQUENCY PORT "clk" {board.clock_mhz:g} MHZ;')
         for port, pin in board.ports().items():
             lines.append(f'LOCATE COMP "{port}" SITE "{pin.site}";')
             if pin.attributes:

@@ -29,6 +29,12 @@ _FEW_BITS = 3
 #: Pixels a cycle above which the exchange between banks is most of the window.
 _MOST_PIXELS = 16
 
+#: Frames that may share weights.
+_BATCHES = (1, 2, 4, 8)
+
+#: Beats a vector up to which the ring of a batch is small LUT RAM.
+_LONGEST_BATCHED = 32
+
 
 def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Choice:
     """Cycles and cost of a layer under a folding; costs of units that other foldings have too are `known`."""
@@ -40,8 +46,8 @@ def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources])
     return Choice(fold=fold, cycles=max(u.cycles for u in units), cost=cost)
 
 
-def folds_of(layer: Layer, target: Target) -> list[Fold]:
-    """Every folding worth looking at."""
+def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
+    """Every folding worth looking at; see :func:`choices_of`."""
     if not isinstance(layer.node, Conv) or layer.depthwise:
         widths = [d for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
         multipliers = ["lut", "dsp"] if layer.multiplies and target.available.dsps > 0 else ["lut"]
@@ -75,20 +81,25 @@ def folds_of(layer: Layer, target: Target) -> list[Fold]:
         memories = ["lut"] if depth < _LEAST_BLOCK_DEPTH else ["block", "lut"]
         if depth > 512:
             memories = ["block"]
+        batches = batches_of(layer, pe, simd) if straight else [1]
         folds += [
             Fold(
                 pe=pe,
                 simd=simd,
                 pixels=pixels,
+                batch=batch,
                 memory=memory,
                 multiplier=multiplier,
                 adder=adder,
                 requantizer=requantizer,
             )
-            for memory, (multiplier, adder), requantizer in product(
-                memories, [*forms, *constant] if depth == 1 else forms, requantizers
+            for batch, memory, (multiplier, adder), requantizer in product(
+                batches, memories, [*forms, *constant] if depth == 1 else forms, requantizers
             )
             if multiplier != "pair" or pe % 2 == 0
+            # Weights that are read once and again are for block RAM, whose width runs out first.
+            if batch == 1
+            or (multiplier != "pair" and memory == "block" and pe * simd * batch <= target.available.luts)
         ]
     return folds
 
@@ -120,6 +131,15 @@ def shares_multipliers(layer: Layer) -> bool:
     return pair.fits
 
 
+def batches_of(layer: Layer, pe: int, simd: int) -> list[int]:
+    """Numbers of frames that may share a layer's weights under a PE and a SIMD."""
+    rows, columns = layer.matrix
+    beats = columns // simd
+    if not layer.takes_batches or beats > _LONGEST_BATCHED:
+        return [1]
+    return [n for n in _BATCHES if n == 1 or 2 * n <= min(beats, rows // pe)]
+
+
 def pixels_of(layer: Layer) -> list[int]:
     """Numbers of pixels a cycle that a layer can take."""
     node = layer.node
@@ -134,7 +154,19 @@ def converted_cycles(layer: Layer, simd: int) -> int:
     return pixels * layer.matrix[1] // gcd(layer.x.shape[2], simd)
 
 
-def choices_of(layer: Layer, target: Target) -> list[Choice]:
-    """Every folding of a layer worth looking at."""
+def choices_of(layer: Layer, target: Target, *, straight: bool = False) -> list[Choice]:
+    """Every folding of a layer worth looking at.
+
+    Parameters
+    ----------
+    layer
+        The layer.
+    target
+        What it is for.
+    straight
+        Whether the network does not branch. Only then may frames share weights: they leave in bursts, for
+        which the buffers in front of joins are not made.
+    """
     known: dict[Unit, Resources] = {}
-    return [cost_of(layer, fold, target.family, known) for fold in folds_of(layer, target)]
+    folds = folds_of(layer, target, straight=straight)
+    return [cost_of(layer, fold, target.family, known) for fold in folds]

@@ -38,6 +38,9 @@ class Fold:
         Inputs a cycle; channels a cycle for pools and thresholds.
     pixels
         Output pixels a cycle, which share weights (matrix layers with a window).
+    batch
+        Frames that share weights, a power of two (matrix layers of one vector a frame), see
+        :class:`~pulsefold.compiler.plan.units.batchmatvec.BatchMatVec`.
     memory
         Memory of weights, and of many constants: ``"block"`` or ``"lut"``.
     multiplier
@@ -52,6 +55,7 @@ class Fold:
     pe: int = 1
     simd: int = 1
     pixels: int = 1
+    batch: int = 1
     memory: str = "lut"
     multiplier: str = "lut"
     adder: str = "tree"
@@ -110,6 +114,11 @@ class Layer:
         whole = node.kernel == self.x.shape[:2] and self.y.shape[:2] == (1, 1) and node.dilation == (1, 1)
         pixelwise = node.kernel == (1, 1) and node.stride == (1, 1)
         return node.padded or not (whole or pixelwise)
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether frames may share its weights: one vector a frame, and thresholds or nothing behind it."""
+        return self.y.shape[:2] == (1, 1) and not self.windowed and not isinstance(self.steps, Requantize)
 
     @property
     def operand(self) -> ElementType:

@@ -159,7 +159,8 @@ def make_plan(
             todo = "add it, or leave the folding file out"
             raise FoldingError(f"the folding has no entry for layer {missing[0]!r}", todo=todo)
         return assemble(graph, target, layers, folds)
-    table = {layer.name: choices_of(layer, target) for layer in layers}
+    straight = len(entries_of(graph)) == 1 and all(len(graph.readers(name)) <= 1 for name in graph.tensors)
+    table = {layer.name: choices_of(layer, target, straight=straight) for layer in layers}
     if fps is None:
         return settle(graph, target, layers, lambda room: fastest_that_fits(table, room))
     cycles = int(target.clock_mhz * 1e6 / fps)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Value
 
+from pulsefold.hdl.units.batchmatvec import BatchMatVecCircuit
 from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -20,7 +21,8 @@ def activity(circuit: UnitComponent) -> tuple[Value, Value]:
     * *stalled*, where it cannot go on and one of its outputs offers a beat that is not taken;
     * else busy: it works on what it has.
 
-    A matrix unit's step is a beat that enters its pipeline, whether fresh or replayed.
+    A matrix unit's step is a beat that enters its pipeline, whether fresh or replayed; one with a batch takes
+    beats beside its work, and waits only between its passes.
 
     Parameters
     ----------
@@ -35,6 +37,8 @@ def activity(circuit: UnitComponent) -> tuple[Value, Value]:
         return ~moves & missing & ~waits, ~moves & waits
     (port,) = circuit.ins
     missing = port.ready & ~port.valid
+    if isinstance(circuit, BatchMatVecCircuit):
+        return missing & ~circuit.go & ~waits, ~circuit.go & waits
     if isinstance(circuit, MatVecCircuit):
         # Works without taking while it replays.
         return missing, ~circuit.go & ~port.ready & waits

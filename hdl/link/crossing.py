@@ -2,7 +2,7 @@
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import AsyncFIFO
+from amaranth.lib.fifo import AsyncFIFO, AsyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.hdl.link.bytes import TensorByte
@@ -19,7 +19,8 @@ class Crossing(wiring.Component):
     Both are empty after a reset of the network: the way there is emptied while `running` is low, the way
     back by the reset of ``sync`` itself.
 
-    Timing: 4 to 5 cycles of the side that is given the byte; four bytes in a round trip of as many of both.
+    Timing: 4 to 5 cycles of the side that is given the byte, to the network one more; four bytes in a round
+    trip of as many of both.
     """
 
     #: In ``link``: bytes to the network, its bytes back, and whether the network is out of reset.
@@ -35,7 +36,10 @@ class Crossing(wiring.Component):
         m.domains.there = there = ClockDomain(local=True)
         m.d.comb += [there.clk.eq(ClockSignal("link")), there.rst.eq(ResetSignal("link") | ~self.running)]
         width = TensorByte.as_shape().size
-        m.submodules.forth = forth = AsyncFIFO(width=width, depth=_DEPTH, w_domain="there", r_domain="sync")
+        # Behind a register: a wide beat that is collected from these bytes is far from the FIFO's pointers.
+        m.submodules.forth = forth = AsyncFIFOBuffered(
+            width=width, depth=_DEPTH + 1, w_domain="there", r_domain="sync"
+        )
         m.submodules.back = back = AsyncFIFO(width=width, depth=_DEPTH, w_domain="sync", r_domain="link")
         m.d.comb += [
             forth.w_data.eq(self.source.payload),

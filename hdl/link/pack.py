@@ -58,7 +58,7 @@ class BytesToBeats(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count = self.parameters.bytes
-        shift = Signal(8 * count)
+        shift = Signal(8 * count, reset_less=True)
         index = Signal(range(count))
 
         m.d.comb += [self.i.ready.eq(~self.o.valid), self.o.payload.eq(shift[: self.parameters.width])]
@@ -99,7 +99,7 @@ class BeatsToBytes(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count = self.parameters.bytes
-        shift = Signal(8 * count)
+        shift = Signal(8 * count, reset_less=True)
         left = Signal(range(count + 1))
 
         m.d.comb += [

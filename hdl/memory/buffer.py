@@ -65,8 +65,10 @@ class StreamBuffer(wiring.Component):
             m.d.sync += write.addr.eq(next_address(write.addr, self.depth))
         with m.If(sent):
             m.d.sync += read.addr.eq(next_address(read.addr, self.depth))
+        head = Signal(width, reset_less=True)
+        m.d.comb += self.o.p.eq(head)
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.p.eq(read.data), self.o.valid.eq(some)]
+            m.d.sync += [head.eq(read.data), self.o.valid.eq(some)]
 
     def deep(self, m: Module) -> None:
         """The small buffer, and the ring."""

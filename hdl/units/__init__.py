@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pulsefold.compiler.plan.units import Unit
+from pulsefold.hdl.units.batchmatvec import BatchMatVecCircuit
 from pulsefold.hdl.units.concat import ConcatCircuit
 from pulsefold.hdl.units.convert import ConvertCircuit
 from pulsefold.hdl.units.depthwise import DepthwiseCircuit
@@ -25,6 +26,7 @@ __all__ = ["CIRCUITS", "UnitComponent", "circuit_for", "payload", "port_names"]
 
 #: Circuit of every kind of unit.
 CIRCUITS: dict[str, type[UnitComponent]] = {
+    "batchmatvec": BatchMatVecCircuit,
     "concat": ConcatCircuit,
     "convert": ConvertCircuit,
     "depthwise": DepthwiseCircuit,

@@ -30,7 +30,7 @@ class ConvertCircuit(UnitComponent):
         position = Signal(range(p.ratio))
         last = position == p.ratio - 1
         if p.up:
-            kept = Signal((p.ratio - 1) * p.input.width)
+            kept = Signal((p.ratio - 1) * p.input.width, reset_less=True)
             m.d.comb += [
                 buffer.i.p.eq(regrouped(Cat(kept, self.i.p), p.ratio, p.groups)),
                 buffer.i.valid.eq(self.i.valid & last),
@@ -41,7 +41,7 @@ class ConvertCircuit(UnitComponent):
                 with m.If(last):
                     m.d.sync += position.eq(0)
         else:
-            word, busy = Signal(p.input.width), Signal()
+            word, busy = Signal(p.input.width, reset_less=True), Signal()
             m.d.comb += [
                 buffer.i.p.eq(word[: p.output.width]),
                 buffer.i.valid.eq(busy),

@@ -21,7 +21,7 @@ from pulsefold.hdl.units.reduction import Term
 from pulsefold.hdl.units.streams import UnitComponent
 from pulsefold.hdl.units.threshold import ThresholdPipeline
 
-__all__ = ["Hop", "MatVecCircuit", "raw_shape", "result_shape"]
+__all__ = ["Hop", "MatVecCircuit", "Sink", "hop_row", "raw_shape", "result_shape", "send_rows"]
 
 
 def raw_shape(unit: MatVec) -> Shape:
@@ -97,7 +97,10 @@ class Hop(wiring.Component):
             width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
         )
         m.d.comb += rom.address.eq(self.control_i.address)
-        m.d.sync += [self.control_o.eq(self.control_i), self.x_o.eq(self.x_i)]
+        # Data needs no reset, and a reset of every data register is the largest net of a design.
+        passed = Signal(len(self.x_i), reset_less=True)
+        m.d.sync += [self.control_o.eq(self.control_i), passed.eq(self.x_i)]
+        m.d.comb += self.x_o.eq(passed)
 
         # Control of the beat whose operands are at the adder trees' inputs.
         x, weights = self.x_o, rom.data
@@ -193,6 +196,71 @@ def lanes_of(word, lanes: int, bits: int) -> list:
     return [word[k * bits : (k + 1) * bits] for k in range(lanes)]
 
 
+class Sink:
+    """Where results go, in the cycle in which `valid` is high.
+
+    Parameters
+    ----------
+    width
+        Bits of a beat.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.p = Signal(width, name="result")
+        self.valid = Signal(name="result_valid")
+
+
+def hop_row(m: Module, p: MatVec) -> list[Hop]:
+    """The hops of a matrix unit, each passing its activations on to the next."""
+    hops = [Hop(p, k, hold=p.column_folds >= p.hops) for k in range(p.hops)]
+    for k, hop in enumerate(hops):
+        m.submodules[f"hop{k}"] = hop
+    for a, b in pairwise(hops):
+        m.d.comb += [b.control_i.eq(a.control_o), b.x_i.eq(a.x_o)]
+    return hops
+
+
+def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
+    """All hops' sums at once, through the steps or turned into accumulators."""
+    done = hops[-1].done
+    lanes = lanes_of(sink.p, p.output.lanes, p.output.type.bits)
+    raws = [hop.raw[pixel * p.hop + k] for pixel in range(p.pixels) for hop in hops for k in range(p.hop)]
+    if p.decided:
+        m.d.comb += [sink.valid.eq(done), *(lanes[k].eq(raw) for k, raw in enumerate(raws))]
+        return
+    if p.steps:
+        steps = p.steps.shifted(p.offset, p.gain)
+        for pixel in range(p.pixels):
+            search = ThresholdPipeline(steps, p.pe, raw_shape(p))
+            m.submodules[f"steps{pixel}"] = search
+            m.d.comb += [search.valid.eq(done), sink.valid.eq(search.done)]
+            for lane in range(p.pe):
+                m.d.comb += [
+                    search.x[lane].eq(raws[pixel * p.pe + lane]),
+                    lanes[pixel * p.pe + lane].eq(search.y[lane]),
+                ]
+        return
+    ready = Signal()
+    m.d.sync += ready.eq(done)
+    m.d.comb += sink.valid.eq(ready)
+    row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row_out", "row_following"))
+    m.d.comb += following.eq(Mux(done, Mux(row == p.row_folds - 1, 0, row + 1), row))
+    m.d.sync += row.eq(following)
+    kind = p.accumulator_type
+    for lane, raw in enumerate(raws):
+        offsets = [int(v) for v in p.offset[lane % p.pe :: p.pe]]
+        offset = Const(offsets[0], range(min(0, *offsets), max(0, *offsets) + 1))
+        if len(set(offsets)) > 1:
+            words = [v & ((1 << kind.bits) - 1) for v in offsets]
+            rom = Rom(kind.bits, words, threshold_style(len(words)))
+            m.submodules[f"offset{lane}"] = rom
+            m.d.comb += rom.address.eq(following)
+            offset = rom.data
+        y = Signal(kind.bits, name=f"y{lane}", reset_less=True)
+        m.d.sync += y.eq(raw * p.gain + offset)
+        m.d.comb += lanes[lane].eq(y)
+
+
 class MatVecCircuit(UnitComponent):
     """Issue, replay, the row of hops, the step functions and the output buffer.
 
@@ -209,14 +277,11 @@ class MatVecCircuit(UnitComponent):
         p = self.unit
         m = Module()
         self.connect_output(m)
-        buffer = self.buffer
-        hops = [Hop(p, k, hold=p.column_folds >= p.hops) for k in range(p.hops)]
-        for k, hop in enumerate(hops):
-            m.submodules[f"hop{k}"] = hop
-        for a, b in pairwise(hops):
-            m.d.comb += [b.control_i.eq(a.control_o), b.x_i.eq(a.x_o)]
+        hops = hop_row(m, p)
         self.issue(m, hops[0])
-        self.finish(m, hops, buffer)
+        sink = Sink(p.output.width)
+        send_rows(m, p, hops, sink)
+        m.d.comb += [self.buffer.i.valid.eq(sink.valid), self.buffer.i.p.eq(sink.p)]
         return m
 
     def issue(self, m, hop) -> None:
@@ -292,43 +357,3 @@ class MatVecCircuit(UnitComponent):
         ]
         m.d.sync += replayed.eq(read.data)
         return replayed
-
-    def finish(self, m, hops, buffer) -> None:
-        """All hops' sums at once, through the steps or turned into accumulators, into the buffer."""
-        p = self.unit
-        done = hops[-1].done
-        raws = [hop.raw[pixel * p.hop + k] for pixel in range(p.pixels) for hop in hops for k in range(p.hop)]
-        if p.decided:
-            m.d.comb += [buffer.i.valid.eq(done), *(buffer.i.p[k].eq(raw) for k, raw in enumerate(raws))]
-            return
-        if p.steps:
-            steps = p.steps.shifted(p.offset, p.gain)
-            for pixel in range(p.pixels):
-                search = ThresholdPipeline(steps, p.pe, raw_shape(p))
-                m.submodules[f"steps{pixel}"] = search
-                m.d.comb += [search.valid.eq(done), buffer.i.valid.eq(search.done)]
-                for lane in range(p.pe):
-                    m.d.comb += [
-                        search.x[lane].eq(raws[pixel * p.pe + lane]),
-                        buffer.i.p[pixel * p.pe + lane].eq(search.y[lane]),
-                    ]
-            return
-        ready = Signal()
-        m.d.sync += ready.eq(done)
-        m.d.comb += buffer.i.valid.eq(ready)
-        row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row_out", "row_following"))
-        m.d.comb += following.eq(Mux(done, Mux(row == p.row_folds - 1, 0, row + 1), row))
-        m.d.sync += row.eq(following)
-        kind = p.accumulator_type
-        for lane, raw in enumerate(raws):
-            offsets = [int(v) for v in p.offset[lane % p.pe :: p.pe]]
-            offset = Const(offsets[0], range(min(0, *offsets), max(0, *offsets) + 1))
-            if len(set(offsets)) > 1:
-                words = [v & ((1 << kind.bits) - 1) for v in offsets]
-                rom = Rom(kind.bits, words, threshold_style(len(words)))
-                m.submodules[f"offset{lane}"] = rom
-                m.d.comb += rom.address.eq(following)
-                offset = rom.data
-            y = Signal(kind.bits, name=f"y{lane}", reset_less=True)
-            m.d.sync += y.eq(raw * p.gain + offset)
-            m.d.comb += buffer.i.p[lane].eq(y)

@@ -99,10 +99,10 @@ class ThresholdPipeline(wiring.Component):
             m.submodules[f"thresholds_{stage}_{lane}"] = rom
             address = Cat(found[lane], rows[lane % len(rows)]) if self.folds > 1 else found[lane]
             m.d.comb += rom.address.eq(address)
-            x1 = Signal(self.x_shape, name=f"x_{stage}_{lane}_read")
-            x2 = Signal(self.x_shape, name=f"x_{stage}_{lane}")
-            f1 = Signal(max(stage, 1) if stage else 0, name=f"found_{stage}_{lane}_read")
-            f2 = Signal(stage + 1, name=f"found_{stage}_{lane}")
+            x1 = Signal(self.x_shape, name=f"x_{stage}_{lane}_read", reset_less=True)
+            x2 = Signal(self.x_shape, name=f"x_{stage}_{lane}", reset_less=True)
+            f1 = Signal(max(stage, 1) if stage else 0, name=f"found_{stage}_{lane}_read", reset_less=True)
+            f2 = Signal(stage + 1, name=f"found_{stage}_{lane}", reset_less=True)
             threshold = Signal(lane_shape(kind), name=f"t_{stage}_{lane}")
             m.d.comb += threshold.eq(rom.data)
             m.d.sync += [x1.eq(x[lane]), x2.eq(x1), f1.eq(found[lane]), f2.eq(Cat(x1 >= threshold, f1))]
@@ -115,7 +115,7 @@ class ThresholdPipeline(wiring.Component):
         steps = self.steps
         if not steps.adjusts:
             return found
-        y = Signal(steps.type.bits, name=f"y_{lane}")
+        y = Signal(steps.type.bits, name=f"y_{lane}", reset_less=True)
         flags = [bool(b) for b in self.of_lane(steps.descending, lane)]
         count = found
         if all(flags):

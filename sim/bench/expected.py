@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pulsefold.compiler.plan.units import (
+    BatchMatVec,
     ConcatUnit,
     Convert,
     DepthwiseUnit,
@@ -80,6 +81,10 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         return x[0].reshape(-1, unit.taps, unit.lanes).max(axis=1)
     if isinstance(unit, ThresholdUnit):
         return stepped(unit.steps, x[0].reshape(-1, unit.channels)).reshape(-1, unit.lanes)
+    if isinstance(unit, BatchMatVec):
+        p = unit.matvec
+        y = x[0].reshape(-1, p.columns) @ p.weights.T
+        return (stepped(p.steps, y) if p.steps else y).reshape(-1, p.pe)
     if isinstance(unit, MatVec):
         # [groups, column folds, pixels, SIMD] to vectors, and back with row folds
         beats = x[0].reshape(-1, unit.column_folds, unit.pixels, unit.simd)

@@ -17,9 +17,9 @@ from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 FRAMES = 3
 
 
-def values(rng: np.random.Generator, stream: Stream) -> np.ndarray:
+def values(rng: np.random.Generator, stream: Stream, frames: int = FRAMES) -> np.ndarray:
     """Random integers of some frames of a stream."""
-    size, kind = (FRAMES * stream.beats, stream.lanes), stream.type
+    size, kind = (frames * stream.beats, stream.lanes), stream.type
     return (
         rng.choice([-1, 1], size) if kind.is_bipolar else rng.integers(kind.minimum, kind.maximum + 1, size)
     )
@@ -56,12 +56,15 @@ def check_unit() -> Callable[[Unit, int], None]:
 
 
 @pytest.fixture(scope="session")
-def check_unit_quickly() -> Callable[[Unit, int], None]:
-    """The same values, stalls and cycles in Amaranth's simulator, which needs no compilation."""
+def check_unit_quickly() -> Callable[..., None]:
+    """The same values, stalls and cycles in Amaranth's simulator, which needs no compilation.
 
-    def check(unit: Unit, seed: int) -> None:
+    The last `burst` of the `frames` together must take `burst` times the unit's cycles.
+    """
+
+    def check(unit: Unit, seed: int, frames: int = FRAMES, burst: int = 1) -> None:
         rng = np.random.default_rng(seed)
-        beats = [stream.type.encode(values(rng, stream)) for stream in unit.inputs]
+        beats = [stream.type.encode(values(rng, stream, frames)) for stream in unit.inputs]
         (want,) = (
             words(stream, b) for stream, b in zip(unit.outputs, expected_beats(unit, *beats), strict=True)
         )
@@ -70,9 +73,9 @@ def check_unit_quickly() -> Callable[[Unit, int], None]:
         promised = unit.schedule(*(np.arange(len(b)) for b in beats))
         np.testing.assert_array_equal(given - start, promised)
         assert promised[0] == unit.latency_cycles
-        np.testing.assert_array_equal(
-            np.diff(given[unit.outputs[0].beats - 1 :: unit.outputs[0].beats]), unit.cycles
-        )
+        ends = given[unit.outputs[0].beats - 1 :: unit.outputs[0].beats]
+        steady = ends if burst == 1 else ends[-1 - burst :]
+        np.testing.assert_array_equal(steady[burst:] - steady[:-burst], burst * unit.cycles)
         for k, (stall_in, stall_out) in enumerate([(0.3, 0.3), (0.0, 0.7), (0.7, 0.0)]):
             played(unit, play, want, stall_in, stall_out, seed + k)
 

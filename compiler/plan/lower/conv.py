@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.lower.elements import requantize_unit, steps_of, threshold_unit
 from pulsefold.compiler.plan.lower.rule import divisors
 from pulsefold.compiler.plan.lower.windows import window_unit
-from pulsefold.compiler.plan.units import Convert, DepthwiseUnit, MatVec, Stream, Unit
+from pulsefold.compiler.plan.units import BatchMatVec, Convert, DepthwiseUnit, MatVec, Stream, Unit
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.errors import FoldingError
 
@@ -25,7 +25,7 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     assert isinstance(node, Conv)
     if layer.depthwise:
         return depthwise_units(node, layer, fold)
-    refuse_pixels(layer, fold)
+    refuse_lanes(layer, fold)
     units: list[Unit] = []
     if layer.windowed:
         lanes = gcd(layer.x.shape[2], fold.simd)
@@ -34,7 +34,7 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         if fold.simd > lanes:
             units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
     matvec = matrix_unit(node, layer, fold, family)
-    units.append(matvec)
+    units.append(BatchMatVec(matvec=matvec) if fold.batch > 1 else matvec)
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
         # [row fold][pixel][PE]
@@ -60,11 +60,14 @@ def requantized(node: Requantize, sums: Stream, pause: int, order: np.ndarray, f
     yield requantize_unit(node, sums.type, elements, lanes, fold, order)
 
 
-def refuse_pixels(layer: Layer, fold: Fold) -> None:
-    """Raise where several pixels a cycle are asked of a layer that cannot."""
+def refuse_lanes(layer: Layer, fold: Fold) -> None:
+    """Raise where several pixels a cycle, or several frames a pass, are asked of a layer that cannot."""
     if fold.pixels > 1 and not layer.windowed:
         why = "only a layer with a window takes several pixels"
         raise FoldingError(why, where=layer.name, todo="take 1 pixel a cycle")
+    if fold.batch > 1 and not layer.takes_batches:
+        why = "only a layer of one vector a frame that is not requantized takes a batch"
+        raise FoldingError(why, where=layer.name, todo="take a batch of 1")
 
 
 def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
@@ -77,14 +80,14 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
     depth = rows * columns // (fold.pe * fold.simd)
     return MatVec(
         name=layer.name,
-        vectors=layer.y.shape[0] * layer.y.shape[1],
+        vectors=layer.y.shape[0] * layer.y.shape[1] * fold.batch,
         weights=layer.weights,
         sums=layer.row_sums,
         weight_type=node.weight_type,
         type=layer.operand,
         pe=fold.pe,
         simd=fold.simd,
-        pixels=fold.pixels,
+        pixels=fold.pixels * fold.batch,
         steps=steps,
         memory=fold.memory,
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,

@@ -1,6 +1,7 @@
 """Parameter objects of the stream units: one a file, under the stem of the circuit that is built from it."""
 
 from pulsefold.compiler.plan.units.base import Join, Stream, Unit
+from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.compiler.plan.units.concat import ConcatUnit
 from pulsefold.compiler.plan.units.convert import Convert
 from pulsefold.compiler.plan.units.depthwise import DepthwiseUnit
@@ -19,6 +20,7 @@ from pulsefold.compiler.plan.units.threshold import Steps, ThresholdUnit
 from pulsefold.compiler.plan.units.window import Window
 
 __all__ = [
+    "BatchMatVec",
     "ConcatUnit",
     "Convert",
     "DepthwiseUnit",

@@ -444,6 +444,8 @@ class MatVec(OneInput, OneOutput):
         total += self.arithmetic_cost(family)
         if self.row_folds > 1:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
+            # What was replayed, and the choice between it and what has come.
+            total += Resources(luts=self.input.width, ffs=self.input.width)
         low, high = self.raw_range
         raw = type_for_range(low, high).bits
         total += Resources(
