@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Names the lock file it was made from, so that it is made once and again when the lock changes.
 STAMP := $(VENV)/stamp
 
-.PHONY: demo test lint regress networks faults bench boards lock clean
+.PHONY: demo test lint regress networks faults clib fuzz bench boards lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -42,6 +42,19 @@ networks: $(STAMP)
 ## faults: the host protocol under noise, resets and dying hosts, and its throughput; prints the figures
 faults: $(STAMP)
 	$(BIN)/python -m pytest -n 0 -s tests/firmware/test_faults.py tests/firmware/test_throughput.py
+
+## clib: the host library in C and its example, into build/clib
+clib:
+	$(MAKE) -C firmware/c BUILD=$(CURDIR)/build/clib
+
+## fuzz: both drivers against arbitrary bytes, SECONDS each way, and what was done; stops at the first failure
+SECONDS ?= 60
+fuzz: $(STAMP)
+	@mkdir -p build/fuzz
+	@$(MAKE) --silent --no-print-directory -C firmware/c BUILD=$(CURDIR)/build/fuzz/c fuzz SECONDS=$(SECONDS)
+	@cd build/fuzz && for name in parsed anything damaged; do \
+	  $(CURDIR)/$(BIN)/python $(CURDIR)/tests/firmware/fuzz.py $$name $(SECONDS) 2>$$name.log || { tail -n 40 $$name.log; exit 1; }; \
+	done
 
 ## bench: the figures of the documentation
 bench: $(STAMP)

@@ -210,7 +210,8 @@ class Session:
                             behind = quiet and self._status.results != receiver.next
                         if sender.outstanding < before:
                             moved = now
-                    elif frame.type == Type.RESULT:
+                    # One without bytes is none: it could go on for ever.
+                    elif frame.type == Type.RESULT and frame.payload:
                         quiet = behind = False
                         mine, reply = receiver.result(frame)
                         replies.append(reply)

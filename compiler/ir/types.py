@@ -76,7 +76,8 @@ class ElementType:
         v = np.asarray(values, np.int64)
         if self.is_bipolar:
             return ((v + 1) >> 1).astype(np.uint64)
-        return (v & ((1 << self.bits) - 1)).astype(np.uint64)
+        # As unsigned numbers: the mask of 64 bits is no int64.
+        return v.astype(np.uint64) & np.uint64((1 << self.bits) - 1)
 
     def decode(self, patterns: np.ndarray) -> np.ndarray:
         """Inverse of :meth:`encode`, as int64."""

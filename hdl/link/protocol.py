@@ -6,6 +6,7 @@ constants and its ready-made ``HELLO``, the host its encoder and decoder.
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from collections.abc import Iterator
@@ -294,6 +295,10 @@ class TensorFormat:
             raise FrameError(f"unknown kind of element {kind}") from error
         if not (beats and lanes and 1 <= bits <= 64):
             raise FrameError(f"no tensor: {beats} beats of {lanes} elements of {bits} bits")
+        if bits != {Kind.BIPOLAR: 1, Kind.TERNARY: 2}.get(known, bits):
+            raise FrameError(f"no tensor: {known.name.lower()} elements of {bits} bits")
+        if beats * lanes != math.prod(shape):
+            raise FrameError(f"no tensor: {beats} beats of {lanes} elements, and its shape is {shape}")
         return cls(beats=beats, lanes=lanes, bits=bits, kind=known, shape=(shape[0], shape[1], shape[2]))
 
 

@@ -2,8 +2,12 @@
 
 import os
 import select
+import shutil
 import struct
+import subprocess
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,6 +22,9 @@ from pulsefold.hdl.link.protocol import Frame, FrameDecoder, Kind, Status, Tenso
 from pulsefold.sim.virtual import VirtualBoard, build_virtual
 
 BEATS = 5
+
+#: The host's library in C.
+C_SOURCES = Path(__file__).resolve().parents[2] / "firmware" / "c"
 
 
 class Summer(wiring.Component):
@@ -62,6 +69,60 @@ IDENTITY = Identity(
     inputs=(TensorFormat(beats=BEATS, lanes=2, bits=12, kind=Kind.UNSIGNED, shape=(BEATS, 1, 2)),),
     outputs=(TensorFormat(beats=1, lanes=1, bits=20, kind=Kind.UNSIGNED, shape=(1, 1, 1)),),
 )
+
+
+#: More bytes an image than the link holds, so that an input without a buffer would block the other.
+LONG = 3000
+
+
+class Joined(wiring.Component):
+    """Two streams taken beat by beat together: their sums, and an image's sum of differences modulo 2**16."""
+
+    def __init__(self):
+        byte = stream.Signature(unsigned(8))
+        wide = stream.Signature(unsigned(16))
+        super().__init__({"i0": In(byte), "i1": In(byte), "o0": Out(wide), "o1": Out(wide)})
+        self.ins, self.outs = [self.i0, self.i1], [self.o0, self.o1]
+
+    def elaborate(self, platform):
+        m = Module()
+        place, total = Signal(range(LONG)), Signal(16)
+        go = Signal()
+        m.d.comb += [
+            go.eq(self.i0.valid & self.i1.valid & ~self.o0.valid & ~self.o1.valid),
+            self.i0.ready.eq(go),
+            self.i1.ready.eq(go),
+        ]
+        for port in self.outs:
+            with m.If(port.ready):
+                m.d.sync += port.valid.eq(0)
+        with m.If(go):
+            difference = (total + self.i0.payload - self.i1.payload)[:16]
+            m.d.sync += [
+                self.o0.payload.eq(self.i0.payload + self.i1.payload),
+                self.o0.valid.eq(1),
+                total.eq(difference),
+                place.eq(place + 1),
+            ]
+            with m.If(place == LONG - 1):
+                m.d.sync += [place.eq(0), total.eq(0), self.o1.payload.eq(difference), self.o1.valid.eq(1)]
+        return m
+
+
+def tensor(beats, bits):
+    return TensorFormat(beats=beats, lanes=1, bits=bits, kind=Kind.UNSIGNED, shape=(beats, 1, 1))
+
+
+@pytest.fixture(scope="session")
+def joined():
+    """Two inputs and two outputs whose images are longer than what the link holds."""
+    identity = Identity(
+        design_id=bytes(16),
+        inputs=(tensor(LONG, 8), tensor(LONG, 8)),
+        outputs=(tensor(LONG, 16), tensor(1, 16)),
+    )
+    program = build_virtual(Joined, get_board("icebreaker"), 24.0, identity)
+    return SimpleNamespace(program=program, beats=LONG)
 
 
 @pytest.fixture(scope="session")
@@ -139,3 +200,87 @@ def host(summer):
         host.board = board
         yield host
         host.close()
+
+
+def run_make(folder, *arguments):
+    """Run make in the library's folder; what it said."""
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    ran = subprocess.run(
+        ["make", "-C", str(C_SOURCES), f"BUILD={folder}", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.fixture(scope="session")
+def make_c():
+    """Runs make in the folder of the library in C."""
+    return run_make
+
+
+@dataclass(frozen=True)
+class CLibrary:
+    """The library in C and its example, and what runs them."""
+
+    folder: Path
+    prefix: tuple[str, ...] = ()
+
+    def start(self, port, *options, timeout=20):
+        command = [
+            *self.prefix,
+            str(self.folder / "classify"),
+            str(port),
+            "--timeout",
+            str(int(timeout * 1000)),
+        ]
+        return subprocess.Popen(
+            [*command, *map(str, options)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def run(self, port, *options, timeout=20):
+        """The example on a port: its exit code, output and errors."""
+        process = self.start(port, *options, timeout=timeout)
+        out, err = process.communicate(timeout=600)
+        return SimpleNamespace(code=process.returncode, out=out, err=err)
+
+
+@pytest.fixture(scope="session")
+def c_variant(tmp_path_factory):
+    """The library as it is, under the sanitizers, or under valgrind."""
+    made = {}
+
+    def variant(name):
+        if name == "valgrind" and shutil.which("valgrind") is None:
+            pytest.skip("valgrind is not installed (apt-get install valgrind)")
+        if name not in made:
+            folder = tmp_path_factory.mktemp(name)
+            options = {
+                "sanitized": ["SANITIZE=1"],
+                "valgrind": ["CFLAGS=-g -O1"],
+                # As little memory as the smallest board allows, and less.
+                "small": ["SANITIZE=1", "CFLAGS=-DPF_SLOTS=4 -DPF_ARRIVED=1"],
+                "smaller": ["CFLAGS=-DPF_SLOTS=2"],
+            }
+            run_make(folder, "CC=gcc", *options.get(name, []))
+            prefix = ("valgrind", "--quiet", "--leak-check=full", "--error-exitcode=99")
+            made[name] = CLibrary(folder, prefix if name == "valgrind" else ())
+        return made[name]
+
+    return variant
+
+
+@pytest.fixture(params=["plain", "sanitized", "valgrind"])
+def c_library(request, c_variant):
+    """The library in C, each way it is tested."""
+    return c_variant(request.param)
+
+
+@pytest.fixture
+def sanitized(c_variant):
+    """The library under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    return c_variant("sanitized")

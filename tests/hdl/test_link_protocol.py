@@ -76,12 +76,14 @@ def test_random_bytes_are_no_frames(values):
 
 
 def tensor(rng):
+    height, width, lanes, folds = (rng.randrange(1, 1 << n) for n in (8, 8, 16, 16))
+    kind = rng.choice(list(Kind))
     return TensorFormat(
-        beats=rng.randrange(1, 1 << 32),
-        lanes=rng.randrange(1, 1 << 16),
-        bits=rng.randrange(1, 65),
-        kind=rng.choice(list(Kind)),
-        shape=(rng.randrange(1 << 16), rng.randrange(1 << 16), rng.randrange(1 << 32)),
+        beats=height * width * folds,
+        lanes=lanes,
+        bits={Kind.BIPOLAR: 1, Kind.TERNARY: 2}.get(kind, rng.randrange(1, 65)),
+        kind=kind,
+        shape=(height, width, folds * lanes),
     )
 
 
@@ -100,6 +102,11 @@ def test_description_there_and_back(rng, inputs):
     assert Hello.of(decode(encode(hello.frame())[:-1])) == hello
 
 
+def described(beats, lanes, bits, kind, shape):
+    tensor = TensorFormat(beats=beats, lanes=lanes, bits=bits, kind=kind, shape=shape).pack()
+    return b"\2\2" + bytes(22) + b"\1\1" + bytes(2) + 2 * tensor
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -108,6 +115,9 @@ def test_description_there_and_back(rng, inputs):
         {"payload": bytes(28)},
         {"payload": b"\3" + bytes(27)},
         {"payload": b"\2\2" + bytes(22) + b"\1\1" + bytes(34)},
+        # 2 beats of 3 elements for 1 x 1 x 5; bipolar elements of 2 bits.
+        {"payload": described(2, 3, 4, Kind.SIGNED, (1, 1, 5))},
+        {"payload": described(2, 3, 2, Kind.BIPOLAR, (1, 1, 6))},
         {"type": Type.STATUS},
     ],
 )
