@@ -129,6 +129,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             pool.global_average_pool, "becomes a SumPool; the divisor waits behind it"
         ),
         "ReduceMean": _node(pool.reduce_mean, "becomes a SumPool; the divisor waits behind it"),
+        "ReduceMax": _node(pool.reduce_max, "becomes a MaxPool of integers"),
         "LRN": _node(lrn.lrn, "becomes an Lrn with the quantizer behind it"),
         "Concat": _node(joins.concat, "becomes a Concat"),
         "Quant": _quantizer(quantizers.quant, custom=True),

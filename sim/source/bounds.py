@@ -34,8 +34,8 @@ _SUMS = frozenset({"Add", "Sub", "Sum"})
 _MOVES = frozenset(
     {
         "Abs", "Clip", "Concat", "DepthToSpace", "Dropout", "Expand", "Flatten", "Gather", "GlobalMaxPool",
-        "Identity", "Max", "MaxPool", "Min", "Neg", "Pad", "Relu", "Reshape", "Slice", "SpaceToDepth",
-        "Split", "Squeeze", "Transpose", "Unsqueeze"
+        "Identity", "Max", "MaxPool", "Min", "Neg", "Pad", "ReduceMax", "Relu", "Reshape", "Slice",
+        "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze"
     }
 )  # fmt: skip
 

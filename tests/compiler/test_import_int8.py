@@ -88,6 +88,11 @@ def i64(s: Sketch, *values: int) -> str:
     return s.const(values, np.int64)
 
 
+def by_channel(s: Sketch, kind: str, x: str) -> str:
+    """Height and width of (N, H, W, C) reduced, both kept, and a gain for each channel behind."""
+    return s.node("Mul", s.node(kind, x, axes=[1, 2], keepdims=1), s.const([1.0, 0.5, 2.0]))
+
+
 UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
     "conv": (FRAME, lambda s, x: s.node("Conv", x, s.weights(3, 4, 3, 3), pads=[1, 0, 0, 1])),
     "conv same upper": (
@@ -133,6 +138,9 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
     ),
     "global average": ((4, 8, 4), lambda s, x: s.node("GlobalAveragePool", x)),
     "global max": (FRAME, lambda s, x: s.node("GlobalMaxPool", x)),
+    "reduce max": ((4, 8, 4), lambda s, x: s.node("ReduceMax", x, axes=[2, 3])),
+    "reduce max, channels last": ((4, 8, 3), lambda s, x: by_channel(s, "ReduceMax", x)),
+    "reduce mean, channels last": ((4, 8, 3), lambda s, x: by_channel(s, "ReduceMean", x)),
     "reduce mean": ((4, 8, 4), lambda s, x: s.node("ReduceMean", x, axes=[2, 3], keepdims=0)),
     "resize nearest": (
         FRAME,

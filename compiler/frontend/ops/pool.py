@@ -10,7 +10,15 @@ from pulsefold.compiler.frontend.ops.windows import window
 from pulsefold.compiler.frontend.values import Pool, Stream
 from pulsefold.compiler.ir.sumpool import SumPool
 
-__all__ = ["average_pool", "averaged", "global_average_pool", "global_max_pool", "max_pool", "reduce_mean"]
+__all__ = [
+    "average_pool",
+    "averaged",
+    "global_average_pool",
+    "global_max_pool",
+    "max_pool",
+    "reduce_max",
+    "reduce_mean",
+]
 
 
 def max_pool(call: Call) -> Stream:
@@ -47,6 +55,18 @@ def max_pool(call: Call) -> Stream:
 def global_max_pool(call: Call) -> Stream:
     """GlobalMaxPool-22."""
     stream = framed(call)
+    return _ranked(_greatest(call, stream), stream.index.ndim - 2)
+
+
+def reduce_max(call: Call) -> Stream:
+    """ReduceMax-20 over all spatial axes of a frame."""
+    stream, shape = _spatial(call)
+    best = _greatest(call, call.builder.arranged(stream, call.node))
+    return best.moved(best.index.reshape(shape))
+
+
+def _greatest(call: Call, stream: Stream) -> Stream:
+    """The greatest of each channel of a frame."""
     pool = Pool(
         lines=stream.lines,
         name=call.node.name,
@@ -56,7 +76,7 @@ def global_max_pool(call: Call) -> Stream:
         dilation=(1, 1),
         pads=(0, 0, 0, 0),
     )
-    return _ranked(call.builder.pool(stream, pool), stream.index.ndim - 2)
+    return call.builder.pool(stream, pool)
 
 
 def average_pool(call: Call, *, whole: bool = False) -> Stream:
@@ -102,22 +122,28 @@ def global_average_pool(call: Call) -> Stream:
 
 def reduce_mean(call: Call) -> Stream:
     """ReduceMean-18 over all spatial axes of a frame."""
+    stream, shape = _spatial(call)
+    first = (1, stream.index.shape[1], *([1] * (stream.index.ndim - 2)))
+    mean = averaged(call, call.builder.arranged(stream, call.node), first)
+    return mean.moved(mean.index.reshape(shape))
+
+
+def _spatial(call: Call) -> tuple[Stream, tuple[int, ...]]:
+    """What a reduction over height and width goes over, channels first, and the shape of its result."""
     stream = call.stream()
     rank = stream.index.ndim
     axes = sorted(a % rank for a in call.integers("axes", 1) or range(rank))
     keep = bool(call.integer("keepdims", 1))
+    ones = [1] * (rank - 2)
+    if rank in (3, 4) and axes == list(range(2, rank)):
+        return stream, (1, -1, *ones) if keep else (1, -1)
     if rank in (3, 4) and axes == list(range(1, rank - 1)):
-        # Channels last: seen as channels first.
-        stream = stream.moved(np.ascontiguousarray(np.moveaxis(stream.index, -1, 1)))
-        shape = (1, *([1] * (rank - 2)), stream.index.shape[1])
-    elif rank in (3, 4) and axes == list(range(2, rank)):
-        shape = (1, stream.index.shape[1], *([1] * (rank - 2)))
-    else:
-        raise call.refuse(f"it averages axes {axes} of {call.shown(stream)}", "average height and width")
-    stream = averaged(call, call.builder.arranged(stream, call.node), shape)
-    if keep:
-        return stream
-    return stream.moved(stream.index.reshape(1, -1))
+        first = stream.moved(np.ascontiguousarray(np.moveaxis(stream.index, -1, 1)))
+        return first, (1, *ones, -1) if keep else (1, -1)
+    why = "what goes over channels is a normalization, whose gains come from each frame"
+    msg, todo = f"it reduces axes {axes} of {call.shown(stream)}", "reduce height and width"
+    over = bool({1, rank - 1} & set(axes)) and len(axes) < rank - 1
+    raise call.refuse(msg, f"{todo}; train with BatchNormalization" if over else todo, why if over else "")
 
 
 def averaged(call: Call, stream: Stream, shape: tuple[int, ...]) -> Stream:
