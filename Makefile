@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Names the lock file it was made from, so that it is made once and again when the lock changes.
 STAMP := $(VENV)/stamp
 
-.PHONY: demo test lint regress networks faults clib fuzz bench boards lock clean
+.PHONY: demo test lint regress networks faults clib fuzz bench costs boards lock clean
 .DEFAULT_GOAL := test
 
 $(STAMP): requirements.lock pyproject.toml
@@ -60,6 +60,10 @@ fuzz: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python bench/run.py
 	$(BIN)/python bench/quantize.py
+
+## costs: the planner's estimates against what place and route counts
+costs: $(STAMP)
+	$(BIN)/python bench/costs.py
 
 ## boards: a bitstream of the demo's network for every board, and its figures
 boards: $(STAMP)

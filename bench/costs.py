@@ -90,7 +90,10 @@ def packed(steps: Steps, netlist: Step) -> dict[str, int]:
     """Sites by type, as nextpnr counts them after packing."""
     flow, board = steps.flow, steps.board
     tool = find_tool(flow.router)
-    arguments = [*flow.route_arguments(board, 0), "--json", "netlist.json", "--pack-only"]
+    own = flow.route_arguments(board, 0)
+    # Nothing that could be written of a design that is only packed.
+    output = own.index(flow.routed_name) - 1
+    arguments = [*own[:output], *own[output + 2 :], "--json", "netlist.json", "--pack-only"]
 
     def fill(folder: Path) -> None:
         (folder / flow.constraints_name).write_text(flow.constraints(board))
@@ -175,6 +178,11 @@ def lines(rows: dict[str, dict]) -> Iterator[str]:
         yield f"| {family or 'all'} | {len(mine)} | {' | '.join(cells)} |"
 
 
+def kept() -> dict[str, dict]:
+    """Rows of earlier runs."""
+    return json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+
+
 def main() -> None:
     """Measure the designs asked for, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -187,7 +195,6 @@ def main() -> None:
     unknown = [name for name in options.designs if name not in names]
     if unknown:
         parser.error(f"there is no design {unknown[0]}")
-    rows = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
     for name in options.designs or names:
         design = names[name]
         model = (REPOSITORY if design.model.startswith("demo/") else options.shared) / design.model
@@ -196,11 +203,14 @@ def main() -> None:
             continue
         try:
             with Progress() as say:
-                rows[name] = run(design, model, say)
+                row = run(design, model, say)
         except PulsefoldError as error:
             raise SystemExit(f"{name}: {error.message}") from error
-        RESULTS.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    rows = {name: rows[name] for name in names if name in rows}
+        # Read anew: another run may have added its own meanwhile.
+        known = kept() | {name: row}
+        RESULTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    known = kept()
+    rows = {name: known[name] for name in names if name in known}
     table = "\n".join(lines(rows))
     sys.stdout.write(table + "\n")
     text = (

@@ -72,9 +72,9 @@ class GowinFlow:
         )
 
     def routed(self, used: Mapping[str, int]) -> Resources:
-        """From nextpnr's sites."""
+        """From nextpnr's sites; it counts the LUTs of distributed RAM apart."""
         return Resources(
-            luts=used.get("LUT4", 0) + used.get("ALU", 0),
+            luts=used.get("LUT4", 0) + used.get("ALU", 0) + 4 * used.get("RAM16SDP4", 0),
             ffs=used.get("DFF", 0),
             brams=used.get("BSRAM", 0),
             dsps=used.get("MULT18X18", 0) + used.get("MULT9X9", 0) / 2,

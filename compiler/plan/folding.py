@@ -10,7 +10,7 @@ from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
-from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import Unit
 from pulsefold.compiler.plan.units.pair import Pair
 
@@ -41,7 +41,7 @@ def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources])
     units = units_of(layer, fold, family)
     for unit in units:
         if unit not in known:
-            known[unit] = unit.cost(family)
+            known[unit] = placed(unit.cost(family), family)
     cost = sum((known[unit] for unit in units), Resources())
     return Choice(fold=fold, cycles=max(u.cycles for u in units), cost=cost)
 

@@ -11,7 +11,7 @@ from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_for, total
-from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.timing import latency_of, with_buffers
 from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window
 from pulsefold.errors import DoesNotFitError, FoldingError
@@ -107,7 +107,8 @@ class Plan:
     @property
     def core_cost(self) -> Resources:
         """Estimated resources of the units."""
-        return sum((u.cost(self.target.family) for u in self.units), Resources())
+        family = self.target.family
+        return placed(sum((u.cost(family) for u in self.units), Resources()), family)
 
     @property
     def cost(self) -> Resources:

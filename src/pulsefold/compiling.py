@@ -16,6 +16,7 @@ from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, Graph
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.target import placed
 from pulsefold.debugging import Debug
 from pulsefold.design import Design, digest, load_design, plan_document, read_folding, target_of, write_folder
 from pulsefold.errors import ModelError, PulsefoldError
@@ -156,7 +157,7 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
     layers = []
     for layer in plan.layers:
         units = plan.units_of(layer.name)
-        costs = [u.cost(family) for u in units]
+        costs = [placed(u.cost(family), family) for u in units]
         fold = plan.folds[layer.name]
         layers.append(
             {

@@ -18,7 +18,7 @@ from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
-from pulsefold.compiler.plan.target import BOARD_SUPPORT, LINK_SUPPORT, Target
+from pulsefold.compiler.plan.target import BOARD_SUPPORT, LINK_SUPPORT, Target, placed
 from pulsefold.debugging import Debug
 from pulsefold.errors import FoldingError, ModelError, OutputError
 
@@ -111,7 +111,7 @@ def plan_document(plan: Plan, sha256: str, why: str, debug: Debug | None = None)
                 "inputs": [f"{s.lanes} x {s.type}" for s in unit.inputs],
                 "outputs": [f"{s.lanes} x {s.type}" for s in unit.outputs],
                 "buffer_depths": list(unit.buffer_depths),
-                **{f"{k}_estimated": round(v) for k, v in asdict(unit.cost(family)).items()},
+                **{f"{k}_estimated": round(v) for k, v in asdict(placed(unit.cost(family), family)).items()},
             }
         )
     return {

@@ -233,13 +233,16 @@ def test_options_out_of_range(options, where, tmp_path):
 @pytest.fixture
 def counted(tmp_path, monkeypatch):
     """A cache of the test's own, and a function that gives the runs of each tool since it was last asked."""
+    # The tools keep their own compiled form where it is.
+    usual = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     log = tmp_path / "runs"
     for name in ("yosys", "nextpnr-ice40"):
         real = Path(sys.executable).parent / f"yowasp-{name}"
         script = tmp_path / name
         script.write_text(
-            f'#!/bin/sh\n[ "$1" = --version ] || echo {name} >> "{log}"\nexec "{real}" "$@"\n',
+            f'#!/bin/sh\n[ "$1" = --version ] || echo {name} >> "{log}"\n'
+            f'export XDG_CACHE_HOME="{usual}"\nexec "{real}" "$@"\n',
             encoding="utf-8",
         )
         script.chmod(0o755)

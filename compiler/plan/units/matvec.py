@@ -461,9 +461,7 @@ class MatVec(OneInput, OneOutput):
 
     def arithmetic_cost(self, family: str) -> Resources:
         """Of the products and the adder tree, without the accumulators."""
-        lanes = (
-            self.pe * self.simd * self.pixels * (2 if family == "ice40" else 1)
-        )  # no wide functions, a cell an adder bit
+        lanes = self.pe * self.simd * self.pixels
         bits = self.wide_type.bits
         if family == "ecp5" and self.adder == "carry" and self.form in ("xnor", "bits"):
             trees = (

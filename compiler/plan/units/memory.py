@@ -27,9 +27,6 @@ BRAM_SHAPES = {
 #: cycles.
 FRONT_DEPTH = 8
 
-#: Bits up to which Yosys makes a memory of flip-flops on a family without LUT RAM.
-_FLIP_FLOPS = 1024
-
 
 def block_width(family: str, depth: int) -> int:
     """Widest port of a block RAM that is at least `depth` deep, the deepest one's where none is.
@@ -48,16 +45,28 @@ def brams_for(family: str, depth: int, width: int) -> int:
     return ceil_div(depth, deep) * ceil_div(width, column)
 
 
+def becomes_block(family: str, depth: int, width: int) -> bool:
+    """Whether synthesis takes block RAM for a small RAM that it may choose for, by the costs of its library.
+
+    iCE40 has no LUT RAM: above some 150 bits a block, flip-flops cost more. Elsewhere a block costs 128 (by
+    its width, where it is used in full), and LUT RAM 4 for 16 words of 4 bits.
+    """
+    if family == "ice40":
+        return depth * width > 150 * ceil_div(width, 16)
+    block = 128 * max(1, width / 36) * ceil_div(depth, 512)
+    return 4 * ceil_div(depth, 16) * ceil_div(width, 4) > block
+
+
 def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     """Cost of a memory of a style.
 
     ``"block"``: block RAM. ``"lut"``: a ROM in LUTs, one LUT4 holding 16 words of one bit, and the
-    selection among them. ``"ram"``: a small RAM, in LUT RAM where the family has it, else block RAM.
+    selection among them. ``"ram"``: a small RAM; see :func:`becomes_block`.
     """
-    if style == "ram" and family == "ice40" and depth * width <= _FLIP_FLOPS:
-        return Resources(luts=depth * width * 1.2, ffs=depth * width)
-    if style == "block" or (style == "ram" and family == "ice40"):
+    if style == "block" or (style == "ram" and becomes_block(family, depth, width)):
         return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
+    if style == "ram" and family == "ice40":
+        return Resources(luts=depth * width * 1.2, ffs=depth * width)
     if style == "ram":
         return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
     # A single word is wired.
