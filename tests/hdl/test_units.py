@@ -223,23 +223,36 @@ def test_matvec_integers(check_unit, unit, seed):
 signed = st.builds(INT, st.integers(2, 8), signed=st.just(True))
 
 
-@few(6)
+@few(3)
 @given(matvecs(signed, integers, pair=True), seeds)
 def test_matvec_of_two_rows_a_multiplier(check_unit, unit, seed):
     assert unit.form == "pair"
     check_unit(unit, seed)
 
 
-@few(5)
+@few(15)
+@given(matvecs(signed, integers, pair=True), seeds)
+def test_matvec_of_two_rows_a_multiplier_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@few(10)
+@given(matvecs(signed, integers, st.just("gated")), seeds)
+def test_matvec_gated_quickly(check_unit_quickly, unit, seed):
+    assert unit.form in ("planes", "dsp")
+    check_unit_quickly(unit, seed)
+
+
+@few(15)
 @given(
     matvecs(
         st.sampled_from([BIPOLAR, TERNARY, INT(4, signed=True), INT(8, signed=True)]), integers, whole=True
     ),
     seeds,
 )
-def test_matvec_of_constants(check_unit, unit, seed):
+def test_matvec_of_constants(check_unit_quickly, unit, seed):
     assert unit.form == "constant"
-    check_unit(unit, seed)
+    check_unit_quickly(unit, seed)
 
 
 @pytest.mark.slow
