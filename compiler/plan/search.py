@@ -18,6 +18,9 @@ __all__ = ["Choice", "Table", "fastest_that_fits", "frame_cycles", "smallest_for
 #: multipliers are there anyway and cost no routing: logic weighs more as long as they last.
 PRICES = np.array([8.0, 0.1, 1.0, 1.0])
 
+#: Factors of the price of logic that are tried one after the other where nothing fits.
+_LOGIC = (1.0, 0.5, 0.2)
+
 #: Times that prices are raised where resources are short, before single layers are exchanged.
 _RISES = 40
 
@@ -83,17 +86,22 @@ class _Search:
         if not all(len(places) for places in fast):
             return None
         shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
-        picks = self.exchange(shares, self.price(shares))
-        used = used_by(shares, picks)
+        picks, used = [], np.full(1, np.inf)
+        for logic in _LOGIC:
+            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1]))
+            use = used_by(shares, tried)
+            if use.max() < used.max():
+                picks, used = tried, use
+            if used.max() <= 1:
+                break
         chosen = {
             name: layer.choices[places[k]]
             for name, layer, places, k in zip(self.names, self.layers, fast, picks, strict=True)
         }
         return chosen, bool(np.all(used <= 1))
 
-    def price(self, shares: list[np.ndarray]) -> list[int]:
+    def price(self, shares: list[np.ndarray], prices: np.ndarray) -> list[int]:
         """Each layer's cheapest choice; where a resource is short its price rises, and all choose again."""
-        prices = PRICES.copy()
         best, least = [], np.inf
         for _ in range(_RISES):
             picks = [int(np.argmin(s @ prices)) for s in shares]
