@@ -23,7 +23,7 @@ LINK_SUPPORT = {
 #: LUT positions where they are not just LUTs: a share of the logic for the ends of carry chains, and so many
 #: a flip-flop, for those that no LUT of their own stands in front of, which take a position to be reached.
 #: Fitted to routed designs, see ``bench/costs.py``.
-POSITIONS = {"ice40": (1.0, 0.6), "gowin": (1.08, 0.55)}
+POSITIONS = {"ice40": (1.0, 0.5), "gowin": (1.08, 0.55)}
 
 
 def placed(cost: Resources, family: str) -> Resources:

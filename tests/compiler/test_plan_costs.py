@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pulsefold.boards import get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
@@ -14,6 +15,7 @@ from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import MatVec, RowSums
 from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiling import padding
 from pulsefold.errors import DoesNotFitError
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "digits.onnx"
@@ -71,6 +73,12 @@ def test_a_plan_costs_what_its_units_do():
         assert plan.core_cost.luts == pytest.approx(each.luts)
         assert plan.cost.brams == each.brams + plan.target.reserved.brams
         assert plan.cost.bram_bits > 0
+
+
+def test_padding_is_what_holds_no_bit():
+    board = get_board("ulx3s-85f")
+    assert padding(Resources(brams=2, bram_bits=18 * 1024), board) == 0.5
+    assert padding(Resources(luts=5), board) == 0
 
 
 def test_sweep_from_the_smallest_to_the_fastest():
