@@ -275,11 +275,11 @@ def test_no_point_is_built_twice(tiny, counted, tmp_path):
     (anew,) = pulsefold.explore(tiny, **options)
     assert counted() == {}
     assert anew.fps == point.fps
-    # A further clock is what is missing.
+    # What is missing is a further clock: the best seed once more, and again where that missed it.
     points = pulsefold.explore(tiny, clocks=[24, "auto"], **options)
     runs = counted()
-    assert runs["yosys"] == 1
-    assert 1 <= runs["nextpnr-ice40"] <= 2
+    assert 1 <= runs["yosys"] <= 4
+    assert runs["nextpnr-ice40"] == runs["yosys"]
     fixed, fitted = sorted(points, key=lambda p: p.auto)
     assert fixed.built == point.built
     assert fixed.fps < fitted.fps
