@@ -51,4 +51,6 @@ def test_circuit_equals_golden(name: str, tmp_path: Path) -> None:
     free = api.simulate(tmp_path / "d", x[:2])
     assert free.mismatches == 0
     assert free.report["latency_cycles"] <= free.report["latency_cycles_promised"]
+    # Not asserted: the steady rate. Frames of this network come an eighth further apart than the plan
+    # promises, though no unit alone is that slow; why is not known yet.
     assert api.simulate(tmp_path / "d", x[:1], stalls=0.3).mismatches == 0
