@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["Choice", "Table", "fastest_that_fits", "frame_cycles", "smallest_for", "total"]
+__all__ = ["Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
 
 #: What the whole of each resource is worth at first, in the order of COUNTS. Block RAM and
 #: multipliers are there anyway and cost no routing: logic weighs more as long as they last.
@@ -43,11 +43,6 @@ Table = Mapping[str, Sequence[Choice]]
 def total(chosen: Sequence[Choice]) -> Resources:
     """Sum of costs."""
     return sum((c.cost for c in chosen), Resources())
-
-
-def frame_cycles(picks: Mapping[str, Choice]) -> int:
-    """Cycles of the slowest layer."""
-    return max(c.cycles for c in picks.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

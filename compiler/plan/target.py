@@ -79,27 +79,3 @@ class Target:
             if n > h and (worst is None or n * max(worst[2], 1) > worst[1] * max(h, 1)):
                 worst = (name, n, h)
         return worst
-
-    def load(self, need: Resources, balance: float = 1.0, multipliers: float = 1.0) -> float:
-        """Weighted sum of the fractions used: what the planner keeps small.
-
-        Parameters
-        ----------
-        need
-            Resources of a part.
-        balance
-            Weight of logic against block RAM and multipliers. Those are there anyway and cost no routing, so
-            that logic should weigh more as long as they last.
-        multipliers
-            Weight of the multipliers against block RAM: more where they are what runs out.
-        """
-        have = self.available
-        share = {
-            name: getattr(need, name) / max(getattr(have, name), 1e-3) for name in ("luts", "brams", "dsps")
-        }
-        return (
-            balance * share["luts"]
-            + share["brams"]
-            + multipliers * share["dsps"]
-            + 0.1 * need.ffs / max(have.ffs, 1)
-        )
