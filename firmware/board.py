@@ -14,7 +14,8 @@ from pulsefold.firmware.packing import element_type, from_bytes, to_bytes
 from pulsefold.firmware.sender import Segment
 from pulsefold.firmware.session import Session, SessionLostError
 from pulsefold.firmware.transport import Transport
-from pulsefold.hdl.link.protocol import DEBUG_TENSOR, Feature, Hello, TensorFormat
+from pulsefold.hdl.debug.upload import DIGEST_BYTES
+from pulsefold.hdl.link.protocol import DEBUG_TENSOR, WEIGHTS_TENSOR, Feature, Hello, TensorFormat
 
 __all__ = ["Board", "UnitCounts"]
 
@@ -184,6 +185,56 @@ class Board:
             return self._run(inputs, wanted, [(DEBUG_TENSOR, bytes([number + 1]))])
         finally:
             self._session.ready = False
+
+    def loaded(self) -> bytes:
+        """Digest of what the memories of constants hold, zeros where they were loaded in part.
+
+        Raises
+        ------
+        DeviceError
+            If they cannot be written, or the board does not do its part in time.
+        """
+        return self._weights(b"\0")
+
+    def load(self, contents: bytes, digest: bytes) -> None:
+        """Write the memories of constants: see :mod:`pulsefold.hdl.debug.upload`.
+
+        Raises
+        ------
+        DeviceError
+            If they cannot be written, or the board does not do its part in time.
+        """
+        if self._weights(b"\1" + contents + digest) != digest:
+            raise DeviceError(
+                "the board did not take the weights", todo="check that it runs this very design"
+            )
+
+    def _weights(self, message: bytes) -> bytes:
+        """A message to the loader, in a session of its own, and the digest that answers it."""
+        if not self.hello.features & Feature.WEIGHTS:
+            raise DeviceError(
+                "the board's weights cannot be written",
+                todo="compile the design with --writable-weights, build and load it",
+            )
+        resets = 0
+        while True:
+            answer = bytearray()
+            self._session.open(self._timeout)
+            try:
+                self._session.stream(
+                    iter([(WEIGHTS_TENSOR, message)]),
+                    {WEIGHTS_TENSOR: DIGEST_BYTES},
+                    self._timeout,
+                    lambda _, data, into=answer: into.extend(data),
+                )
+            except SessionLostError:
+                resets += 1
+                if resets > _RESETS:
+                    raise
+            else:
+                # The loader takes one message a session.
+                self._session.ready = False
+                return bytes(answer)
 
     def _run(
         self,

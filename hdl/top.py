@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module
+from amaranth.hdl import Cat, Fragment, Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,6 +12,7 @@ from pulsefold.compiler.plan.plan import Plan
 from pulsefold.hdl.debug.activity import activity
 from pulsefold.hdl.debug.counters import CountersSignature, UnitCounters
 from pulsefold.hdl.debug.probe import Probe
+from pulsefold.hdl.debug.upload import Loader, Uploads
 from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.units import circuit_for, payload, port_names
 
@@ -37,10 +38,19 @@ class Core(wiring.Component):
     probed
         Numbers of units, each of one output: their output streams can be looked at over ports `control` and
         `probe`, see :class:`~pulsefold.hdl.debug.probe.Probe`.
+    writable
+        Constants of the units can be written over ports `upload` and `loaded`, see
+        :class:`~pulsefold.hdl.debug.upload.Loader`.
     """
 
     def __init__(
-        self, plan: Plan, *, taps: bool = False, counters: bool = False, probed: Sequence[int] = ()
+        self,
+        plan: Plan,
+        *,
+        taps: bool = False,
+        counters: bool = False,
+        probed: Sequence[int] = (),
+        writable: bool = False,
     ) -> None:
         self.plan = plan
         network = plan.network
@@ -55,6 +65,10 @@ class Core(wiring.Component):
         self.counted = counters
         if counters:
             ports["counters"] = In(CountersSignature())
+        self.writable = writable
+        if writable:
+            ports["upload"] = In(stream.Signature(8, always_ready=True))
+            ports["loaded"] = Out(stream.Signature(TensorByte))
         self.probed = tuple(probed)
         if probed:
             ports["control"] = In(stream.Signature(8, always_ready=True))
@@ -67,8 +81,15 @@ class Core(wiring.Component):
         m = Module()
         network = self.plan.network
         circuits = [circuit_for(unit) for unit in network.units]
+        uploads = Uploads(getattr(platform, "family", None))
         for k, circuit in enumerate(circuits):
-            m.submodules[f"u{k}_{circuit.unit.kind}"] = circuit
+            # Elaborated here and now, so that all its memories are known.
+            made = Fragment.get(circuit, uploads) if self.writable else circuit
+            m.submodules[f"u{k}_{circuit.unit.kind}"] = made
+        if self.writable:
+            m.submodules.loader = loader = Loader(uploads.memories)
+            m.d.comb += [loader.i.payload.eq(self.upload.payload), loader.i.valid.eq(self.upload.valid)]
+            wiring.connect(m, loader.o, wiring.flipped(self.loaded))
 
         gates = self._probe(m, circuits) if self.probed else {}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Value
 
 from pulsefold.hdl.units.batchmatvec import BatchMatVecCircuit
-from pulsefold.hdl.units.matvec import MatVecCircuit
 from pulsefold.hdl.units.streams import UnitComponent
 
 __all__ = ["activity"]
@@ -39,9 +38,9 @@ def activity(circuit: UnitComponent) -> tuple[Value, Value]:
     missing = port.ready & ~port.valid
     if isinstance(circuit, BatchMatVecCircuit):
         return missing & ~circuit.go & ~waits, ~circuit.go & waits
-    if isinstance(circuit, MatVecCircuit):
-        # Works without taking while it replays.
-        return missing, ~circuit.go & ~port.ready & waits
+    # Matrix units work without taking while they replay, or on what they have kept.
+    if (go := getattr(circuit, "go", None)) is not None:
+        return missing & ~go, ~go & ~port.ready & waits
     if max(s.beats for s in unit.inputs) >= max(s.beats for s in unit.outputs):
         return missing, ~port.ready & waits
     moves = port.valid & port.ready

@@ -52,6 +52,8 @@ class Identity:
         Units whose counters the core shows at its port `counters`.
     probe
         Whether the core has streams that can be looked at.
+    writable
+        Whether the core's constants can be written.
     """
 
     design_id: bytes
@@ -59,6 +61,7 @@ class Identity:
     outputs: tuple[TensorFormat, ...]
     units: int = 0
     probe: bool = False
+    writable: bool = False
 
     @classmethod
     def of(cls, core: wiring.Component) -> Identity:
@@ -73,7 +76,8 @@ class Identity:
             result_slots=result_slots,
             features=(Feature.COUNTS if counts else 0)
             | (Feature.UNIT_COUNTS if self.units else 0)
-            | (Feature.PROBE if self.probe else 0),
+            | (Feature.PROBE if self.probe else 0)
+            | (Feature.WEIGHTS if self.writable else 0),
             units=self.units,
             design_id=self.design_id,
             clock_hz=clock_hz,

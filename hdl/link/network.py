@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.link.pack import BeatParameters, BeatsToBytes, BytesToBeats
-from pulsefold.hdl.link.protocol import DEBUG_TENSOR, TensorFormat
+from pulsefold.hdl.link.protocol import DEBUG_TENSOR, WEIGHTS_TENSOR, TensorFormat
 
 __all__ = ["ByteNetwork", "ports_of"]
 
@@ -30,7 +30,8 @@ class ByteNetwork(wiring.Component):
     ----------
     core
         With streams `i` and `o` of any payload, or lists of them, `ins` and `outs`. Where it has streams
-        `control` and `probe`, they get and give the bytes of tensor ``DEBUG_TENSOR``.
+        `control` and `probe`, they get and give the bytes of tensor ``DEBUG_TENSOR``; `upload` and `loaded`
+        those of tensor ``WEIGHTS_TENSOR``.
     inputs, outputs
         Its tensors.
     """
@@ -42,7 +43,12 @@ class ByteNetwork(wiring.Component):
         outputs: tuple[TensorFormat, ...],
     ) -> None:
         self.core, self._inputs, self._outputs = core, inputs, outputs
-        self._debugged = hasattr(core, "probe")
+        #: Streams beside the tensors, by the index that they have on the link.
+        self._beside = {}
+        if hasattr(core, "probe"):
+            self._beside[DEBUG_TENSOR] = core.control, core.probe
+        if hasattr(core, "upload"):
+            self._beside[WEIGHTS_TENSOR] = core.upload, core.loaded
         super().__init__({"i": In(stream.Signature(TensorByte)), "o": Out(stream.Signature(TensorByte))})
 
     def elaborate(self, platform):
@@ -54,8 +60,7 @@ class ByteNetwork(wiring.Component):
         given = [
             self._output(m, k, port, t) for k, (port, t) in enumerate(zip(outs, self._outputs, strict=True))
         ]
-        if self._debugged:
-            given.append(self.core.probe)
+        given += [answers for _, answers in self._beside.values()]
         current = Signal(range(len(given)))
         with m.Switch(current):
             for k, port in enumerate(given):
@@ -70,9 +75,9 @@ class ByteNetwork(wiring.Component):
                 for k, port in enumerate(given):
                     with m.If(port.valid):
                         m.d.sync += current.eq(k)
-        if self._debugged:
-            control, mine = self.core.control, self.i.payload.tensor == DEBUG_TENSOR
-            m.d.comb += [control.payload.eq(self.i.payload.byte), control.valid.eq(self.i.valid & mine)]
+        for tensor, (port, _) in self._beside.items():
+            mine = self.i.payload.tensor == tensor
+            m.d.comb += [port.payload.eq(self.i.payload.byte), port.valid.eq(self.i.valid & mine)]
             with m.If(mine):
                 m.d.comb += self.i.ready.eq(1)
         return m
@@ -83,8 +88,8 @@ class ByteNetwork(wiring.Component):
         final = k == len(self._inputs) - 1
         # The last one takes every other index as well: a host with wrong ones cannot stop the link.
         mine = self.i.payload.tensor >= k if final else self.i.payload.tensor == k
-        if final and self._debugged:
-            mine = mine & (self.i.payload.tensor != DEBUG_TENSOR)
+        for other in self._beside if final else ():
+            mine = mine & (self.i.payload.tensor != other)
         m.d.comb += [
             Value.cast(port.payload).eq(unpack.o.payload),
             port.valid.eq(unpack.o.valid),

@@ -20,6 +20,7 @@ __all__ = [
     "MAX_PAYLOAD",
     "OVERHEAD",
     "VERSION",
+    "WEIGHTS_TENSOR",
     "Feature",
     "Flag",
     "Frame",
@@ -49,6 +50,9 @@ MAX_PAYLOAD = MAX_FRAME - OVERHEAD
 
 #: Index that DATA and RESULT carry for what is no tensor of the network: the probe's choice and its bytes.
 DEBUG_TENSOR = 15
+
+#: Likewise for what memories are to hold, and the digest of what they hold.
+WEIGHTS_TENSOR = 14
 
 #: Tensors a description has room for.
 _MAX_TENSORS = 13
@@ -83,6 +87,7 @@ class Feature(IntEnum):
     COUNTS = 1
     UNIT_COUNTS = 2
     PROBE = 4
+    WEIGHTS = 8
 
 
 class Kind(IntEnum):

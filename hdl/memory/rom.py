@@ -9,6 +9,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from pulsefold.hdl.debug.upload import Uploads
 from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name
 
 __all__ = ["Rom"]
@@ -44,6 +45,9 @@ class Rom(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        if isinstance(platform, Uploads):
+            self._writable(m, platform)
+            return m
         if len(self.words) == 1:
             m.d.comb += self.data.eq(self.words[0])
             return m
@@ -65,3 +69,37 @@ class Rom(wiring.Component):
                 m.d.sync += word.eq(read.data)
             m.d.comb += data.eq(word)
         return m
+
+    def _writable(self, m, uploads: Uploads) -> None:
+        """The same in RAM, with a port to be written by."""
+        words = [0] * len(self.words) if uploads.blank else self.words
+        upload = uploads.add(self.words, self.width)
+        if len(words) == 1:
+            # A reset of the network leaves it, as it leaves memories.
+            kept = Signal(self.width, init=words[0], reset_less=True)
+            with m.If(upload.enable):
+                m.d.sync += kept.eq(upload.data)
+            m.d.comb += self.data.eq(kept)
+            return
+        style = "block" if self.style == "block" else "ram"
+        for low in range(0, self.width, self.column):
+            width = min(self.column, self.width - low)
+            part = [(word >> low) & ((1 << width) - 1) for word in words]
+            memory = Memory(shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(style))
+            name = f"bits{low}"
+            if self.late:
+                name = registered_name(name, style, len(part), width, uploads)
+            m.submodules[name] = memory
+            write, read = memory.write_port(), memory.read_port(domain="comb")
+            word, data = Signal(width, name=f"word{low}", reset_less=True), self.data[low : low + width]
+            m.d.comb += [
+                write.addr.eq(upload.address),
+                write.data.eq(upload.data[low : low + width]),
+                write.en.eq(upload.enable),
+                read.addr.eq(self.address),
+            ]
+            m.d.sync += word.eq(read.data)
+            if self.late and not name.endswith(OUTPUT_REGISTER):
+                m.d.sync += data.eq(word)
+            else:
+                m.d.comb += data.eq(word)

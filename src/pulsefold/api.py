@@ -26,6 +26,7 @@ from pulsefold.processor import build_processor
 from pulsefold.programming import program as load_bitstream
 from pulsefold.quantizing import Quantization, quantize_file
 from pulsefold.reporting import write_page
+from pulsefold.retraining import retrained
 from pulsefold.running import Run
 from pulsefold.running import run as run_on_board
 from pulsefold.running import selftest as run_selftest
@@ -118,6 +119,7 @@ def compile(
     clock_mhz: float | None = None,
     counters: bool = False,
     probe: Sequence[str] = (),
+    writable_weights: bool = False,
     progress: Say | None = None,
 ) -> Design:
     """Compile a model into a build folder; see :func:`pulsefold.compiling.compile_model`."""
@@ -130,6 +132,7 @@ def compile(
         clock_mhz=clock_mhz,
         counters=counters,
         probe=probe,
+        writable_weights=writable_weights,
         progress=progress,
     )
     write_page(design)
@@ -278,6 +281,7 @@ def run(
     raw: bool = False,
     statistics: bool = False,
     probe: Sequence[str] = (),
+    weights: Name | None = None,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -285,15 +289,18 @@ def run(
     """Run inputs on a board, real or virtual, or without inputs a self-test.
 
     See :func:`pulsefold.running.run` and :func:`pulsefold.running.selftest`. With `output`, the result is
-    also written, as for :func:`simulate`.
+    also written, as for :func:`simulate`. With `weights`, a model or build folder, those are loaded
+    first: see :func:`pulsefold.retraining.retrained`.
     """
     design = load_design(Path(folder))
+    other = retrained(design, Path(weights)) if weights is not None else None
     if x is None:
         return run_selftest(
             design,
             device,
             images=limit,
             statistics=statistics,
+            weights=other,
             baud=baud,
             timeout=timeout,
             progress=progress,
@@ -306,6 +313,7 @@ def run(
         raw=raw,
         statistics=statistics,
         probe=probe,
+        weights=other,
         baud=baud,
         timeout=timeout,
         progress=progress,

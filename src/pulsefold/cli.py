@@ -160,6 +160,12 @@ def parser() -> argparse.ArgumentParser:
         help="layers whose output the host can look at on the board, for run --probe; default: all",
     )
 
+    p.add_argument(
+        "--writable-weights",
+        action="store_true",
+        help="weights and other constants can be written on the board, for run --weights",
+    )
+
     p = verb("simulate", "run inputs through the golden model or the circuit")
     p.add_argument("dir", type=Path, metavar="DIR")
     p.add_argument("--input", required=True, action="append", metavar="X.npy", help=_INPUT)
@@ -262,6 +268,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="NAME,...",
         help="compare layers on the board with the golden model, name the first that differs; default: all, "
         "of the first image unless --limit says more",
+    )
+    p.add_argument(
+        "--weights",
+        type=Path,
+        metavar="MODEL.onnx|DIR",
+        help="load the weights of a model of the same structure, into a design with --writable-weights",
     )
     p.add_argument("--baud", type=int, metavar="B", help="rate of the port; default: the board's")
     p.add_argument(

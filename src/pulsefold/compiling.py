@@ -38,6 +38,7 @@ def compile_model(
     clock_mhz: float | None = None,
     counters: bool = False,
     probe: Sequence[str] = (),
+    writable_weights: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Design:
     """Compile a model into a build folder.
@@ -60,6 +61,8 @@ def compile_model(
         On the board each unit counts the cycles in which it waits.
     probe
         On the board the host can look at these streams: names of layers or tensors, or "all".
+    writable_weights
+        On the board the host can write weights and other constants.
     progress
         Called with a line now and then.
 
@@ -78,7 +81,7 @@ def compile_model(
     say("planning")
     folds = read_folding(folding) if folding else None
     plan = make_plan(graph, target, fps=fps, folds=folds)
-    debug = Debug(counters=counters, probe=tuple(probe))
+    debug = Debug(counters=counters, probe=tuple(probe), writable=writable_weights)
     debug.check(plan)
     document = plan_document(plan, sha256, reason(fps, folding), debug)
     if unchanged(out, document):

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from pulsefold.compiler.plan.plan import Plan
+from pulsefold.compiler.plan.units import MatVec
 from pulsefold.errors import DoesNotFitError, ModelError, PulsefoldError
 from pulsefold.hdl.debug.counters import MAX_UNITS
 from pulsefold.hdl.top import Core
@@ -30,10 +31,13 @@ class Debug:
         Each unit counts the cycles in which it waits.
     probe
         Streams that can be looked at, by the names of :func:`find_units`.
+    writable
+        The units' constants, weights above all, lie in memories that the host can write.
     """
 
     counters: bool = False
     probe: tuple[str, ...] = ()
+    writable: bool = False
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Debug:
@@ -47,9 +51,10 @@ class Debug:
         section = document.get("debug", {})
         known = {f.name for f in fields(cls)}
         if isinstance(section, dict) and set(section) <= known:
-            counters, probe = section.get("counters", False), section.get("probe", [])
-            if isinstance(counters, bool) and isinstance(probe, list):
-                return cls(counters=counters, probe=tuple(str(name) for name in probe))
+            probe = section.get("probe", [])
+            counters, writable = (section.get(name, False) for name in ("counters", "writable"))
+            if isinstance(counters, bool) and isinstance(writable, bool) and isinstance(probe, list):
+                return cls(counters=counters, probe=tuple(str(n) for n in probe), writable=writable)
         raise ModelError(f"not the debug section of a plan.json: {section!r}", todo="compile again")
 
     def document(self) -> dict[str, Any]:
@@ -63,7 +68,7 @@ class Debug:
         Raises
         ------
         PulsefoldError
-            If it has no stream of a name.
+            If it has no stream of a name, or weights that cannot be written.
         DoesNotFitError
             If it has more units or streams than the protocol can tell apart.
         """
@@ -73,6 +78,13 @@ class Debug:
                 where="--counters",
                 todo="compile without",
             )
+        for unit, owner in zip(plan.units, plan.network.owners, strict=True):
+            if self.writable and isinstance(unit, MatVec) and unit.form == "constant":
+                raise PulsefoldError(
+                    "its weights are constants in logic, which cannot be written",
+                    where=owner,
+                    todo='fold it with "multiplier": "lut" in plan.json, and give that with --folding',
+                )
         if len(self.probed(plan)) > _MAX_STREAMS:
             raise DoesNotFitError(
                 f"{len(self.probed(plan))} streams cannot all be looked at, only {_MAX_STREAMS}",
@@ -86,7 +98,7 @@ class Debug:
 
     def core(self, plan: Plan) -> Core:
         """The circuit that goes onto the board."""
-        return Core(plan, counters=self.counters, probed=self.probed(plan))
+        return Core(plan, counters=self.counters, probed=self.probed(plan), writable=self.writable)
 
 
 def find_units(plan: Plan, names: Sequence[str], among: Sequence[int]) -> tuple[int, ...]:

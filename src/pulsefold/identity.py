@@ -30,6 +30,7 @@ def identity_of(design: Design) -> Identity:
         outputs=outputs,
         units=len(plan.units) if design.debug.counters else 0,
         probe=bool(design.debug.probe),
+        writable=design.debug.writable,
     )
 
 

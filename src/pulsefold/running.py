@@ -13,9 +13,11 @@ import numpy as np
 from pulsefold.design import Design
 from pulsefold.errors import DeviceError, PulsefoldError
 from pulsefold.firmware.board import Board
+from pulsefold.hdl.debug.upload import digest
 from pulsefold.identity import identity_of
 from pulsefold.probing import check_probe, probe_section
 from pulsefold.progress import Silent
+from pulsefold.retraining import contents_of
 from pulsefold.sim import golden
 from pulsefold.sim.virtual import Executable, VirtualBoard, build_virtual
 from pulsefold.simulating import images_of
@@ -117,6 +119,7 @@ def deployed(
     design: Design,
     device: str,
     *,
+    weights: Design | None = None,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -130,6 +133,8 @@ def deployed(
     device
         ``sim``: a virtual board whose host protocol gets the bytes at once; ``sim:uart``: one with its
         serial line bit by bit; else a serial port.
+    weights
+        The design with other weights, which the board shall have; its own, if None.
     baud
         Rate; the board's, if None.
     timeout
@@ -142,7 +147,7 @@ def deployed(
     DeviceError
         If there is no such port, nobody answers, or the board runs another design.
     """
-    link = SIMULATED.get(device)
+    link, say = SIMULATED.get(device), progress or Silent()
     if timeout is not None and not 0 < timeout <= 86_400:
         raise PulsefoldError(f"the time-out must lie between 0 and 86400 s, not {timeout}", where="--timeout")
     if device.startswith("sim:") and link is None:
@@ -161,7 +166,20 @@ def deployed(
         board = Board.open(
             port, baud=baud or design.board.baud, design_id=identity.design_id, timeout=patience
         )
-        yield Deployed(design, stack.enter_context(board))
+        stack.enter_context(board)
+        if design.debug.writable:
+            # Whoever was here before may have left others.
+            load(board, weights or design, say)
+        yield Deployed(weights or design, board)
+
+
+def load(board: Board, design: Design, say: Say) -> None:
+    """Load the weights of a design where the board has others."""
+    data = contents_of(design.plan)
+    name = digest(data)
+    if board.loaded() != name:
+        say(f"loading {len(data):,} bytes of weights")
+        board.load(data, name)
 
 
 def run(
@@ -173,6 +191,7 @@ def run(
     raw: bool = False,
     statistics: bool = False,
     probe: Sequence[str] = (),
+    weights: Design | None = None,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
@@ -196,10 +215,14 @@ def run(
     probe
         Look at these streams instead, until one differs from the golden model; of one image if no limit is
         given.
+    weights
+        Load these first: `design` with those of another model, of
+        :func:`pulsefold.retraining.retrained`.
     progress
         Called with a line now and then.
     """
     say = progress or Silent()
+    circuit, design = design, weights or design
     if statistics:
         check_statistics(design)
     if limit is not None and limit < 1:
@@ -207,7 +230,7 @@ def run(
     looked = check_probe(design, probe) if probe else ()
     limit = limit or (1 if looked else None)
     arrays = {name: a[:limit] if limit else a for name, a in golden.input_arrays(design.graph, x).items()}
-    with deployed(design, device, baud=baud, timeout=timeout, progress=say) as there:
+    with deployed(circuit, device, weights=weights, baud=baud, timeout=timeout, progress=say) as there:
         say(f"running on {device}")
         started = time.monotonic()
         if looked:
@@ -229,18 +252,20 @@ def selftest(
     *,
     images: int | None = None,
     statistics: bool = False,
+    weights: Design | None = None,
     baud: int | None = None,
     timeout: float | None = None,
     progress: Say | None = None,
 ) -> Run:
     """Images that reach every integer of the input, compared with the golden model."""
     say = progress or Silent()
+    circuit, design = design, weights or design
     if statistics:
         check_statistics(design)
     graph = design.graph
     q = golden.quantize_inputs(graph, random_inputs(design, images or _SELFTEST_IMAGES))
     want = golden.run(graph, q)
-    with deployed(design, device, baud=baud, timeout=timeout, progress=say) as there:
+    with deployed(circuit, device, weights=weights, baud=baud, timeout=timeout, progress=say) as there:
         say(f"testing on {device}")
         started = time.monotonic()
         got = there.integers(q)

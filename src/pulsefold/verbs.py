@@ -107,7 +107,7 @@ def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold compile``."""
     design = api.compile(
         options.model,
-        **given(options, "board out fps folding clock_mhz counters probe"),
+        **given(options, "board out fps folding clock_mhz counters probe writable_weights"),
         progress=say,
     )
     report = design.read_report()
@@ -249,7 +249,7 @@ def run_run(options: argparse.Namespace, say: Say) -> Outcome:
         options.dir,
         options.input,
         options.output,
-        **given(options, "device limit raw statistics probe baud timeout"),
+        **given(options, "device limit raw statistics probe weights baud timeout"),
         progress=say,
     )
 
