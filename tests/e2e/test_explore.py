@@ -281,7 +281,7 @@ def test_no_point_is_built_twice(tiny, counted, tmp_path):
     assert 1 <= runs["yosys"] <= 4
     assert runs["nextpnr-ice40"] == runs["yosys"]
     fixed, fitted = sorted(points, key=lambda p: p.auto)
-    assert fixed.built == point.built
+    assert fixed.built == anew.built
     assert fixed.fps < fitted.fps
     assert 24 < fitted.built["clock_mhz"] <= fitted.built["fmax_mhz"]
 
