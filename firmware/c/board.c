@@ -14,7 +14,7 @@ const char *pf_message(pf_error error)
         "the board was reset again and again in the middle of a batch: check its power",
         "the board sends more results than it was given images for: check that the bitstream is that of this design",
         "an argument cannot be: a size, a time-out or a value that does not fit its tensor",
-        "the board has no such counters",
+        "the design has no such counters, or its weights cannot be written: compile it with --counters or --writable-weights",
         "a result differs from the expected one",
     };
     return (unsigned)error < sizeof texts / sizeof *texts ? texts[error] : "an unknown error";
@@ -57,6 +57,10 @@ pf_error pf_infer(pf_board *board, size_t images, const uint8_t *const *inputs, 
     }
     if (hello->inputs == 0)
         return PF_ARGUMENT;
+    const pf_streams streams = {.inputs = hello->tensors,
+                                .outputs = hello->tensors + hello->inputs,
+                                .input_count = hello->inputs,
+                                .output_count = hello->outputs};
     unsigned resets = 0;
     for (size_t done = 0; done < images;) {
         pf_error error = board->ready ? PF_OK : pf_session_open(board);
@@ -65,7 +69,7 @@ pf_error pf_infer(pf_board *board, size_t images, const uint8_t *const *inputs, 
         size_t missing[PF_TENSORS];
         for (uint8_t k = 0; k < hello->outputs; k++)
             missing[k] = (images - done) * pf_output(board, k)->image_bytes;
-        error = pf_stream(board, images, done, inputs, outputs, missing);
+        error = pf_stream(board, &streams, images, done, inputs, outputs, missing);
         if (error == PF_RESET && resets++ == PF_RESETS)
             return error;
         if (error && error != PF_RESET)
@@ -169,6 +173,45 @@ pf_error pf_selftest(pf_board *board, size_t images, const uint8_t *const *input
         }
     }
     return PF_OK;
+}
+
+/* A message to the loader, in a session of its own, and the digest that answers it. */
+static pf_error message(pf_board *board, const uint8_t *bytes, size_t size, uint8_t *digest)
+{
+    const pf_tensor sent = {.image_bytes = size}, answer = {.image_bytes = PF_DIGEST};
+    const pf_streams streams = {
+        .inputs = &sent, .outputs = &answer, .input_count = 1, .output_count = 1, .channel = PF_WEIGHTS_TENSOR};
+    if (!(board->hello.features & PF_FEATURE_WEIGHTS))
+        return PF_ABSENT;
+    for (unsigned resets = 0;; resets++) {
+        size_t missing = PF_DIGEST;
+        pf_error error = pf_session_open(board);
+        if (!error)
+            error = pf_stream(board, &streams, 1, 0, &bytes, &digest, &missing);
+        /* The loader takes one message a session. */
+        board->ready = false;
+        if (error != PF_RESET || resets == PF_RESETS)
+            return error;
+    }
+}
+
+pf_error pf_loaded(pf_board *board, uint8_t *digest)
+{
+    static const uint8_t ask[1] = {0};
+    return message(board, ask, sizeof ask, digest);
+}
+
+pf_error pf_load(pf_board *board, const uint8_t *weights, size_t size)
+{
+    uint8_t digest[PF_DIGEST];
+    if (size <= PF_DIGEST || weights[0] != 1)
+        return PF_ARGUMENT;
+    const uint8_t *meant = weights + (size - PF_DIGEST);
+    pf_error error = pf_loaded(board, digest);
+    if (error || !memcmp(digest, meant, PF_DIGEST))
+        return error;
+    error = message(board, weights, size, digest);
+    return !error && memcmp(digest, meant, PF_DIGEST) != 0 ? PF_STRANGE : error;
 }
 
 void pf_close(pf_board *board)

@@ -19,7 +19,16 @@ enum {
 };
 
 enum { PF_FLAG_REFUSED = 1, PF_FLAG_BAD = 2 };
-enum { PF_FEATURE_COUNTS = 1, PF_FEATURE_UNIT_COUNTS = 2 };
+enum { PF_FEATURE_COUNTS = 1, PF_FEATURE_UNIT_COUNTS = 2, PF_FEATURE_WEIGHTS = 8 };
+/* Number of the tensor that weights and their digest travel as. */
+enum { PF_WEIGHTS_TENSOR = 14 };
+
+/* What goes through a session. */
+typedef struct {
+    const pf_tensor *inputs, *outputs;
+    uint8_t input_count, output_count;
+    uint8_t channel; /* number of the first of each on the line */
+} pf_streams;
 
 /* frame.c */
 
@@ -47,7 +56,7 @@ bool pf_read_hello(const pf_frame *frame, pf_hello *hello);
 
 /* sender.c */
 
-void pf_sender_begin(pf_sender *sender, const pf_hello *hello, size_t images, size_t done, const uint8_t *const *inputs);
+void pf_sender_begin(pf_sender *sender, const pf_streams *streams, size_t images, size_t done, const uint8_t *const *inputs);
 /* Whether there is a frame to send; if so it is taken as sent, and written to `line`. */
 bool pf_sender_frame(pf_sender *sender, uint8_t *line, uint16_t *size);
 bool pf_sender_finished(const pf_sender *sender);
@@ -75,7 +84,8 @@ pf_error pf_session_count(pf_board *board, uint8_t page, pf_frame *answer);
 /* stream.c */
 
 /* Send the images from `done` on and take their results; PF_RESET if the board was reset. */
-pf_error pf_stream(pf_board *board, size_t images, size_t done, const uint8_t *const *inputs, uint8_t *const *outputs, size_t *missing);
+pf_error pf_stream(pf_board *board, const pf_streams *streams, size_t images, size_t done, const uint8_t *const *inputs, uint8_t *const *outputs,
+                   size_t *missing);
 
 /* The port, for both: session.c */
 

@@ -72,7 +72,7 @@ typedef enum {
     PF_RESET,    /* the board was reset again and again */
     PF_EXCESS,   /* the board sends more results than it was given images for */
     PF_ARGUMENT, /* a value or size that cannot be */
-    PF_ABSENT,   /* the board has no such counters */
+    PF_ABSENT,   /* the board has no such counters, or its weights cannot be written */
     PF_DIFFERS   /* a self-test: a result is not the expected one */
 } pf_error;
 
@@ -113,7 +113,7 @@ typedef struct {
 /* What a board says of itself. */
 typedef struct {
     uint8_t input_slots, result_slots;
-    uint8_t features; /* bit 0: counters, bit 1: counters of units */
+    uint8_t features; /* bit 0: counters, bit 1: counters of units, bit 2: probe, bit 3: weights that can be written */
     uint8_t units;
     uint8_t design_id[16];
     uint32_t clock_hz;
@@ -148,6 +148,7 @@ typedef struct {
     size_t images, run_images; /* of the batch, and those that follow one another in one tensor's bytes */
     size_t image, within;      /* where the next frame is cut: first image of the run, and byte of the run */
     uint8_t count, input;      /* inputs, and the one of the run */
+    uint8_t channel;           /* number of the first input on the line */
     pf_cut cuts[PF_SLOTS];     /* frames cut and not acknowledged; a ring */
     uint8_t first, cut, sent;  /* index of the oldest, how many there are, how many of them were sent */
     uint8_t base, limit;       /* number of the oldest, first number that may not be sent */
@@ -227,6 +228,15 @@ typedef struct {
    PF_DIFFERS if an element differs; then `mismatch`, if not NULL, says which. Else as pf_infer. */
 pf_error pf_selftest(pf_board *board, size_t images, const uint8_t *const *inputs, const uint8_t *const *expected,
                      uint8_t *const *outputs, pf_mismatch *mismatch);
+
+/* Digest of what the memories of constants of a design with writable weights hold, 16 bytes, zeros where they were loaded in part. Whoever used the
+   board before may have left others: compare, or call pf_load, before the first batch. PF_ABSENT, PF_GONE, PF_SILENT, PF_STRANGE, PF_RESET. */
+enum { PF_DIGEST = 16 };
+pf_error pf_loaded(pf_board *board, uint8_t *digest);
+
+/* Load the weights of a design, the bytes of its folder's weights.bin, where the board has others. PF_ARGUMENT if they can't be
+   those, PF_STRANGE if the board did not take them, else as pf_loaded. */
+pf_error pf_load(pf_board *board, const uint8_t *weights, size_t size);
 
 /* End the session without waiting for an answer; what the port needs is the caller's to close. */
 void pf_close(pf_board *board);

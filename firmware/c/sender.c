@@ -7,17 +7,18 @@
 /* Frames acknowledged without a loss before larger ones are tried again. */
 enum { CONFIDENCE = 64, SMALLEST = 16 };
 
-void pf_sender_begin(pf_sender *sender, const pf_hello *hello, size_t images, size_t done, const uint8_t *const *inputs)
+void pf_sender_begin(pf_sender *sender, const pf_streams *streams, size_t images, size_t done, const uint8_t *const *inputs)
 {
     sender->inputs = inputs;
-    sender->tensors = hello->tensors;
-    sender->count = hello->inputs;
+    sender->tensors = streams->inputs;
+    sender->count = streams->input_count;
+    sender->channel = streams->channel;
     sender->images = images;
     sender->image = done;
     sender->within = 0;
     sender->input = 0;
     /* With several tensors the host sends image by image. */
-    sender->run_images = hello->inputs == 1 ? images - done : 1;
+    sender->run_images = streams->input_count == 1 ? images - done : 1;
     sender->first = sender->cut = sender->sent = 0;
     sender->attempt = 0;
     sender->size = PF_MAX_PAYLOAD;
@@ -61,7 +62,7 @@ bool pf_sender_frame(pf_sender *sender, uint8_t *line, uint16_t *size)
         cut(sender);
     }
     const pf_cut *sent = &sender->cuts[(sender->first + sender->sent) % PF_SLOTS];
-    const uint8_t extra = (uint8_t)(sender->attempt << 4 | sent->input);
+    const uint8_t extra = (uint8_t)(sender->attempt << 4 | (sender->channel + sent->input));
     *size = (uint16_t)pf_encode(line, PF_DATA, number, extra, sender->inputs[sent->input] + sent->at, sent->size);
     sender->sent++;
     return true;

@@ -5,6 +5,7 @@
 
 typedef struct {
     pf_board *board;
+    const pf_streams *streams;
     uint8_t *const *outputs;
     size_t *missing; /* bytes of each output */
     size_t images;
@@ -16,7 +17,7 @@ typedef struct {
 
 static bool complete(const stream *s)
 {
-    for (uint8_t k = 0; k < s->board->hello.outputs; k++) {
+    for (uint8_t k = 0; k < s->streams->output_count; k++) {
         if (s->missing[k])
             return false;
     }
@@ -70,7 +71,7 @@ static pf_error status(stream *s, const pf_frame *frame)
 
 static pf_error result(stream *s, const pf_frame *frame)
 {
-    const pf_hello *hello = &s->board->hello;
+    const pf_streams *streams = s->streams;
     bool again;
     s->quiet = s->behind = false;
     const bool mine = pf_receiver_result(&s->board->receiver, frame->number, &again);
@@ -78,11 +79,12 @@ static pf_error result(stream *s, const pf_frame *frame)
     if (!mine)
         return PF_OK;
     s->moved = s->heard;
-    if (frame->extra >= hello->outputs || frame->size > s->missing[frame->extra])
+    const unsigned output = (unsigned)frame->extra - streams->channel;
+    if (output >= streams->output_count || frame->size > s->missing[output])
         return PF_EXCESS;
-    const size_t total = s->images * hello->tensors[hello->inputs + frame->extra].image_bytes;
-    memcpy(s->outputs[frame->extra] + (total - s->missing[frame->extra]), frame->payload, frame->size);
-    s->missing[frame->extra] -= frame->size;
+    const size_t total = s->images * streams->outputs[output].image_bytes;
+    memcpy(s->outputs[output] + (total - s->missing[output]), frame->payload, frame->size);
+    s->missing[output] -= frame->size;
     return PF_OK;
 }
 
@@ -106,15 +108,15 @@ static pf_error listen(stream *s, uint32_t wait_ms)
     return PF_OK;
 }
 
-pf_error pf_stream(pf_board *board, size_t images, size_t done, const uint8_t *const *inputs, uint8_t *const *outputs,
-                   size_t *missing)
+pf_error pf_stream(pf_board *board, const pf_streams *streams, size_t images, size_t done, const uint8_t *const *inputs,
+                   uint8_t *const *outputs, size_t *missing)
 {
     const uint32_t begun = pf_now(board);
-    stream s = {.board = board, .outputs = outputs, .missing = missing, .images = images};
+    stream s = {.board = board, .streams = streams, .outputs = outputs, .missing = missing, .images = images};
     s.moved = s.heard = begun;
     s.wait = PF_RETRY_MS;
     pf_error error = PF_OK;
-    pf_sender_begin(&board->sender, &board->hello, images, done, inputs);
+    pf_sender_begin(&board->sender, streams, images, done, inputs);
     board->receiver.beyond = -1;
     /* Results of an earlier batch: the board does not tell a lone new one while it keeps half of its slots. */
     s.acknowledge = board->receiver.unacknowledged != 0;

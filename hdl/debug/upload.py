@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.link.protocol import WEIGHTS_TENSOR
 
-__all__ = ["DIGEST_BYTES", "Loader", "Uploads", "WritableMemory", "contents", "digest"]
+__all__ = ["DIGEST_BYTES", "Loader", "Uploads", "WritableMemory", "contents", "digest", "upload"]
 
 DIGEST_BYTES = 16
 
@@ -77,6 +77,11 @@ def contents(memories: list[WritableMemory]) -> bytes:
 def digest(data: bytes) -> bytes:
     """First bytes of the SHA-256 of :func:`contents`."""
     return hashlib.sha256(data).digest()[:DIGEST_BYTES]
+
+
+def upload(data: bytes) -> bytes:
+    """The message to the :class:`Loader` that writes :func:`contents`."""
+    return b"\1" + data + digest(data)
 
 
 class Loader(wiring.Component):

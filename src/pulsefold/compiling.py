@@ -20,12 +20,17 @@ from pulsefold.compiler.plan.target import placed
 from pulsefold.debugging import Debug
 from pulsefold.design import Design, digest, load_design, plan_document, read_folding, target_of, write_folder
 from pulsefold.errors import ModelError, PulsefoldError
+from pulsefold.hdl.debug.upload import upload
 from pulsefold.hdl.top import Core
 from pulsefold.progress import Silent
+from pulsefold.retraining import contents_of
 from pulsefold.sim.cosim.verilog import to_rtlil, write_verilog
 from pulsefold.sim.golden.export import to_onnx
 
 __all__ = ["compile_model"]
+
+#: The constants of a design whose memories can be written, as hosts without Python load them.
+WEIGHTS = "weights.bin"
 
 
 def compile_model(
@@ -105,6 +110,8 @@ def compile_model(
             for made in Path(name).iterdir():
                 shutil.copyfile(made, (logs if made.suffix == ".log" else rtl) / made.name)
         (rtl / "top.il").write_text(text, encoding="utf-8")
+        if debug.writable:
+            (folder / WEIGHTS).write_bytes(upload(contents_of(plan)))
         report = first_report(model.name, sha256, plan)
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
@@ -145,7 +152,8 @@ def unchanged(out: Path, document: dict) -> bool:
         before = json.loads((out / "plan.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    parts = ("golden.onnx", "rtl/top.v", "rtl/top.il", "report.json")
+    parts = ["golden.onnx", "rtl/top.v", "rtl/top.il", "report.json"]
+    parts += [WEIGHTS] if Debug.of(document).writable else []
     return before == document and all((out / part).exists() for part in parts)
 
 

@@ -344,6 +344,35 @@ def test_counters_of_units(sanitized, files, tmp_path):
     assert units[design.plan.units.index(design.plan.bottleneck)][2] == 20 * design.plan.cycles
 
 
+def test_weights_of_another_model(sanitized, files, tmp_path):
+    """Loaded where the board has others, on a line that errs; a board without such memories says so."""
+    for seed in (0, 1):
+        onnx.save(tiny_model(seed), tmp_path / f"{seed}.onnx")
+        pulsefold.compile(
+            tmp_path / f"{seed}.onnx",
+            board="ulx3s-85f",
+            fps=20_000,
+            writable_weights=True,
+            out=tmp_path / f"d{seed}",
+        )
+    designs = [load_design(tmp_path / f"d{seed}") for seed in (0, 1)]
+    wanted = [as_integers(design, tiny_images(20)) for design in designs]
+    assert (wanted[0].want != wanted[1].want).any()
+    given = files.give(wanted[0].q, width(designs[0].graph.tensors[designs[0].plan.entries[0]].type))
+    with VirtualBoard(virtual_board(designs[0]), flips=3e-5, seed=3) as virtual:
+        options = ("--input", given, "--output", files.out)
+        for seed in (1, 1, 0):
+            weights = tmp_path / f"d{seed}" / "weights.bin"
+            ran = sanitized.run(virtual.port, *options, "--weights", weights, timeout=120)
+            assert ran.code == 0, ran.err
+            got = np.fromfile(files.out, width(wanted[seed].out.type)).reshape(wanted[seed].want.shape)
+            np.testing.assert_array_equal(got, wanted[seed].want)
+        half = tmp_path / "half.bin"
+        half.write_bytes(weights.read_bytes()[:-1])
+        ran = sanitized.run(virtual.port, *options, "--weights", half, timeout=120)
+        assert ran.code == 3, ran.err
+
+
 def test_the_line_is_full(c_variant, net, files):
     """Of a line at its own pace, the payload gets what the frames allow."""
     count, pace, byte, image_bytes = 2500, 1.5e6, 240, 15

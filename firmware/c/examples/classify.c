@@ -1,12 +1,14 @@
 /* Classifies files of images on a board.
 
      classify PORT [--baud N] [--timeout MS] [--design HEX] [--batch N] [--statistics] [--input FILE]... [--output FILE]...
-              [--expect FILE]...
+              [--expect FILE]... [--weights FILE]
 
    A file has the integers of a tensor [images, height, width, channels] one after another, each in as few bytes (1, 2, 4 or 8, little-endian)
    as its type needs: what NumPy's tofile writes of an array of that type. One --input for each input of the network, in order; likewise
    --output, which takes the results, and --expect, which they are compared with. Without --output the class of each image is printed, a
    number a line: the index of the greatest integer of the first output. --batch is how many images are given at once (64).
+
+   --weights: the weights.bin of a design with writable weights, loaded where the board has others.
 
    Returns 0 when all went well, 1 if a result differs from the expected one, 2 for wrong arguments, 3 if board or port failed. */
 #include "pulsefold_posix.h"
@@ -25,7 +27,7 @@ typedef struct {
 typedef struct {
     stream inputs[PF_TENSORS], outputs[PF_TENSORS], expected[PF_TENSORS];
     unsigned input_count, output_count, expected_count;
-    const char *path;
+    const char *path, *weights;
     uint32_t baud, timeout;
     size_t batch;
     uint8_t design[16];
@@ -203,6 +205,18 @@ static int work(job *j, pf_board *board)
     return code;
 }
 
+static int load(pf_board *board, const char *name)
+{
+    static uint8_t weights[16u << 20];
+    FILE *file = fopen(name, "rb");
+    if (!file)
+        return fail(2, name, strerror(errno));
+    const size_t size = fread(weights, 1, sizeof weights, file);
+    const bool whole = !ferror(file) && fgetc(file) == EOF;
+    fclose(file);
+    return whole ? report(pf_load(board, weights, size), name) : fail(2, name, "cannot be read whole, or has more than 16 MiB");
+}
+
 static bool number(const char *text, uint32_t least, uint32_t most, uint32_t *value)
 {
     char *end;
@@ -251,6 +265,8 @@ static bool parse(int argc, char **argv, job *j)
             good = number(argv[k], 1, 1u << 20, &batch_size);
         else if (!strcmp(option, "--design"))
             good = j->named = hex(argv[k], j->design);
+        else if (!strcmp(option, "--weights"))
+            j->weights = argv[k];
         else if (!strcmp(option, "--input"))
             good = add(j->inputs, &j->input_count, argv[k]);
         else if (!strcmp(option, "--output"))
@@ -291,7 +307,7 @@ int main(int argc, char **argv)
     int code = 2;
     if (!parse(argc, argv, &j)) {
         fprintf(stderr, "usage: classify PORT [--baud N] [--timeout MS] [--design HEX] [--batch N] [--statistics]\n"
-                        "                [--input FILE]... [--output FILE]... [--expect FILE]...\n");
+                        "                [--input FILE]... [--output FILE]... [--expect FILE]... [--weights FILE]\n");
         return 2;
     }
     if (open_files(j.inputs, j.input_count, "rb") && open_files(j.outputs, j.output_count, "wb") &&
@@ -300,7 +316,9 @@ int main(int argc, char **argv)
         if (!code) {
             code = report(pf_open(&board, pf_posix_transport(&port), j.timeout, j.named ? j.design : NULL), j.path);
             if (!code) {
-                code = work(&j, &board);
+                code = j.weights ? load(&board, j.weights) : 0;
+                if (!code)
+                    code = work(&j, &board);
                 pf_close(&board);
             }
             pf_posix_close(&port);
