@@ -124,7 +124,9 @@ def write_page(rows: Mapping[str, dict[str, str]]) -> None:
 def _share(row: dict[str, str], title: str) -> str:
     """What part of the board's device a resource is."""
     have = get_board(row["board"]).resources
-    total = {"LUTs": have.luts, "FFs": have.ffs, "block RAMs": have.brams}.get(title, 0)
+    total = {"LUTs": have.luts, "FFs": have.ffs, "block RAMs": have.brams, "multipliers": have.dsps}.get(
+        title, 0
+    )
     used = row.get(title, "-").replace(",", "")
     return f" ({int(used) / total:.0%})" if total and used.isdigit() else ""
 

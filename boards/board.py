@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.errors import PulsefoldError
 
-__all__ = ["FAMILIES", "Board", "Pin"]
+__all__ = ["FAMILIES", "Board", "Pin", "SpiPins"]
 
 #: Device families with a build flow.
 FAMILIES = ("ecp5", "ice40", "gowin", "nexus")
@@ -37,6 +38,27 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SpiPins:
+    """Pins of an SPI slave, on a connector of the board.
+
+    Parameters
+    ----------
+    cs_n, sck, mosi
+        From the master.
+    miso
+        To the master; always driven, so that no other slave may share the line.
+    waiting
+        High while bytes wait for the master: its interrupt.
+    """
+
+    cs_n: Pin
+    sck: Pin
+    mosi: Pin
+    miso: Pin
+    waiting: Pin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Board:
     """One development board.
 
@@ -58,6 +80,10 @@ class Board:
         Rate of the serial link that the board's bridge is known to hold, in bits a second.
     clock, uart_rx, uart_tx
         Pins; `uart_rx` is an input of the device, `uart_tx` an output.
+    spi
+        Pins for an SPI link in place of the serial one, or None.
+    link
+        The link that the design uses; see :meth:`with_link`.
     reset
         A button, or None.
     leds
@@ -88,6 +114,8 @@ class Board:
     clock: Pin
     uart_rx: Pin
     uart_tx: Pin
+    spi: SpiPins | None = None
+    link: str = "uart"
     reset: Pin | None = None
     leds: tuple[Pin, ...] = ()
     resources: Resources
@@ -104,10 +132,39 @@ class Board:
         if not 0 < self.usable <= 1:
             msg = f"usable must be above 0 and at most 1, not {self.usable!r}"
             raise ValueError(msg)
+        if self.link not in self.links:
+            msg = f"link must be one of {', '.join(self.links)}, not {self.link!r}"
+            raise ValueError(msg)
+
+    @property
+    def links(self) -> tuple[str, ...]:
+        """Links to a host that it has pins for."""
+        return ("uart",) if self.spi is None else ("uart", "spi")
+
+    def with_link(self, link: str) -> Board:
+        """The board with a design on it that uses this link.
+
+        Raises
+        ------
+        PulsefoldError
+            If the board has no pins for it.
+        """
+        if link not in self.links:
+            raise PulsefoldError(
+                f"{self.title} has no link {link!r}",
+                where="--link",
+                why=f"it has {', '.join(self.links)}",
+                todo="name its pins in the board's file: docs/adding-a-board.md",
+            )
+        return replace(self, link=link)
 
     def ports(self) -> dict[str, Pin]:
         """Pin of each top-level port, buses bit by bit (``led[0]``)."""
-        pins = {"clk": self.clock, "uart_rx": self.uart_rx, "uart_tx": self.uart_tx}
+        pins = {"clk": self.clock}
+        if self.link == "spi" and self.spi is not None:
+            pins |= {f"spi_{f.name}": getattr(self.spi, f.name) for f in fields(self.spi)}
+        else:
+            pins |= {"uart_rx": self.uart_rx, "uart_tx": self.uart_tx}
         if self.reset is not None:
             pins["reset"] = self.reset
         pins |= {f"led[{n}]": pin for n, pin in enumerate(self.leds)}

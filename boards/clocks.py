@@ -70,17 +70,23 @@ def add_plain_clock(m: Module, *, clock_in: Signal, pll: Pll | None, pressed: Va
     return ~stopped
 
 
-def add_gated_clock(m: Module, *, clock_in: Signal, pll: Pll, pressed: Value, restart: Value) -> Value:
+def add_gated_clock(
+    m: Module, *, clock_in: Signal, pll: Pll, pressed: Value, restart: Value, model: Signal | None = None
+) -> Value:
     """Domain ``sync`` whose clock stands still while its reset is released; for ECP5.
 
     A reset net spans the device, and one cycle is too short for it in a large and fast design. Here
     it comes from the oscillator's domain and falls while the compute clock is stopped, so no
     timing path of ``sync`` begins at it. Domain ``link`` is the oscillator's.
 
-    Parameters and result as for :func:`add_plain_clock`.
+    Parameters and result as for :func:`add_plain_clock`; and `model`, where there is one, is a clock that
+    takes the place of the PLL's, and the gate is then plain logic: for simulation.
     """
-    fast, locked = Signal(name="pll_clk"), Signal()
-    pll.add_to(m, clock_in=clock_in, clock_out=fast, locked=locked)
+    fast, locked = Signal(name="pll_clk"), Signal(init=1)
+    if model is None:
+        pll.add_to(m, clock_in=clock_in, clock_out=fast, locked=locked)
+    else:
+        fast = model
     ungated, sync, link = ClockDomain("ungated", reset_less=True), ClockDomain("sync"), ClockDomain("link")
     link.clk, ungated.clk, sync.clk = clock_in, fast, _compute_clock()
     m.domains += [ungated, sync, link]
@@ -90,7 +96,14 @@ def add_gated_clock(m: Module, *, clock_in: Signal, pll: Pll, pressed: Value, re
 
     run = Signal()
     m.submodules.run_synchronizer = FFSynchronizer(sequence.run, run, o_domain="ungated")
-    m.submodules.gate = Instance("DCCA", i_CLKI=fast, i_CE=run, o_CLKO=sync.clk)
+    if model is None:
+        m.submodules.gate = Instance("DCCA", i_CLKI=fast, i_CE=run, o_CLKO=sync.clk)
+    else:
+        # As the cell does it: enabled or not for whole high phases.
+        m.domains.falling = falling = ClockDomain("falling", local=True, reset_less=True, clk_edge="neg")
+        falling.clk, passing = fast, Signal()
+        m.d.falling += passing.eq(run)
+        m.d.comb += sync.clk.eq(fast & passing)
     m.d.comb += sync.rst.eq(sequence.reset)
     return sequence.ready
 

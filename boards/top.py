@@ -18,10 +18,11 @@ from pulsefold.hdl.link.crossing import Crossing
 from pulsefold.hdl.link.endpoint import Endpoint, EndpointParameters
 from pulsefold.hdl.link.identity import Identity, LinkOptions
 from pulsefold.hdl.link.network import ByteNetwork
+from pulsefold.hdl.link.spi import SpiSlave
 from pulsefold.hdl.link.uart import UartParameters, UartReceiver, UartTransmitter
 from pulsefold.hdl.technology import Technology
 
-__all__ = ["SLOTS", "TOP", "BoardTop"]
+__all__ = ["SLOTS", "TOP", "BoardTop", "has_two_clocks"]
 
 #: Module name of the top level.
 TOP = "top"
@@ -36,12 +37,18 @@ SLOTS: dict[str, LinkOptions] = {
 }
 
 
+def has_two_clocks(board: Board, clock_mhz: float) -> bool:
+    """Whether link and network have clocks of their own: see :mod:`pulsefold.boards.clocks`."""
+    return board.family == "ecp5" and Fraction(str(clock_mhz)) != Fraction(str(board.clock_mhz))
+
+
 class BoardTop(Elaboratable):
-    """A core behind the host protocol on the board's serial line.
+    """A core behind the host protocol on the link that the board is told to use.
 
     The core runs on the compute clock, in domain ``sync``; the link runs in domain ``link``.
 
-    Lights, as far as the board has them: ready; a frame was bad (until the next session); receiving; sending.
+    Lights, as far as the board has them: ready; a frame was bad (until the next session); receiving (SPI:
+    selected); sending (SPI: bytes wait).
 
     Parameters
     ----------
@@ -69,15 +76,19 @@ class BoardTop(Elaboratable):
         if self._clock != Fraction(str(board.clock_mhz)):
             self._pll = find_pll(board, clock_mhz)
             self._clock = self._pll.output_mhz
-        # The link's domain where the network's clock is gated: see :mod:`pulsefold.boards.clocks`.
-        self._gated = self._pll is not None and board.family == "ecp5"
+        self._gated = has_two_clocks(board, clock_mhz)
         link_hz = float(Fraction(str(board.clock_mhz)) if self._gated else self._clock) * 1_000_000
-        self.uart = UartParameters(clock_hz=link_hz, baud=board.baud)
+        self.link_hz = link_hz
         self.hello = (identity or Identity.of(core)).hello(clock_hz=round(link_hz), **SLOTS[board.family])
         self.network = ByteNetwork(core, self.hello.inputs, self.hello.outputs)
         self.clk = Signal()
+        self.pll_clk = Signal()
         self.uart_rx = Signal(init=1)
         self.uart_tx = Signal(init=1)
+        self.spi_cs_n = Signal(init=1)
+        self.spi_sck, self.spi_mosi, self.spi_miso, self.spi_waiting = (
+            Signal(name=f"spi_{name}") for name in ("sck", "mosi", "miso", "waiting")
+        )
         self.reset = Signal()
         self.led = Signal(max(1, len(board.leds)))
 
@@ -88,26 +99,28 @@ class BoardTop(Elaboratable):
 
     def ports(self) -> list[Value]:
         """The top-level ports, those that :meth:`Board.ports` has pins for."""
-        ports: list[Value] = [self.clk, self.uart_rx, self.uart_tx]
-        if self.board.reset is not None:
-            ports.append(self.reset)
-        if self.board.leds:
-            ports.append(self.led)
-        return ports
+        names = dict.fromkeys(name.partition("[")[0] for name in self.board.ports())
+        return [getattr(self, name) for name in names]
 
     def rtlil(self, *, generic: bool = False) -> str:
-        """The whole design as RTLIL text; with `generic`, without the family's own cells, to be simulated."""
+        """The whole design as RTLIL text.
+
+        With `generic` it is without the family's own cells, to be simulated: where link and network have
+        clocks of their own, the port ``pll_clk`` is what the PLL would make.
+        """
         technology = None if generic else Technology(self.board.family)
-        return rtlil.convert(self, TOP, platform=technology, ports=self.ports())
+        ports = [*self.ports(), *([self.pll_clk] if generic and self._gated else [])]
+        return rtlil.convert(self, TOP, platform=technology, ports=ports)
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         endpoint = Endpoint(EndpointParameters(hello=self.hello))
         m.submodules.endpoint = DomainRenamer("link")(endpoint)
-        running = self._clocks(m, endpoint.restart)
+        running = self._clocks(m, endpoint.restart, platform)
         m.d.comb += endpoint.running.eq(running)
         self._network(m, endpoint, running)
-        receiving, sending = self._line(m, endpoint)
+        line = self._spi if self.board.link == "spi" else self._serial
+        receiving, sending = line(m, endpoint)
         bad = Signal()
         with m.If(endpoint.bad):
             m.d.link += bad.eq(1)
@@ -118,13 +131,20 @@ class BoardTop(Elaboratable):
         m.d.comb += self.led.eq(lights ^ active_low)
         return m
 
-    def _clocks(self, m: Module, restart: Value) -> Value:
+    def _clocks(self, m: Module, restart: Value, platform: object) -> Value:
         """Domains ``sync`` and ``link``; returns whether ``sync`` is out of reset."""
         pressed = Signal()
         if self.board.reset is not None:
             m.d.comb += pressed.eq(self.reset ^ Const(self.board.reset.inverted, 1))
         if self._pll is not None and self._gated:
-            return add_gated_clock(m, clock_in=self.clk, pll=self._pll, pressed=pressed, restart=restart)
+            return add_gated_clock(
+                m,
+                clock_in=self.clk,
+                pll=self._pll,
+                pressed=pressed,
+                restart=restart,
+                model=self.pll_clk if platform is None else None,
+            )
         return add_plain_clock(m, clock_in=self.clk, pll=self._pll, pressed=pressed, restart=restart)
 
     def _network(self, m: Module, endpoint: Endpoint, running: Value) -> None:
@@ -143,12 +163,28 @@ class BoardTop(Elaboratable):
         wiring.connect(m, network.o, crossing.i)
         m.d.comb += crossing.running.eq(running)
 
-    def _line(self, m: Module, endpoint: Endpoint) -> tuple[Value, Value]:
+    def _serial(self, m: Module, endpoint: Endpoint) -> tuple[Value, Value]:
         """The serial line; returns receiving, sending."""
-        m.submodules.receiver = receiver = DomainRenamer("link")(UartReceiver(self.uart))
-        m.submodules.transmitter = transmitter = DomainRenamer("link")(UartTransmitter(self.uart))
+        parameters = UartParameters(clock_hz=self.link_hz, baud=self.board.baud)
+        m.submodules.receiver = receiver = DomainRenamer("link")(UartReceiver(parameters))
+        m.submodules.transmitter = transmitter = DomainRenamer("link")(UartTransmitter(parameters))
         wiring.connect(m, endpoint.o, transmitter.i)
         # Ready within a few cycles, so the receiver never has to drop a byte.
         wiring.connect(m, receiver.o, endpoint.i)
         m.d.comb += [receiver.i.eq(self.uart_rx), self.uart_tx.eq(transmitter.o)]
         return receiver.busy, transmitter.busy
+
+    def _spi(self, m: Module, endpoint: Endpoint) -> tuple[Value, Value]:
+        """The SPI slave; returns selected, waiting."""
+        m.submodules.slave = slave = DomainRenamer("link")(SpiSlave())
+        wiring.connect(m, endpoint.o, slave.i)
+        # Ready within a few cycles, so the slave never has to drop a byte.
+        wiring.connect(m, slave.o, endpoint.i)
+        m.d.comb += [
+            slave.cs_n.eq(self.spi_cs_n),
+            slave.sck.eq(self.spi_sck),
+            slave.mosi.eq(self.spi_mosi),
+            self.spi_miso.eq(slave.miso),
+            self.spi_waiting.eq(slave.waiting),
+        ]
+        return ~self.spi_cs_n, slave.waiting

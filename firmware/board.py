@@ -62,18 +62,27 @@ class Board:
         The port.
     timeout
         Seconds without progress after which anything is given up.
+    retry_seconds
+        How long the line may be quiet before the board is asked how things stand: longer than the way there
+        and back, and than half of the board's input slots take on the line.
     """
 
-    def __init__(self, transport: Transport, *, timeout: float = 5.0) -> None:
+    def __init__(self, transport: Transport, *, timeout: float = 5.0, retry_seconds: float = 0.1) -> None:
         self._transport = transport
         self._timeout = timeout
-        self._session = Session(transport)
+        self._session = Session(transport, retry_seconds=retry_seconds)
         #: What it says of itself.
         self.hello: Hello = self._session.identify(timeout)
 
     @classmethod
     def open(
-        cls, port: str, *, baud: int = 1_000_000, design_id: bytes | None = None, timeout: float = 5.0
+        cls,
+        port: str,
+        *,
+        baud: int = 1_000_000,
+        design_id: bytes | None = None,
+        timeout: float = 5.0,
+        retry_seconds: float = 0.1,
     ) -> Board:
         """Open a port and see who is there.
 
@@ -87,6 +96,8 @@ class Board:
             The design that is expected; any, if None.
         timeout
             Seconds without progress after which anything is given up.
+        retry_seconds
+            As for :class:`Board`.
 
         Raises
         ------
@@ -95,7 +106,7 @@ class Board:
         """
         transport = Transport(port, baud)
         try:
-            board = cls(transport, timeout=timeout)
+            board = cls(transport, timeout=timeout, retry_seconds=retry_seconds)
             if design_id is not None and board.hello.design_id != design_id:
                 raise DeviceError(
                     "the board runs another design",

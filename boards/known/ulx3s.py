@@ -1,6 +1,6 @@
 """Radiona ULX3S, Lattice ECP5; pins as in amaranth-boards' ulx3s."""
 
-from pulsefold.boards.board import Board, Pin
+from pulsefold.boards.board import Board, Pin, SpiPins
 from pulsefold.compiler.plan.resources import Resources
 
 __all__ = ["BOARDS"]
@@ -22,6 +22,14 @@ def _variant(size: str, resources: Resources, notes: str = "") -> Board:
         clock=Pin(site="G2", attributes=_IO),
         uart_rx=Pin(site="M1", attributes=_IO),
         uart_tx=Pin(site="L4", attributes=_IO),
+        # Header J1, GP and GN 0 to 2.
+        spi=SpiPins(
+            cs_n=Pin(site="B11", attributes=_IO | {"PULLMODE": "UP"}),
+            sck=Pin(site="C11", attributes=_IO),
+            mosi=Pin(site="A10", attributes=_IO),
+            miso=Pin(site="A11", attributes=_IO),
+            waiting=Pin(site="A9", attributes=_IO),
+        ),
         reset=Pin(site="R1", attributes=_IO | {"PULLMODE": "DOWN"}),
         leds=tuple(
             Pin(site=site, attributes=_IO | {"DRIVE": "4"})

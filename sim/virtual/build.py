@@ -12,7 +12,7 @@ from amaranth.lib import wiring
 from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache
 from pulsefold.boards.toolchain import user_cache_dir
-from pulsefold.boards.top import SLOTS, BoardTop
+from pulsefold.boards.top import SLOTS, BoardTop, has_two_clocks
 from pulsefold.hdl.link.identity import Identity
 from pulsefold.hdl.link.linked import LinkedNetwork
 from pulsefold.sim.cosim.compile import Progress, compile_simulator, design_from_rtlil
@@ -20,9 +20,12 @@ from pulsefold.sim.cosim.verilog import to_rtlil
 
 __all__ = ["LINKS", "Executable", "build_virtual"]
 
-#: ``bytes``: those of the line go straight to the endpoint. ``uart``: the whole top level, its pins bit by
-#: bit.
-LINKS = ("bytes", "uart")
+#: ``bytes``: those of the line go straight to the endpoint. ``uart``, ``spi``: the whole top level with that
+#: link, its pins bit by bit.
+LINKS = ("bytes", "uart", "spi")
+
+#: Cycles of the link's clock that the SPI master takes for a bit.
+_SCK_CYCLES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +41,9 @@ class Executable:
     link
         One of :data:`LINKS`.
     clock_hz
-        The board's compute clock.
+        The clock of the board's link, which is what is simulated cycle by cycle.
     baud
-        The board's own rate.
+        Bits a second on the line.
     """
 
     path: Path
@@ -62,7 +65,9 @@ def build_virtual(
 ) -> Executable:
     """Compile a virtual board; by content, so nothing is built twice.
 
-    The PLL is a plain clock: everything runs on the compute clock.
+    Where link and network have clocks of their own on the board, so they do in its whole top level: the
+    network's is as many times faster, begins at any point of the link's, and stands still where the board's
+    does. Else everything runs on the compute clock.
 
     Parameters
     ----------
@@ -92,12 +97,17 @@ def build_virtual(
     store = cache or BuildCache(root=user_cache_dir() / "cosim")
     if progress is not None:
         progress("convert", 0, 1)
-    plain = replace(board, clock_mhz=clock_mhz)
-    if link == "uart":
-        text = BoardTop(plain, clock_mhz, core(), identity).rtlil(generic=True)
-    else:
-        hello = identity.hello(clock_hz=round(clock_mhz * 1_000_000), **SLOTS[board.family])
+    clock_hz, compute_ratio = clock_mhz * 1_000_000, 0.0
+    if link == "bytes":
+        hello = identity.hello(clock_hz=round(clock_hz), **SLOTS[board.family])
         text = to_rtlil(LinkedNetwork(core(), hello))
+    else:
+        two_clocks = has_two_clocks(board, clock_mhz)
+        # Elsewhere the PLL is a plain clock.
+        plain = board if two_clocks else replace(board, clock_mhz=clock_mhz)
+        top = BoardTop(plain.with_link(link), clock_mhz, core(), identity)
+        compute_ratio = clock_hz / top.link_hz if two_clocks else 0.0
+        clock_hz, text = top.link_hz, top.rtlil(generic=True)
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("pulsefold.sim.virtual", "."),
         undefined=jinja2.StrictUndefined,
@@ -105,13 +115,15 @@ def build_virtual(
         lstrip_blocks=True,
         autoescape=False,
     )
-    main = environment.get_template("harness.cpp.j2").render(link=link, reset=board.reset)
+    main = environment.get_template("harness.cpp.j2").render(
+        link=link, reset=board.reset, ratio=compute_ratio
+    )
     design = design_from_rtlil(text, store)
     folder = compile_simulator(design, main, store, progress=progress)
     return Executable(
         path=folder / design.top,
         folder=design.folder,
         link=link,
-        clock_hz=clock_mhz * 1_000_000,
-        baud=board.baud,
+        clock_hz=clock_hz,
+        baud=round(clock_hz / _SCK_CYCLES) if link == "spi" else board.baud,
     )

@@ -208,6 +208,7 @@ def build(
     seeds: int | Sequence[int] = 1,
     jobs: int | None = None,
     clock_mhz: float | str | None = None,
+    link: str = "uart",
     export: str | None = None,
     riscv: Name | np.ndarray | None = None,
     progress: Say | None = None,
@@ -218,6 +219,8 @@ def build(
     soft processor that classifies them.
     """
     design = load_design(Path(folder))
+    if link != "uart" and (export is not None or riscv is not None):
+        raise PulsefoldError("exports and soft processors have links of their own", where="--link")
     if export is not None:
         place = export_design(design, export, progress=progress)
         exports = {**design.read_report().get("exports", {}), export: str(place.relative_to(design.folder))}
@@ -231,7 +234,7 @@ def build(
     if riscv is not None:
         array = riscv if isinstance(riscv, np.ndarray) else load_array(Path(riscv))
         return build_processor(design, array, progress=progress)
-    _, whole = build_design(design, seeds=seeds, jobs=jobs, clock_mhz=clock_mhz, progress=progress)
+    _, whole = build_design(design, seeds=seeds, jobs=jobs, clock_mhz=clock_mhz, link=link, progress=progress)
     write_page(design)
     return whole
 

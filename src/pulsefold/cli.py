@@ -198,6 +198,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="F|auto",
         help="compute clock; auto: the fastest that timing allows; default: the one compiled for",
     )
+    p.add_argument("--link", choices=("uart", "spi"), default="uart", help="to the host; default: uart")
     instead = p.add_mutually_exclusive_group()
     instead.add_argument(
         "--riscv", type=Path, metavar="X.npy", help="with a soft processor that classifies these images"
@@ -245,7 +246,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--device",
         required=True,
-        help="a serial port; sim: a virtual board; sim:uart: one with its serial line bit by bit",
+        help="a serial port; sim: a virtual board; sim:uart, sim:spi: one with its line bit by bit",
     )
     p.add_argument("--input", action="append", metavar="X.npy", help=_INPUT)
     p.add_argument("--output", action="append", metavar="Y.npy", help=_OUTPUT)

@@ -26,6 +26,7 @@ def build_design(
     seeds: int | Sequence[int] = 1,
     jobs: int | None = None,
     clock_mhz: float | str | None = None,
+    link: str = "uart",
     progress: Callable[[str], None] | None = None,
 ) -> tuple[Implementation, dict[str, Any]]:
     """Build the bitstream and enter it into the report.
@@ -41,6 +42,8 @@ def build_design(
     clock_mhz
         Compute clock; None: the one it was compiled for; ``"auto"``: the fastest that the PLL makes and
         timing allows.
+    link
+        To the host: one that the board has pins for.
     progress
         Called with a line a step.
 
@@ -50,7 +53,7 @@ def build_design(
         The implementation, and the whole report.
     """
     say = progress or Silent()
-    plan, folder = design.plan, design.folder
+    plan, folder, board = design.plan, design.folder, design.board.with_link(link)
     if isinstance(clock_mhz, str) and clock_mhz != "auto":
         raise PulsefoldError(f"no clock: {clock_mhz!r}", where="--clock-mhz", todo="give MHz, or auto")
     if jobs is not None and not 1 <= jobs <= 1024:
@@ -60,7 +63,7 @@ def build_design(
         raise PulsefoldError(f"the clock must lie between 1 and 1000 MHz, not {wanted}", where="--clock-mhz")
     made = build_bitstream(
         lambda: design.debug.core(plan),
-        design.board,
+        board,
         wanted,
         folder,
         seeds=seeds_of(seeds),
@@ -70,7 +73,7 @@ def build_design(
         progress=say,
     )
     cycles, latency = measured(design)
-    section = made.as_dict()
+    section = made.as_dict() | {"link": link}
     section["bitstream"] = relative(made.bitstream, folder)
     section["netlist"] = relative(made.netlist, folder)
     section["throughput_fps_at_fmax"] = made.fmax_mhz * 1e6 / cycles

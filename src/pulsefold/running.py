@@ -29,7 +29,7 @@ __all__ = ["Deployed", "Run", "deployed", "run", "selftest", "virtual_board"]
 Say = Callable[[str], None]
 
 #: Devices that are simulations, and how the host's bytes get into them.
-SIMULATED = {"sim": "bytes", "sim:uart": "uart"}
+SIMULATED = {"sim": "bytes", "sim:uart": "uart", "sim:spi": "spi"}
 
 #: Seconds without progress: a real board, and one that is simulated.
 _PATIENCE, _SIMULATED_PATIENCE = 5.0, 120.0
@@ -131,8 +131,8 @@ def deployed(
     design
         Which design.
     device
-        ``sim``: a virtual board whose host protocol gets the bytes at once; ``sim:uart``: one with its
-        serial line bit by bit; else a serial port.
+        ``sim``: a virtual board whose host protocol gets the bytes at once; ``sim:uart``, ``sim:spi``: one
+        with that line bit by bit; else a serial port.
     weights
         The design with other weights, which the board shall have; its own, if None.
     baud

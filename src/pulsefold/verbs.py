@@ -169,6 +169,7 @@ def run_build(options: argparse.Namespace, say: Say) -> Outcome:
         seeds=options.seeds,
         jobs=options.jobs,
         clock_mhz=options.clock_mhz,
+        link=options.link,
         export=options.export,
         riscv=options.riscv,
         progress=say,

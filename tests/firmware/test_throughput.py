@@ -14,8 +14,11 @@ from pulsefold.firmware.board import Board
 from pulsefold.hdl.link.protocol import MAX_PAYLOAD
 from pulsefold.sim.virtual import VirtualBoard, build_virtual
 
-#: Simulated cycles a second, and cycles of the line for a byte: 10 bits of 24 cycles.
-PACE, BYTE = 1.5e6, 240
+#: Simulated cycles of the link a second, and those of the line for a byte: 10 bits of 25 cycles.
+PACE, BYTE = 0.75e6, 250
+
+#: Quiet seconds before the host asks: as many more than on a board of 25 MHz as this one is slower.
+RETRY = 0.1 * 25e6 / PACE
 
 IMAGE_BYTES = 15
 
@@ -23,7 +26,10 @@ IMAGE_BYTES = 15
 def run(program, net, count):
     """Cycles of one batch on a board that has warmed up, and of one image alone."""
     q = np.random.default_rng(1).integers(0, 1 << 12, (count, 5, 1, 2))
-    with VirtualBoard(program, rate_hz=PACE) as virtual, Board.open(virtual.port, timeout=30) as board:
+    with (
+        VirtualBoard(program, rate_hz=PACE) as virtual,
+        Board.open(virtual.port, timeout=30, retry_seconds=RETRY) as board,
+    ):
         counters = []
         for part in (q[:1], q[:1], q):
             (y,) = board.infer(part)
@@ -46,14 +52,15 @@ def boards(net):
 
 
 def test_the_line_is_full(boards, net):
-    count = 2500
+    # So many that what the last results take does not count.
+    count = 3000
     cycles = run(boards(0), net, count)
     share = count * IMAGE_BYTES * BYTE / cycles
     sys.stdout.write(
         f"\n  payload has {share:.1%} of the line; "
         f"frames of {MAX_PAYLOAD} bytes allow {MAX_PAYLOAD / 256:.1%}"
     )
-    assert share > 0.95 * MAX_PAYLOAD / 256
+    assert share > 0.95
 
 
 def test_transfer_and_computing_overlap(boards, net):
