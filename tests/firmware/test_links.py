@@ -34,7 +34,7 @@ def test_over_spi_pin_by_pin(board, clock_mhz, ratio, net, q, run_bench, simulat
         "ratio": ratio,
         "seed": int(100 * ratio),
         # The button is released.
-        "reset": int(top.board.reset.inverted),
+        "reset": int(top.board.reset is not None and top.board.reset.inverted),
         "images": q.tolist(),
         "sums": net.sums(q).reshape(-1).tolist(),
     }
