@@ -66,7 +66,7 @@ def test_what_makes_no_sense(pulsefold, design, images, tmp_path):
     np.save(x, images[:2])
     refused(pulsefold("run", design, "--device", "sim"), "--selftest")
     refused(pulsefold("run", design, "--device", "sim", "--selftest", "--input", x), "--selftest")
-    refused(pulsefold("run", design, "--device", "sim:spi", "--input", x), "sim:uart", code=3)
+    refused(pulsefold("run", design, "--device", "sim:pigeon", "--input", x), "sim:uart", code=3)
     refused(pulsefold("run", design, "--device", tmp_path / "tty", "--input", x), "cannot be opened", code=3)
     refused(pulsefold("run", design, "--device", "sim", "--input", x, "--limit", "0"), "--limit")
     refused(pulsefold("run", design, "--device", "sim", "--input", x, "--timeout", "-1"), "--timeout")

@@ -60,7 +60,8 @@ def test_the_line_is_full(boards, net):
         f"\n  payload has {share:.1%} of the line; "
         f"frames of {MAX_PAYLOAD} bytes allow {MAX_PAYLOAD / 256:.1%}"
     )
-    assert share > 0.95
+    # On a machine that does nothing else it is more; a host that has to wait for its turn loses some.
+    assert share > 0.95 * MAX_PAYLOAD / 256
 
 
 def test_transfer_and_computing_overlap(boards, net):
