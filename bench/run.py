@@ -94,7 +94,7 @@ def run(case: Case, shared: Path, out: Path, seeds: int, say: Progress) -> dict[
             "LUTs": f"{made['luts']:,}",
             "FFs": f"{made['ffs']:,}",
             "block RAMs": str(made["brams"]),
-            "multipliers": str(made["dsps"]),
+            "multipliers": f"{made['dsps']:g}",
             "seconds to build": f"{sum(made['seconds'].values()):.0f}",
         }
     return row

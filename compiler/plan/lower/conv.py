@@ -26,6 +26,8 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     if layer.depthwise:
         return depthwise_units(node, layer, fold)
     refuse_lanes(layer, fold)
+    # First, as its refusal of a folding is the one that names the nearest.
+    matvec = matrix_unit(node, layer, fold, family)
     units: list[Unit] = []
     if layer.windowed:
         lanes = gcd(layer.x.shape[2], fold.simd)
@@ -33,7 +35,6 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         units.append(window)
         if fold.simd > lanes:
             units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
-    matvec = matrix_unit(node, layer, fold, family)
     units.append(BatchMatVec(matvec=matvec) if fold.batch > 1 else matvec)
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
