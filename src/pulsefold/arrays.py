@@ -101,8 +101,10 @@ def read_numpy(path: Path, mode: Literal["r"] | None) -> Any:
     except FileNotFoundError as error:
         raise InputArrayError("no such file", where=str(path)) from error
     except (OSError, ValueError, EOFError, SyntaxError, zipfile.BadZipFile) as error:
+        # NumPy's text goes on to advise unpickling.
+        why = str(error).partition(" If you trust")[0]
         raise InputArrayError(
-            "this is not a NumPy array file", where=str(path), why=str(error), todo=_TODO
+            "this is not a NumPy array file", where=str(path), why=why, todo=_TODO
         ) from error
 
 
