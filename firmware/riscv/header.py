@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -86,12 +87,13 @@ def ranking(tensor: Tensor) -> tuple[list[int], list[int]]:
     """Integers m and b a channel, so that m q + b orders all results as scale q + offset does.
 
     Exactly: for all channels and all values q of the type, the smallest power of two is taken whose rounded
-    multiples keep every pair in order, equal ones equal.
+    multiples keep every pair in order, equal ones equal. Where none does (1 and 1/3 tie at 1 and 3, which no power
+    of two shows), the common denominator of all of them is taken, which is exact by itself.
 
     Raises
     ------
     PulsefoldError
-        If 60 bits are not enough.
+        If neither keeps the results within 60 bits.
     """
     count = tensor.shape[2]
     scales, offsets = (
@@ -105,13 +107,12 @@ def ranking(tensor: Tensor) -> tuple[list[int], list[int]]:
         for channel, (s, o) in enumerate(zip(scales, offsets, strict=True))
         for q in range(low, high + 1)
     )
-    for bits in range(60):
-        m = [round(Fraction(s) * (1 << bits)) for s in scales]
-        b = [round(Fraction(o) * (1 << bits)) for o in offsets]
+    denominator = math.lcm(*(Fraction(value).denominator for value in (*scales, *offsets)))
+    for factor in (*(1 << bits for bits in range(60)), denominator):
+        m = [round(Fraction(s) * factor) for s in scales]
+        b = [round(Fraction(o) * factor) for o in offsets]
         values = [m[channel] * q + b[channel] for _, channel, q in exact]
-        if max(map(abs, values)) >= 1 << 60:
-            break
-        if all(
+        if max(map(abs, values)) < 1 << 60 and all(
             (values[k] < values[k + 1]) if exact[k][0] < exact[k + 1][0] else (values[k] == values[k + 1])
             for k in range(len(values) - 1)
         ):

@@ -15,7 +15,7 @@ from pulsefold.hdl.link.protocol import MAX_PAYLOAD
 from pulsefold.sim.virtual import VirtualBoard, build_virtual
 
 #: Simulated cycles of the link a second, and those of the line for a byte: 10 bits of 25 cycles.
-PACE, BYTE = 0.75e6, 250
+PACE, BYTE = 0.5e6, 250
 
 #: Quiet seconds before the host asks: as many more than on a board of 25 MHz as this one is slower.
 RETRY = 0.1 * 25e6 / PACE
@@ -53,7 +53,7 @@ def boards(net):
 
 def test_the_line_is_full(boards, net):
     # So many that what the last results take does not count.
-    count = 3000
+    count = 2000
     cycles = run(boards(0), net, count)
     share = count * IMAGE_BYTES * BYTE / cycles
     sys.stdout.write(
