@@ -41,8 +41,9 @@ extern "C" {
 #define PF_ARRIVED 256
 #endif
 
-/* How long the line may be quiet before the board is asked how things stand: longer than the way there and back; and how
-   long at the most, as each time without an answer doubles it. */
+/* How long the line may be quiet before the board is asked how things stand: longer than the way there and back, and than half
+   of the board's input slots take on the line, as every question takes room from the data; and how long at the most, as each
+   time without an answer doubles it. */
 #ifndef PF_RETRY_MS
 #define PF_RETRY_MS 100
 #endif

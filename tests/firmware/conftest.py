@@ -265,6 +265,8 @@ def c_variant(tmp_path_factory):
                 # As little memory as the smallest board allows, and less.
                 "small": ["SANITIZE=1", "CFLAGS=-DPF_SLOTS=4 -DPF_ARRIVED=1"],
                 "smaller": ["CFLAGS=-DPF_SLOTS=2"],
+                # For a board that a test makes 50 times as slow as one is.
+                "patient": ["CFLAGS=-O2 -DPF_RETRY_MS=5000 -DPF_LONGEST_RETRY_MS=5000"],
             }
             run_make(folder, "CC=gcc", *options.get(name, []))
             prefix = ("valgrind", "--quiet", "--leak-check=full", "--error-exitcode=99")
