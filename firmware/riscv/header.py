@@ -87,8 +87,8 @@ def ranking(tensor: Tensor) -> tuple[list[int], list[int]]:
     """Integers m and b a channel, so that m q + b orders all results as scale q + offset does.
 
     Exactly: for all channels and all values q of the type, the smallest power of two is taken whose rounded
-    multiples keep every pair in order, equal ones equal. Where none does (1 and 1/3 tie at 1 and 3, which no power
-    of two shows), the common denominator of all of them is taken, which is exact by itself.
+    multiples keep every pair in order, equal ones equal. Where none does (1 and 1/3 tie at 1 and 3, which no
+    power of two shows), the common denominator of all of them is taken, which is exact by itself.
 
     Raises
     ------
