@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from pulsefold.boards.export.verilog import MODULE
@@ -17,7 +17,7 @@ def _clock(period_ns: float) -> str:
     return f"create_clock -name aclk -period {period_ns:.3f} [get_ports aclk]\n"
 
 
-def _vivado(period_ns: float) -> dict[str, str]:
+def _vivado(period_ns: float, buses: Sequence[str]) -> dict[str, str]:
     return {
         f"{MODULE}.xdc": f"""\
 # The clock that the design was planned for; the block design's own clock takes its place there.
@@ -53,7 +53,7 @@ ipx::package_project -root_dir [file join $here ip] -vendor pulsefold -library u
 set core [ipx::current_core]
 set_property name {MODULE} $core
 set_property display_name "pulsefold network" $core
-foreach bus {{s_axis m_axis s_axil}} {{
+foreach bus {{{" ".join(buses)}}} {{
     ipx::associate_bus_interfaces -busif $bus -clock aclk $core
 }}
 ipx::create_xgui_files $core
@@ -64,7 +64,7 @@ close_project
     }
 
 
-def _quartus(period_ns: float) -> dict[str, str]:
+def _quartus(period_ns: float, buses: Sequence[str]) -> dict[str, str]:
     return {
         f"{MODULE}.sdc": f"{_clock(period_ns)}derive_clock_uncertainty\n",
         "build.tcl": f"""\
@@ -83,7 +83,7 @@ set_global_assignment -name TOP_LEVEL_ENTITY {MODULE}
 set_global_assignment -name VERILOG_FILE [file join $here {_SOURCE}]
 set_global_assignment -name SDC_FILE [file join $here {MODULE}.sdc]
 # More ports than pins: only the clock gets one. Take these lines out for a top level of your own.
-foreach port {{aresetn s_axis_* m_axis_* s_axil_*}} {{
+foreach port {{aresetn {" ".join(f"{bus}_*" for bus in buses)}}} {{
     set_instance_assignment -name VIRTUAL_PIN ON -to $port
 }}
 execute_flow -compile
@@ -92,7 +92,7 @@ project_close
     }
 
 
-def _radiant(period_ns: float) -> dict[str, str]:
+def _radiant(period_ns: float, _: Sequence[str]) -> dict[str, str]:
     return {
         f"{MODULE}.sdc": _clock(period_ns),
         f"{MODULE}.pdc": """\
@@ -121,12 +121,12 @@ prj_close
     }
 
 
-#: The tools by name, each a function of the clock's period in ns.
-EXPORTS: Mapping[str, Callable[[float], dict[str, str]]] = MappingProxyType(
+#: The tools by name, each a function of the clock's period in ns and the prefixes of the buses.
+EXPORTS: Mapping[str, Callable[[float, Sequence[str]], dict[str, str]]] = MappingProxyType(
     {"vivado": _vivado, "quartus": _quartus, "radiant": _radiant}
 )
 
 
-def project_files(tool: str, clock_mhz: float) -> dict[str, str]:
+def project_files(tool: str, clock_mhz: float, buses: Sequence[str]) -> dict[str, str]:
     """Files beside the Verilog for one of :data:`EXPORTS`."""
-    return EXPORTS[tool](1000 / clock_mhz)
+    return EXPORTS[tool](1000 / clock_mhz, buses)

@@ -9,7 +9,7 @@ from pathlib import Path
 from pulsefold.boards.export.project import EXPORTS, project_files
 from pulsefold.boards.export.verilog import MODULE, lint, write_verilog
 from pulsefold.errors import OutputError, PulsefoldError
-from pulsefold.hdl.link.axi import AXI_REGISTERS, AxiCore
+from pulsefold.hdl.link.axi import AxiCore, AxiStream
 
 __all__ = ["write_export"]
 
@@ -57,7 +57,8 @@ def write_export(component: AxiCore, tool: str, clock_mhz: float, folder: Path) 
         source = work / "rtl" / f"{MODULE}.v"
         write_verilog(component, source, logs / "export-verilog.log")
         lint(source, logs / "export-lint.log")
-        for name, text in project_files(tool, clock_mhz).items():
+        buses = [*component.parameters.sources, *component.parameters.sinks, "s_axil"]
+        for name, text in project_files(tool, clock_mhz, buses).items():
             (work / name).write_text(text, encoding="utf-8")
         (work / "README.md").write_text(_readme(component, tool, clock_mhz), encoding="utf-8")
         # mkdtemp's folder is the owner's alone; an export is not.
@@ -72,27 +73,41 @@ def write_export(component: AxiCore, tool: str, clock_mhz: float, folder: Path) 
     return place
 
 
+def _stream(prefix: str, stream: AxiStream) -> str:
+    return (
+        f"  * `{prefix}`: {stream.beats} transfers of {stream.width} bits an image, "
+        f"the lower {stream.bits} of which are a beat."
+    )
+
+
 def _readme(component: AxiCore, tool: str, clock_mhz: float) -> str:
     p = component.parameters
-    rows = "\n".join(f"| 0x{offset:02X} | `{name}` |" for name, offset in AXI_REGISTERS.items())
+    rows = "\n".join(f"| 0x{offset:02X} | `{name}` |" for name, offset in p.registers.items())
+    images, results = (
+        "\n".join(_stream(prefix, stream) for prefix, stream in streams.items())
+        for streams in (p.sources, p.sinks)
+    )
     return f"""\
 # {MODULE} for {tool}
 
 `build.tcl` implements the peripheral by itself at {clock_mhz:g} MHz; its first line says how to run it.
 
 * **Clock and reset:** `aclk`, and `aresetn`, which is synchronous and active low.
-* **Images in:** `s_axis`, AXI4-Stream: {p.input_beats} transfers of {p.input_width} bits an image, the lower
-  {p.input_bits} of which are a beat. TLAST goes with an image's last transfer.
-* **Results out:** `m_axis`, likewise: {p.output_beats} transfers of {p.output_width} bits,
-  {p.output_bits} of them used.
+* **Images in**, AXI4-Stream, TLAST with an image's last transfer:
+{images}
+* **Results out**, likewise:
+{results}
 * **Control:** `s_axil`, AXI4-Lite, 32-bit registers:
 
 | offset | register |
 |---|---|
 {rows}
 
-Bit 0 of `control` holds the network in reset; bit 0 of `status` says that TLAST was misplaced. The counters
-begin at 0 with a reset. The others are the sizes above.
+Bit 0 of `control` holds the network in reset; bit k of `status` says that TLAST was misplaced at the k-th
+input. `cycles` and the images of each stream begin at 0 with a reset. The others are the sizes above.
+
+Streams are in the order of the model's inputs and outputs. Nothing is buffered: feed all inputs side by
+side, and take all outputs.
 
 How elements lie in a beat: `docs/host-link.md` of pulsefold.
 """

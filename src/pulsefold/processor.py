@@ -11,8 +11,7 @@ import numpy as np
 from pulsefold.boards.build import build as build_bitstream
 from pulsefold.boards.riscv import RiscvTop
 from pulsefold.design import Design
-from pulsefold.errors import DoesNotFitError, InputArrayError
-from pulsefold.exporting import one_stream_each_way
+from pulsefold.errors import DoesNotFitError, InputArrayError, PulsefoldError
 from pulsefold.firmware.riscv.build import build_program
 from pulsefold.firmware.riscv.header import network_header
 from pulsefold.hdl.riscv.system import RiscvParameters, RiscvSystem
@@ -56,7 +55,13 @@ def build_processor(
     """
     say = progress or Silent()
     graph, plan = design.graph, design.plan
-    one_stream_each_way(plan, "--riscv")
+    if (len(plan.inputs), len(plan.outputs)) != (1, 1):
+        raise PulsefoldError(
+            "the processor's program feeds one input and takes the class of one output",
+            where="--riscv",
+            why=f"this network has {len(plan.inputs)} inputs and {len(plan.outputs)} outputs",
+            todo="build without it, for a board with a host",
+        )
     q = golden.quantize_input(graph.inputs[0], x)
     if not len(q):
         raise InputArrayError("no images", where="--riscv", todo="give at least one")

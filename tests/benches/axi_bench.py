@@ -16,8 +16,6 @@ from cocotbext.axi import (
 )
 from common import job, pauses
 
-from pulsefold.hdl.link.axi import AXI_REGISTERS
-
 
 class Bench:
     def __init__(self, dut):
@@ -58,7 +56,7 @@ class Bench:
         self.sink.set_pause_generator(pauses(probability, seed + 1))
 
     async def read(self, name):
-        return await self.lite.read_dword(AXI_REGISTERS[name])
+        return await self.lite.read_dword(self.job["registers"][name])
 
     def image(self, rng):
         return [rng.randrange(1 << self.job["bits"]) for _ in range(self.job["beats"])]
@@ -92,8 +90,8 @@ async def images_come_back_complemented(dut):
             got = await bench.sink.recv()
             # One frame an image: TLAST is where it belongs.
             assert bytes(got.tdata) == bytes(bench.frame(bench.complement(image)).tdata)
-    assert await bench.read("images_in") == len(sent)
-    assert await bench.read("images_out") == len(sent)
+    assert await bench.read("s_axis_images") == len(sent)
+    assert await bench.read("m_axis_images") == len(sent)
     assert await bench.read("status") == 0
     assert await bench.read("cycles") > len(sent) * bench.job["beats"]
 
@@ -101,18 +99,19 @@ async def images_come_back_complemented(dut):
 @cocotb.test(timeout_time=2, timeout_unit="ms")
 async def registers(dut):
     bench = await started(dut)
+    at = bench.job["registers"]
     assert await bench.read("magic") == 0x464C5550
-    assert await bench.read("input_beats") == bench.job["beats"]
-    assert await bench.read("output_beats") == bench.job["beats"]
-    assert await bench.read("input_bits") == bench.job["bits"]
-    assert await bench.read("output_bits") == bench.job["bits"]
-    for offset in (0x28, 0x3C):
+    assert await bench.read("s_axis_beats") == bench.job["beats"]
+    assert await bench.read("m_axis_beats") == bench.job["beats"]
+    assert await bench.read("s_axis_bits") == bench.job["bits"]
+    assert await bench.read("m_axis_bits") == bench.job["bits"]
+    for offset in (0x1C, 0x3C):
         assert (await bench.lite.read(offset, 4)).resp == AxiResp.SLVERR
-    for offset in (AXI_REGISTERS["magic"], 0x3C):
+    for offset in (at["magic"], 0x3C):
         assert (await bench.lite.write(offset, b"\1\0\0\0")).resp == AxiResp.SLVERR
     # Without the strobe of its byte, control keeps its value.
-    await bench.lite.write_dword(AXI_REGISTERS["control"], 1)
-    assert (await bench.lite.write(AXI_REGISTERS["control"] + 1, b"\0")).resp == AxiResp.OKAY
+    await bench.lite.write_dword(at["control"], 1)
+    assert (await bench.lite.write(at["control"] + 1, b"\0")).resp == AxiResp.OKAY
     assert await bench.read("control") == 1
     # Many at once, with pauses on every channel.
     for n, channel in enumerate(("aw_channel", "w_channel", "b_channel")):
@@ -120,10 +119,10 @@ async def registers(dut):
     for n, channel in enumerate(("ar_channel", "r_channel")):
         getattr(bench.lite.read_if, channel).set_pause_generator(pauses(0.5, 10 + n))
     for n in range(20):
-        await bench.lite.write_dword(AXI_REGISTERS["control"], n & 1)
+        await bench.lite.write_dword(at["control"], n & 1)
         assert await bench.read("control") == n & 1
         beats, bits = bench.job["beats"], bench.job["bits"]
-        assert await bench.lite.read_dwords(AXI_REGISTERS["input_beats"], 4) == [beats, beats, bits, bits]
+        assert await bench.lite.read_dwords(at["s_axis_beats"], 2) == [beats, bits]
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
@@ -146,18 +145,18 @@ async def control_resets_the_core(dut):
     await bench.source.send(bench.frame(image[:1]))
     await bench.source.wait()
     bench.resetting = True
-    await bench.lite.write_dword(AXI_REGISTERS["control"], 1)
+    await bench.lite.write_dword(bench.job["registers"]["control"], 1)
     await bench.source.send(bench.frame(image))
     await ClockCycles(dut.aclk, 50)
     assert int(dut.s_axis_tready.value) == 0
     assert int(dut.m_axis_tvalid.value) == 0
-    assert await bench.read("images_in") == 0
+    assert await bench.read("s_axis_images") == 0
     assert await bench.read("status") == 0
     bench.sink.clear()
-    await bench.lite.write_dword(AXI_REGISTERS["control"], 0)
+    await bench.lite.write_dword(bench.job["registers"]["control"], 0)
     bench.resetting = False
     got = await bench.sink.recv()
     # The beat that came out before the reset is in the sink's first frame.
     assert bytes(got.tdata).endswith(bytes(bench.frame(bench.complement(image)).tdata))
-    assert await bench.read("images_out") == 1
+    assert await bench.read("m_axis_images") == 1
     assert await bench.read("status") == 0

@@ -1,18 +1,19 @@
 """Exports for the makers' tools: Verilog that lints and computes the network, scripts that run."""
 
 import json
+import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
+from two import SHAPE, two_in_two_out
 
 import pulsefold
 from pulsefold.boards.export.verilog import MODULE, lint
 from pulsefold.cli import main
 from pulsefold.design import load_design
 from pulsefold.errors import PulsefoldError, ToolFailedError
-from pulsefold.exporting import one_stream_each_way
 from pulsefold.sim import golden
 from pulsefold.sim.cosim.compile import design_from_files
 
@@ -62,20 +63,45 @@ def test_scripts_run_and_name_what_is_there(tool, folder, capsys):
     assert "| 0x04 | `control` |" in (place / "README.md").read_text()
 
 
-def test_exported_verilog_computes_the_network(folder, run_bench, simulator_cache):
+def check(folder, q, run_bench, cache):
+    """The exported Verilog under cocotb against the golden model, for integers by input tensor."""
     plan = load_design(folder).plan
+    y = golden.run(plan.graph, q)
+    images, results = (
+        {
+            f"{prefix}_{k}" if len(streams) > 1 else prefix: ["".join(frame(i, stream)) for i in values[name]]
+            for k, (name, stream) in enumerate(zip(names, streams, strict=True))
+        }
+        for prefix, names, streams, values in (
+            ("s_axis", plan.entries, plan.inputs, q),
+            ("m_axis", plan.exits, plan.outputs, y),
+        )
+    )
+    place = folder / "export" / "vivado"
+    registers = re.findall(r"\| (0x..) \| `(\w+)` \|", (place / "README.md").read_text())
+    design = design_from_files([place / "rtl" / f"{MODULE}.v"], [], MODULE, cache)
+    job = {"images": images, "golden": results, "registers": {name: int(at, 16) for at, name in registers}}
+    assert run_bench(design, "export_bench", **job) == 1
+
+
+def test_exported_verilog_computes_the_network(folder, run_bench, simulator_cache):
     with np.load(ROOT / "demo" / "digits_test.npz") as file:
         x = file["images"][:3].astype(np.float32)
-    graph = plan.graph
-    q = golden.quantize_input(graph.inputs[0], x)
-    y = golden.run(graph, {graph.inputs[0].tensor: q})[graph.outputs[0].tensor]
-    images, results = (
-        ["".join(frame(image, stream)) for image in values]
-        for values, stream in ((q, plan.input), (y, plan.output))
-    )
-    source = folder / "export" / "vivado" / "rtl" / f"{MODULE}.v"
-    design = design_from_files([source], [], MODULE, simulator_cache)
-    assert run_bench(design, "export_bench", images=images, golden=results) == 1
+    (entry,) = load_design(folder).graph.inputs
+    check(folder, {entry.tensor: golden.quantize_input(entry, x)}, run_bench, simulator_cache)
+
+
+def test_a_stream_for_each_tensor(tmp_path, run_bench, simulator_cache):
+    onnx.save(two_in_two_out(), tmp_path / "two.onnx")
+    pulsefold.compile(tmp_path / "two.onnx", board="unlimited", out=tmp_path / "d", fps=1000)
+    pulsefold.build(tmp_path / "d", export="vivado")
+    rng = np.random.default_rng(1)
+    x = {name: rng.normal(0, 3, (4, *SHAPE)).astype(np.float32) for name in ("left", "right")}
+    graph = load_design(tmp_path / "d").graph
+    q = golden.quantize_inputs(graph, golden.input_arrays(graph, x))
+    check(tmp_path / "d", q, run_bench, simulator_cache)
+    script = (tmp_path / "d" / "export" / "vivado" / "package_ip.tcl").read_text()
+    assert "{s_axis_0 s_axis_1 m_axis_0 m_axis_1 s_axil}" in script
 
 
 def test_lint_finds_what_is_wrong(folder, tmp_path):
@@ -107,12 +133,3 @@ def test_failed_export_leaves_the_last_one(folder, monkeypatch):
         pulsefold.build(folder, export="vivado")
     assert {p: p.read_bytes() for p in (folder / "export" / "vivado").rglob("*") if p.is_file()} == before
     assert not [p for p in (folder / "export").iterdir() if p.name.startswith(".")]
-
-
-def test_several_streams_are_refused(folder):
-    design = load_design(folder)
-    two = SimpleNamespace(inputs=design.plan.inputs, outputs=design.plan.outputs * 2)
-    with pytest.raises(PulsefoldError, match="one input and one output; here are 1 and 2") as caught:
-        one_stream_each_way(two, "--export")
-    assert caught.value.where == "--export"
-    one_stream_each_way(design.plan, "--export")
