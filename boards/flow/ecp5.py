@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.ecp5_blocks import share_blocks
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
 from pulsefold.compiler.plan.resources import Resources
@@ -37,13 +38,19 @@ class Ecp5Flow:
         return f"{self.synthesis(board, top)} -dff"
 
     def finish(self, netlist: Path) -> None:
-        """Ends of carry chains, registers of block RAM and multipliers."""
+        """Ends of carry chains, registers of block RAM and multipliers, memories that share a block."""
         document = json.loads(netlist.read_text())
         # Flattened: any other modules are models of cells.
         module = next(m for m in document["modules"].values() if "top" in m["attributes"])
         finish_module(module)
         absorb_registers(module)
+        shared = share_blocks(module)
         netlist.write_text(json.dumps(document))
+        counts = netlist.parent / "cells.json"
+        if shared and counts.exists():
+            cells = json.loads(counts.read_text())
+            cells["design"]["num_cells_by_type"]["DP16KD"] -= shared
+            counts.write_text(json.dumps(cells))
 
     def constraints(self, board: Board) -> str:
         """LPF; without the oscillator's frequency the link would be made as fast as the network."""

@@ -8,6 +8,7 @@ from math import gcd
 from pulsefold.compiler.ir import Conv, ElementType, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
+from pulsefold.compiler.plan.lower.elements import LEAST_CONSTANTS
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
 from pulsefold.compiler.plan.target import Target, placed
@@ -28,6 +29,9 @@ _FEW_BITS = 3
 
 #: Pixels a cycle above which the exchange between banks is most of the window.
 _MOST_PIXELS = 16
+
+#: Channels above which constants in LUTs are out of proportion.
+_MOST_LUT_CONSTANTS = 128
 
 #: Frames that may share weights.
 _BATCHES = (1, 2, 4, 8)
@@ -53,8 +57,10 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         multipliers = ["lut", "dsp"] if layer.multiplies and target.available.dsps > 0 else ["lut"]
         memories = ["lut", "block"] if layer.depthwise or isinstance(layer.node, Requantize) else ["lut"]
         return [
-            Fold(simd=simd, memory=memory, multiplier=multiplier, requantizer=requantizer)
-            for simd, memory, multiplier, requantizer in product(
+            Fold(
+                simd=simd, memory=memory, multiplier=multiplier, requantizer=requantizer, constants=constants
+            )
+            for simd, memory, multiplier, (requantizer, constants) in product(
                 widths, memories, multipliers, requantizers_of(layer, target)
             )
         ]
@@ -92,8 +98,9 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
                 multiplier=multiplier,
                 adder=adder,
                 requantizer=requantizer,
+                constants=constants,
             )
-            for batch, memory, (multiplier, adder), requantizer in product(
+            for batch, memory, (multiplier, adder), (requantizer, constants) in product(
                 batches, memories, [*forms, *constant] if depth == 1 else forms, requantizers
             )
             if multiplier != "pair" or pe % 2 == 0
@@ -113,9 +120,13 @@ def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[st
     return ["gated"] if "int" in (kind.kind, weight.kind) and weight.kind == kind.kind else ["tree"]
 
 
-def requantizers_of(layer: Layer, target: Target) -> list[str]:
-    """What the Requantize that joined a layer can multiply by."""
-    return ["lut", "dsp"] if isinstance(layer.steps, Requantize) and target.available.dsps > 0 else ["lut"]
+def requantizers_of(layer: Layer, target: Target) -> list[tuple[str, str]]:
+    """What the Requantize that joined a layer can multiply by, and where its constants can lie."""
+    if not isinstance(layer.steps, Requantize):
+        return [("lut", "lut")]
+    channels = layer.y.shape[2]
+    memories = ["lut"] * (channels <= _MOST_LUT_CONSTANTS) + ["block"] * (channels >= LEAST_CONSTANTS)
+    return list(product(["lut", "dsp"] if target.available.dsps > 0 else ["lut"], memories))
 
 
 def shares_multipliers(layer: Layer) -> bool:

@@ -42,7 +42,7 @@ class Fold:
         Frames that share weights, a power of two (matrix layers of one vector a frame), see
         :class:`~pulsefold.compiler.plan.units.batchmatvec.BatchMatVec`.
     memory
-        Memory of weights, and of many constants: ``"block"`` or ``"lut"``.
+        Memory of weights, or of the constants of a layer without: ``"block"`` or ``"lut"``.
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
         (the last two for matrix layers).
@@ -50,6 +50,8 @@ class Fold:
         ``"tree"``, ``"carry"`` or ``"gated"``, see :class:`~pulsefold.compiler.plan.units.matvec.MatVec`.
     requantizer
         ``"lut"`` or ``"dsp"``: what multiplies in the Requantize that joined a matrix layer.
+    constants
+        Memory of its constants: ``"lut"`` or ``"block"``.
     """
 
     pe: int = 1
@@ -60,6 +62,7 @@ class Fold:
     multiplier: str = "lut"
     adder: str = "tree"
     requantizer: str = "lut"
+    constants: str = "lut"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil
 
 from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.folding import choices_of
@@ -108,7 +109,9 @@ class Plan:
     def core_cost(self) -> Resources:
         """Estimated resources of the units."""
         family = self.target.family
-        return placed(sum((u.cost(family) for u in self.units), Resources()), family)
+        cost = placed(sum((u.cost(family) for u in self.units), Resources()), family)
+        # Halves of blocks are shared in pairs.
+        return replace(cost, brams=ceil(cost.brams))
 
     @property
     def cost(self) -> Resources:

@@ -10,13 +10,18 @@ import numpy as np
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.units.memory import block_bits
 from pulsefold.errors import DoesNotFitError
 
 __all__ = ["Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
 
-#: What the whole of each resource is worth at first, in the order of COUNTS. Block RAM and
-#: multipliers are there anyway and cost no routing: logic weighs more as long as they last.
-PRICES = np.array([8.0, 0.1, 1.0, 1.0])
+#: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
+#: block RAM as padding beyond :data:`PADDING`. Block RAM and multipliers are there anyway and cost no
+#: routing: logic weighs more as long as they last. On an ECP5-85F an empty block is worth some 200 LUTs.
+PRICES = np.array([8.0, 0.1, 1.0, 1.0, 6.0])
+
+#: Share of the claimed block RAM that may hold nothing.
+PADDING = 0.15
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
 _LOGIC = (1.0, 0.5, 0.2)
@@ -47,7 +52,11 @@ def total(chosen: Sequence[Choice]) -> Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Layer:
-    """Choices of a layer: cycles [n], and cost [n, resources] as fractions of what there is."""
+    """Choices of a layer: cycles [n], and cost [n, resources] as fractions of what there is.
+
+    Behind the resources stands the block RAM that is padding beyond :data:`PADDING`, below 0 where it is
+    fuller.
+    """
 
     choices: Sequence[Choice]
     cycles: np.ndarray
@@ -55,7 +64,7 @@ class _Layer:
 
 
 def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
-    """Fraction of each resource that choices take together."""
+    """Fraction of each resource that choices take together, and their padding."""
     return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
 
 
@@ -65,12 +74,18 @@ class _Search:
     def __init__(self, table: Table, target: Target) -> None:
         names = COUNTS
         have = np.array([max(float(getattr(target.available, n)), 1e-9) for n in names])
+        block = block_bits(target.family)
+
+        def share(cost: Resources) -> list[float]:
+            empty = (1 - PADDING) * cost.brams - cost.bram_bits / block
+            return [*(np.array([float(getattr(cost, n)) for n in names]) / have), empty / have[2]]
+
         self.names = list(table)
         self.layers = [
             _Layer(
                 choices=choices,
                 cycles=np.array([c.cycles for c in choices]),
-                shares=np.array([[float(getattr(c.cost, n)) for n in names] for c in choices]) / have,
+                shares=np.array([share(c.cost) for c in choices]),
             )
             for choices in table.values()
         ]
@@ -83,8 +98,8 @@ class _Search:
         shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
         picks, used = [], np.full(1, np.inf)
         for logic in _LOGIC:
-            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1]))
-            use = used_by(shares, tried)
+            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1, 1]))
+            use = used_by(shares, tried)[: len(COUNTS)]
             if use.max() < used.max():
                 picks, used = tried, use
             if used.max() <= 1:
@@ -100,13 +115,13 @@ class _Search:
         best, least = [], np.inf
         for _ in range(_RISES):
             picks = [int(np.argmin(s @ prices)) for s in shares]
-            used = used_by(shares, picks)
+            used = used_by(shares, picks)[: len(COUNTS)]
             over = float(used.max())
             if over < least:
                 best, least = picks, over
             if over <= 1:
                 break
-            prices = prices * np.clip(used, 1.0, 3.0) ** 0.7
+            prices = prices * np.append(np.clip(used, 1.0, 3.0) ** 0.7, 1.0)
         return best
 
     def exchange(self, shares: list[np.ndarray], picks: list[int]) -> list[int]:
@@ -115,7 +130,8 @@ class _Search:
         used = used_by(shares, picks)
 
         def worth(use: np.ndarray) -> np.ndarray:
-            return use @ PRICES + _SHORT * np.maximum(use - 1, 0).sum(axis=-1)
+            short = np.maximum(use[..., :-1] - 1, 0).sum(axis=-1)
+            return use[..., :-1] @ PRICES[:-1] + PRICES[-1] * np.maximum(use[..., -1], 0) + _SHORT * short
 
         improved = True
         while improved:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from amaranth.hdl import Const, Module, Mux, Signal
 
+from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.technology import is_ecp5
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape
@@ -39,9 +41,11 @@ class DepthwiseCircuit(UnitComponent):
             ]
         word = Const(0, 1)
         if p.word_width:
-            m.submodules.weights = rom = Rom(p.word_width, p.words, p.memory)
+            late = p.memory == "block"
+            column = block_width("ecp5", p.depth) if is_ecp5(platform) and late else 0
+            m.submodules.weights = rom = Rom(p.word_width, p.words, p.memory, column, late=late)
             m.d.comb += rom.address.eq(address)
-            word = delayed(m, rom.data, p.read_latency - 1, "word")
+            word = rom.data
         x = delayed(m, self.i.payload.as_value(), p.read_latency, "x")
         # Control of the product that is there.
         adds = delayed(m, taken, p.pipeline - 1, "adds", reset_less=False)

@@ -26,13 +26,14 @@ class RequantizeCircuit(UnitComponent):
         self.connect_output(m)
         taken, earn = Signal(), Signal()
         some = credit_gate(m, p.buffer_depth, spend=taken, earn=earn)
+        reads = self.reads(m, taken)
         m.d.comb += [
-            self.i.ready.eq(some),
+            self.i.ready.eq(some & ~reads),
             taken.eq(self.i.valid & self.i.ready),
             earn.eq(self.o.valid & self.o.ready),
             self.buffer.i.valid.eq(delayed(m, taken, p.pipeline, "valid", reset_less=False)),
         ]
-        word = self.constants(m, taken, platform)
+        word = self.constants(m, taken | reads, platform)
         x = delayed(m, self.i.payload.as_value(), p.read_latency, "x")
         bits, at = p.type.bits, 0
         for lane, (product, bounds) in enumerate(zip(p.products, p.bounds, strict=True)):
@@ -53,20 +54,38 @@ class RequantizeCircuit(UnitComponent):
             m.d.comb += self.buffer.i.p[lane].eq(self.clipped(m, y, ends, bounds, lane))
         return m
 
-    def constants(self, m, taken, platform) -> Value:
-        """The word of the channels of the beat taken, when the beat is through its registers."""
+    def reads(self, m, taken) -> Value:
+        """High in the cycles after a beat was taken in which parts of its constants are still to be read."""
+        p = self.unit
+        if p.parts == 1:
+            return Const(0)
+        busy, left = Signal(), Signal(range(p.parts))
+        with m.If(taken):
+            m.d.sync += [busy.eq(1), left.eq(p.parts - 1)]
+        with m.Elif(busy):
+            m.d.sync += [busy.eq(left != 1), left.eq(left - 1)]
+        return busy
+
+    def constants(self, m, step, platform) -> Value:
+        """The word of the channels of the beat taken, when the beat is through its registers.
+
+        `step` is high in each cycle in which a part of it is read.
+        """
         p = self.unit
         if not p.word_width:
             return Const(0, 1)
-        column = block_width("ecp5", p.folds) if is_ecp5(platform) and p.memory == "block" else 0
-        late = p.read_latency == 2
-        m.submodules.constants = rom = Rom(p.word_width, p.words, p.memory, column, late=late)
-        if p.folds > 1:
-            fold = Signal(range(p.folds))
-            with m.If(taken):
-                m.d.sync += fold.eq(Mux(fold == p.folds - 1, 0, fold + 1))
-            m.d.comb += rom.address.eq(fold)
-        return rom.data
+        late = p.memory == "block"
+        column = block_width("ecp5", p.depth) if is_ecp5(platform) and late else 0
+        m.submodules.constants = rom = Rom(p.part_width, p.parts_of_words, p.memory, column, late=late)
+        if p.depth > 1:
+            address = Signal(range(p.depth))
+            with m.If(step):
+                m.d.sync += address.eq(Mux(address == p.depth - 1, 0, address + 1))
+            m.d.comb += rom.address.eq(address)
+        parts = [rom.data]
+        for k in range(p.parts - 1):
+            parts.insert(0, delayed(m, parts[0], 1, f"part{k}"))
+        return Cat(*parts)
 
     def clipped(self, m, y, ends, bounds, lane: int) -> Value:
         """Compare in one cycle, choose in the next; bounds that nothing exceeds are not looked at."""
@@ -76,7 +95,7 @@ class RequantizeCircuit(UnitComponent):
         if p.even:
             # One less than an odd number is that number without its lowest bit.
             rounded = Signal(value.shape(), name=f"rounded{lane}", reset_less=True)
-            m.d.sync += rounded.eq(Cat(value[0] & y.value[: p.shift].any(), value[1:]))
+            m.d.sync += rounded.eq(Cat(value[:1] & y.value[: p.shift].any(), value[1:]))
             value = rounded
         below, above = Signal(name=f"below{lane}"), Signal(name=f"above{lane}")
         if (y.low >> p.shift) - p.even < max(bounds[0]):

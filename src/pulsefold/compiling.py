@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from math import ceil
 from pathlib import Path
 
 import onnx
@@ -181,7 +182,7 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
                 "cycles": max(u.cycles for u in units),
                 "weight_bits": layer.weight_bits,
                 "luts_estimated": round(sum(c.luts for c in costs)),
-                "brams_estimated": round(sum(c.brams for c in costs)),
+                "brams_estimated": ceil(sum(c.brams for c in costs)),
                 "dsps_estimated": round(sum(c.dsps for c in costs)),
             }
         )

@@ -175,6 +175,7 @@ def fold_from(entry: object, where: str) -> Fold:
         ("multiplier", ("lut", "dsp", "pair", "constant")),
         ("adder", ("tree", "carry", "gated")),
         ("requantizer", ("lut", "dsp")),
+        ("constants", ("lut", "block")),
     ):
         if entry.get(key, allowed[0]) not in allowed:
             raise FoldingError(f"{key} must be one of {', '.join(allowed)}, not {entry[key]!r}", where=where)

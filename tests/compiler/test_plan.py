@@ -10,13 +10,14 @@ import pytest
 
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Requantize, Tensor, Threshold
-from pulsefold.compiler.plan.folding import divisors
+from pulsefold.compiler.plan.folding import choices_of, divisors
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.search import PADDING, smallest_for, total
 from pulsefold.compiler.plan.target import Target
-from pulsefold.compiler.plan.units import MatVec, Window
-from pulsefold.compiler.plan.units.memory import brams_for
+from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
+from pulsefold.compiler.plan.units.memory import block_bits, brams_for
 from pulsefold.errors import DoesNotFitError, FoldingError
 from pulsefold.sim import golden
 from pulsefold.sim.bench.expected import expected_values
@@ -247,4 +248,44 @@ def test_constants_of_many_channels_lie_where_the_weights_do():
     graph = straight(scale, x=Tensor(name="x", shape=(4, 4, 64), type=ElementType.integer(16, signed=True)))
     for memory in ("lut", "block"):
         (unit,) = make_plan(graph, target(), folds={"r": Fold(simd=1, memory=memory)}).units
-        assert unit.cost("ecp5").brams == (memory == "block")
+        assert unit.cost("ecp5").brams == (0.5 if memory == "block" else 0)
+
+
+def test_constants_are_read_in_parts_where_sums_leave_the_time():
+    rng = np.random.default_rng(2)
+    scale = Requantize(
+        name="r",
+        input="a",
+        output="y",
+        multiplier=rng.integers(1 << 14, 1 << 15, 64),
+        addend=rng.integers(-(1 << 24), 1 << 24, 64),
+        shift=20,
+        low=np.full(1, -128),
+        high=np.full(1, 127),
+        type=ElementType.integer(8, signed=True),
+    )
+    graph = int8_layer(3, 4, 64, 4)
+    graph = straight(*graph.nodes, scale, x=graph.tensors["x"])
+    for pe, simd, parts in ((1, 4, 4), (2, 12, 1), (1, 36, 1)):
+        fold = Fold(pe=pe, simd=simd, constants="block")
+        plan = make_plan(graph, target(), folds={"c": fold})
+        (unit,) = (u for u in plan.units if isinstance(u, RequantizeUnit))
+        assert unit.parts == parts
+        assert unit.cycles <= max(u.cycles for u in plan.units if u.kind == "matvec")
+        assert unit.memory == "block" or unit.folds < 64
+
+
+def test_padding_beyond_what_may_be_costs_logic(graph):
+    room = target()
+    layers = {layer.name: choices_of(layer, room) for layer in layers_of(graph)}
+    picks = smallest_for(layers, room, 20_000)
+    cheapest = {
+        name: min((c for c in cs if c.cycles <= 20_000), key=lambda c: c.cost.luts)
+        for name, cs in layers.items()
+    }
+
+    def empty(chosen):
+        cost = total(list(chosen.values()))
+        return (1 - PADDING) * cost.brams - cost.bram_bits / block_bits("ecp5")
+
+    assert empty(picks) < empty(cheapest)

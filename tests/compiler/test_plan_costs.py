@@ -14,7 +14,7 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import MatVec, RowSums
-from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiler.plan.units.memory import memory_cost, rom_cost
 from pulsefold.compiling import padding
 from pulsefold.errors import DoesNotFitError
 
@@ -49,6 +49,24 @@ def test_small_memories_lie_where_synthesis_puts_them(family, depth, width, bram
     assert cost.brams == brams
     assert cost.bram_bits == (depth * width if brams else 0)
     assert (cost.luts == 0) == (brams > 0)
+
+
+@pytest.mark.parametrize(
+    ("family", "depth", "width", "brams"),
+    [
+        ("ecp5", 512, 18, 0.5),
+        ("ecp5", 513, 18, 1),
+        ("ecp5", 512, 19, 1),
+        ("ecp5", 1024, 9, 0.5),
+        ("ecp5", 1024, 18 + 9, 1.5),
+        ("ecp5", 300, 36 + 17, 1.5),
+        ("ecp5", 4096, 2, 0.5),
+        ("ecp5", 8193, 1, 1),
+        ("gowin", 512, 18, 1),
+    ],
+)
+def test_small_memories_that_are_only_read_take_half_a_block(family, depth, width, brams):
+    assert rom_cost(family, depth, width, "block") == Resources(brams=brams, bram_bits=depth * width)
 
 
 def test_resources_add_up():

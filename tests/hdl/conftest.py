@@ -59,10 +59,11 @@ def check_unit() -> Callable[[Unit, int], None]:
 def check_unit_quickly() -> Callable[..., None]:
     """The same values, stalls and cycles in Amaranth's simulator, which needs no compilation.
 
-    The last `burst` of the `frames` together must take `burst` times the unit's cycles.
+    The last `burst` of the `frames` together must take `burst` times the unit's cycles, or where these are
+    only a bound no more.
     """
 
-    def check(unit: Unit, seed: int, frames: int = FRAMES, burst: int = 1) -> None:
+    def check(unit: Unit, seed: int, frames: int = FRAMES, burst: int = 1, *, bound: bool = False) -> None:
         rng = np.random.default_rng(seed)
         beats = [stream.type.encode(values(rng, stream, frames)) for stream in unit.inputs]
         (want,) = (
@@ -75,7 +76,10 @@ def check_unit_quickly() -> Callable[..., None]:
         assert promised[0] == unit.latency_cycles
         ends = given[unit.outputs[0].beats - 1 :: unit.outputs[0].beats]
         steady = ends if burst == 1 else ends[-1 - burst :]
-        np.testing.assert_array_equal(steady[burst:] - steady[:-burst], burst * unit.cycles)
+        if bound:
+            assert max(steady[burst:] - steady[:-burst]) <= burst * unit.cycles
+        else:
+            np.testing.assert_array_equal(steady[burst:] - steady[:-burst], burst * unit.cycles)
         for k, (stall_in, stall_out) in enumerate([(0.3, 0.3), (0.0, 0.7), (0.7, 0.0)]):
             played(unit, play, want, stall_in, stall_out, seed + k)
 

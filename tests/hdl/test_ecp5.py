@@ -18,7 +18,7 @@ from pulsefold.boards.flow import flow_for
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
-from pulsefold.compiler.plan.units import MatVec, Steps, Unit, Window
+from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, Unit, Window
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.errors import ToolFailedError
@@ -99,6 +99,7 @@ def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, 
 
 def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simulator, dict]:
     """A component synthesised for ECP5 as a build does it, with models of its cells; and the netlist."""
+    folder.mkdir(exist_ok=True)
     text = rtlil.convert(component, name="top", platform=ECP5, emit_src=False)
     (folder / "top.il").write_text(text)
     flow = flow_for("ecp5")
@@ -191,6 +192,57 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> N
     blocks = cells_of(cells, "DP16KD")
     assert bool(blocks) == (memory == "block")
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+
+
+def test_memories_that_are_only_read_share_a_block_after_synthesis(tmp_path) -> None:
+    rng = np.random.default_rng(6)
+    rows, columns, bits = 120, 12, 8
+    steps = Steps(
+        thresholds=np.sort(rng.integers(-12, 12, (rows, 3)), axis=1),
+        descending=rng.random(rows) < 0.5,
+        first=0,
+        type=INT(2, signed=False),
+        limit=columns,
+    )
+    unit = MatVec(
+        name="m",
+        vectors=2,
+        weights=rng.choice([-1, 1], (rows, columns)),
+        weight_type=BIPOLAR,
+        type=BIPOLAR,
+        pe=3,
+        simd=6,
+        hop=1,
+        steps=steps,
+        memory="block",
+        memory_width=block_width("ecp5", 80),
+    )
+    # Three hops' weights of 80 words.
+    assert unit.cost("ecp5").brams == 1.5
+    blocks = cells_of(check_netlist(unit, tmp_path / "weights"), "DP16KD")
+    assert len(blocks) == 2
+    assert sorted(block["connections"]["CEB"] for block in blocks) == [["0"], ["1"]]
+    assert all(block["parameters"]["REGMODE_A"] == "OUTREG" for block in blocks)
+
+    # Constants in parts beside bounds and weights of other depths and widths: one block, two ports.
+    scale = RequantizeUnit(
+        name="r",
+        type=INT(12, signed=True),
+        channels=64,
+        pixels=2,
+        lanes=1,
+        multiplier=rng.integers(1 << 14, 1 << 15, 64),
+        addend=rng.integers(-(1 << 24), 1 << 24, 64),
+        shift=19,
+        low=np.full(1, -128),
+        high=np.full(1, 127),
+        output_type=INT(bits, signed=True),
+        constants="block",
+        parts=8,
+    )
+    assert scale.cost("ecp5").brams == 0.5
+    (block,) = cells_of(check_netlist(scale, tmp_path / "constants"), "DP16KD")
+    assert int(block["parameters"]["DATA_WIDTH_A"], 2) == 9
 
 
 def int8_unit(multiplier: str, memory: str, adder: str = "tree") -> MatVec:

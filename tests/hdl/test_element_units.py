@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from draws import BIPOLAR, INT, TERNARY, few, foldings, seeds
@@ -37,7 +39,8 @@ def requantizes(draw) -> RequantizeUnit:
         # Few bits are shifted out, so that ties occur.
         kind, bits = draw(st.sampled_from([TERNARY, INT(9, signed=False), INT(7, signed=True)])), 2
         shift = draw(st.integers(1, 3))
-    return RequantizeUnit(
+    constants = draw(st.sampled_from(["", "lut", "block"]))
+    unit = RequantizeUnit(
         name="requantize",
         type=kind,
         **fold,
@@ -49,8 +52,11 @@ def requantizes(draw) -> RequantizeUnit:
         high=high,
         output_type=out,
         multiplies=draw(st.sampled_from(["lut", "dsp"])),
-        constants=draw(st.sampled_from(["", "lut", "block"])),
+        constants=constants,
     )
+    if constants != "block" or not unit.word_width:
+        return unit
+    return replace(unit, parts=draw(st.sampled_from([1, 2, 3, 8])), buffer_depth=0)
 
 
 @st.composite

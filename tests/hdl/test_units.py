@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from draws import BIPOLAR, INT, TERNARY, divisor, few, seeds
@@ -140,6 +142,33 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
 @given(converts(), seeds)
 def test_convert(check_unit, unit, seed):
     check_unit(unit, seed)
+
+
+@few(20)
+@given(windows(), seeds)
+def test_window_with_the_fewest_rows(check_unit_quickly, window, seed):
+    unit = replace(window, rows=window.fewest_rows)
+    check_unit_quickly(unit, seed, frames=5, bound=True)
+    assert window.least_rows <= unit.rows <= window.lean_rows
+
+
+def test_padded_window_does_with_a_row_more_than_its_kernel():
+    shape = (16, 16, 8)
+    same = Window(
+        name="w",
+        shape=shape,
+        type=BIPOLAR,
+        lanes=8,
+        kernel=(3, 3),
+        stride=(1, 1),
+        dilation=(1, 1),
+        pads=(1, 1, 1, 1),
+        output_shape=(16, 16),
+    )
+    assert (same.fewest_rows, same.lean_rows) == (4, 5)
+    # Without padding frames end with three rows at once, and then wait for as many.
+    valid = replace(same, pads=(0, 0, 0, 0), output_shape=(14, 14), rows=0)
+    assert valid.fewest_rows == valid.lean_rows == 6
 
 
 @few(8)

@@ -24,14 +24,14 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     node = layer.node
     assert isinstance(node, Conv)
     if layer.depthwise:
-        return depthwise_units(node, layer, fold)
+        return depthwise_units(node, layer, fold, family)
     refuse_lanes(layer, fold)
     # First, as its refusal of a folding is the one that names the nearest.
     matvec = matrix_unit(node, layer, fold, family)
     units: list[Unit] = []
     if layer.windowed:
         lanes = gcd(layer.x.shape[2], fold.simd)
-        window = window_unit(node, layer, lanes=lanes, pad_value=node.pad_value, pixels=fold.pixels)
+        window = window_unit(node, layer, family, lanes=lanes, pad_value=node.pad_value, pixels=fold.pixels)
         units.append(window)
         if fold.simd > lanes:
             units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
@@ -41,7 +41,7 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         # [row fold][pixel][PE]
         table = np.arange(rows).reshape(matvec.row_folds, 1, matvec.pe)
         order = np.broadcast_to(table, (matvec.row_folds, matvec.pixels, matvec.pe)).ravel()
-        units += requantized(layer.steps, matvec.output, matvec.column_folds, order, fold)
+        units += requantized(layer.steps, matvec.output, matvec.column_folds, order, fold, family)
     if fold.pixels > 1 and matvec.row_folds > 1:
         lanes, sent = matvec.output.lanes, units[-1].outputs[0]
         units += converters(f"{layer.name}.beats", sent.type, layer.y.elements, sent.lanes, lanes)
@@ -49,7 +49,9 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     return units
 
 
-def requantized(node: Requantize, sums: Stream, pause: int, order: np.ndarray, fold: Fold) -> Iterator[Unit]:
+def requantized(
+    node: Requantize, sums: Stream, pause: int, order: np.ndarray, fold: Fold, family: str
+) -> Iterator[Unit]:
     """Requantization of sums in no more lanes than their pace asks for.
 
     A lane has a multiplier as wide as the sums. A beat of them comes every `pause` cycles, and goes through
@@ -58,7 +60,8 @@ def requantized(node: Requantize, sums: Stream, pause: int, order: np.ndarray, f
     lanes = next(n for n in divisors(sums.lanes) if sums.lanes // n <= pause)
     elements = sums.beats * sums.lanes
     yield from converters(f"{node.name}.sums", sums.type, elements, sums.lanes, lanes)
-    yield requantize_unit(node, sums.type, elements, lanes, fold, order)
+    each = pause // (sums.lanes // lanes)
+    yield requantize_unit(node, sums.type, elements, lanes, fold, order, pause=each, family=family)
 
 
 def refuse_lanes(layer: Layer, fold: Fold) -> None:
@@ -109,9 +112,9 @@ def collected(name: str, stream: Stream, lanes: int, pixels: int) -> Convert:
     )
 
 
-def depthwise_units(node: Conv, layer: Layer, fold: Fold) -> list[Unit]:
+def depthwise_units(node: Conv, layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Window with outer channels, a multiplier and a sum for each channel of a beat, step functions."""
-    window = window_unit(node, layer, lanes=fold.simd, pad_value=node.pad_value, channels_outer=True)
+    window = window_unit(node, layer, family, lanes=fold.simd, pad_value=node.pad_value, channels_outer=True)
     channels, pixels = layer.x.shape[2], layer.y.shape[0] * layer.y.shape[1]
     rows = node.weights.shape[0]
     low, high = node.accumulator_range(layer.operand)
@@ -127,7 +130,7 @@ def depthwise_units(node: Conv, layer: Layer, fold: Fold) -> list[Unit]:
     )
     units: list[Unit] = [window, unit]
     if isinstance(layer.steps, Requantize):
-        units += requantized(layer.steps, unit.output, window.taps, np.arange(rows), fold)
+        units += requantized(layer.steps, unit.output, window.taps, np.arange(rows), fold, family)
     elif layer.steps:
         units.append(threshold_unit(layer.steps, unit.output, rows, pixels, int(high.max())))
     return units

@@ -18,8 +18,11 @@ from pulsefold.compiler.plan.units import (
     ThresholdUnit,
     Unit,
 )
+from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.memory import rom_cost
 
 __all__ = [
+    "LEAST_CONSTANTS",
     "lrn_units",
     "requantize_unit",
     "requantize_units",
@@ -31,7 +34,10 @@ __all__ = [
 
 
 #: Channels from which constants may lie in block RAM.
-_LEAST_BLOCK_DEPTH = 32
+LEAST_CONSTANTS = 32
+
+#: Parts that constants in block RAM may be read in.
+_PARTS = (1, 2, 4, 8, 16)
 
 
 def threshold_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
@@ -76,17 +82,38 @@ def requantize_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Multiply, add, shift, clip."""
     assert isinstance(layer.node, Requantize)
     order = np.arange(layer.x.shape[2])
-    fold = replace(fold, requantizer=fold.multiplier)
+    fold = replace(fold, requantizer=fold.multiplier, constants=fold.memory)
     return [requantize_unit(layer.node, layer.x.type, layer.x.elements, fold.simd, fold, order)]
 
 
 def requantize_unit(
-    node: Requantize, kind: ElementType, elements: int, lanes: int, fold: Fold, order: np.ndarray
+    node: Requantize,
+    kind: ElementType,
+    elements: int,
+    lanes: int,
+    fold: Fold,
+    order: np.ndarray,
+    *,
+    pause: int = 1,
+    family: str = "",
 ) -> RequantizeUnit:
-    """The unit behind a stream, whose elements belong to the channels of `order` over and over."""
-    deep = len(order) // lanes >= _LEAST_BLOCK_DEPTH
-    constants = "block" if deep and fold.memory == "block" else ""
-    return requantizer(node, kind, elements, lanes, fold.requantizer, constants, tuple(order.tolist()))
+    """The unit behind a stream, whose elements belong to the channels of `order` over and over.
+
+    Beats come every `pause` cycles: constants in block RAM may be read in so many parts, and are where that
+    takes fewer blocks.
+    """
+    deep = len(order) // lanes >= LEAST_CONSTANTS
+    constants = "block" if deep and fold.constants == "block" else ""
+    key = (node, kind, elements, lanes, fold.requantizer, constants, tuple(order.tolist()))
+    unit = requantizer(*key)
+    if not family or unit.memory != "block" or not unit.word_width:
+        return unit
+
+    def blocks(parts: int) -> float:
+        return rom_cost(family, unit.folds * parts, ceil_div(unit.word_width, parts), "block").brams
+
+    parts = min((n for n in _PARTS if n <= pause), key=blocks)
+    return requantizer(*key, parts) if parts > 1 else unit
 
 
 @lru_cache(maxsize=512)
@@ -98,6 +125,7 @@ def requantizer(
     multiplies: str,
     constants: str,
     order: tuple[int, ...],
+    parts: int = 1,
 ) -> RequantizeUnit:
     """One object for all foldings of the layer that share it: its constants take long to work out."""
 
@@ -120,6 +148,7 @@ def requantizer(
         even=node.even,
         multiplies=multiplies,
         constants=constants,
+        parts=parts,
     )
 
 

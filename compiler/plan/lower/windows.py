@@ -7,6 +7,7 @@ from dataclasses import replace
 from pulsefold.compiler.ir import Conv, MaxPool, SumPool
 from pulsefold.compiler.plan.layers import Layer
 from pulsefold.compiler.plan.units import Window
+from pulsefold.compiler.plan.units.memory import brams_for
 
 __all__ = ["window_unit"]
 
@@ -14,6 +15,7 @@ __all__ = ["window_unit"]
 def window_unit(
     node: Conv | MaxPool | SumPool,
     layer: Layer,
+    family: str,
     *,
     lanes: int,
     pad_value: int,
@@ -22,7 +24,8 @@ def window_unit(
 ) -> Window:
     """The windows of a layer's node, with no more rows than throughput asks for.
 
-    Line buffers lie in LUT RAM while they are shallow, else in block RAM.
+    Line buffers lie in LUT RAM while they are shallow, else in block RAM, where the last row that is only for
+    bursts is left out if it takes blocks of its own.
     """
     window = Window(
         name=f"{layer.name}.window",
@@ -38,9 +41,11 @@ def window_unit(
         pixels=pixels,
         channels_outer=channels_outer,
     )
-    depth = window.lean_rows * window.bank_beats
-    return replace(
-        window,
-        rows=window.lean_rows,
-        memory="ram" if depth <= 32 or depth * window.input.width <= 512 else "block",
-    )
+    width, rows = window.input.width, window.lean_rows
+    depth = rows * window.bank_beats
+    if depth <= 32 or depth * width <= 512:
+        return replace(window, rows=rows, memory="ram")
+    fewest = window.fewest_rows
+    if brams_for(family, fewest * window.bank_beats, width) < brams_for(family, depth, width):
+        rows = fewest
+    return replace(window, rows=rows, memory="block")

@@ -11,7 +11,7 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow
 from pulsefold.compiler.plan.units.base import Stream, bits_for
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import lanes_error
 from pulsefold.compiler.plan.units.taps import TapReader
 
@@ -150,9 +150,7 @@ class DepthwiseUnit(TapReader):
 
     def cost(self, family: str) -> Resources:
         """Weight memory, multipliers, sums, counters, buffer."""
-        total = (
-            memory_cost(family, self.depth, self.word_width, self.memory) if self.word_width else Resources()
-        )
+        total = rom_cost(family, self.depth, self.word_width, self.memory) if self.word_width else Resources()
         counters = bits_for(self.depth) + bits_for(self.taps)
         held = (self.input.width + self.word_width) * self.read_latency
         total += Resources(luts=2.5 * counters + 15, ffs=held + counters + 2 * self.pipeline)

@@ -9,7 +9,7 @@ import numpy as np
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, accept_times, bits_for, ceil_div
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 
@@ -117,7 +117,7 @@ class LrnUnit(Elementwise):
         """Squares, shift register, sums, search, buffer."""
         bits = self.square_limit.bit_length()
         style = threshold_style(1 << self.type.bits)
-        square = memory_cost(family, 1 << self.type.bits, bits, style)
+        square = rom_cost(family, 1 << self.type.bits, bits, style)
         tree = tree_cost([(0, self.square_limit)] * self.neighbours)
         levels = (self.neighbours - 1).bit_length()
         lane = square + Resources(

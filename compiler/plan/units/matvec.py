@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import binary_digits, tree_cost
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.carry import CarryTree
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, rom_cost
 from pulsefold.compiler.plan.units.pair import Pair
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
@@ -440,7 +440,7 @@ class MatVec(OneInput, OneOutput):
         """Weight memories, arithmetic, replay memory, step functions, buffer."""
         lanes, sums = self.pe * self.simd, self.pe * self.pixels
         word = self.hop * self.simd * self.stored_bits
-        total = memory_cost(family, self.weight_depth, word, self.memory) * self.hops
+        total = rom_cost(family, self.weight_depth, word, self.memory) * self.hops
         total += self.arithmetic_cost(family)
         if self.row_folds > 1:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import ceil_div
 
 __all__ = [
     "BRAM_SHAPES",
     "FRONT_DEPTH",
+    "block_bits",
     "block_width",
     "brams_for",
     "buffer_cost",
     "buffer_style",
     "memory_cost",
+    "rom_cost",
 ]
 
 #: (depth, width) of one block RAM as the synthesis tool maps it, by family.
@@ -23,9 +27,17 @@ BRAM_SHAPES = {
     "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
 }
 
+#: Width of one of two ports of an ECP5 block RAM.
+_PORT = 18
+
 #: Entries of the small buffer in front of a deep one's block RAM: the way round by the ring takes five
 #: cycles.
 FRONT_DEPTH = 8
+
+
+def block_bits(family: str) -> int:
+    """Bits of a block RAM; its deepest shapes leave some of them out."""
+    return max(depth * width for depth, width in BRAM_SHAPES[family])
 
 
 def block_width(family: str, depth: int) -> int:
@@ -60,8 +72,8 @@ def becomes_block(family: str, depth: int, width: int) -> bool:
 def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     """Cost of a memory of a style.
 
-    ``"block"``: block RAM. ``"lut"``: a ROM in LUTs, one LUT4 holding 16 words of one bit, and the
-    selection among them. ``"ram"``: a small RAM; see :func:`becomes_block`.
+    ``"block"``: block RAM, see :func:`rom_cost` where it is only read. ``"lut"``: a ROM in LUTs, see
+    :func:`rom_luts`. ``"ram"``: a small RAM; see :func:`becomes_block`.
     """
     if style == "block" or (style == "ram" and becomes_block(family, depth, width)):
         return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
@@ -70,7 +82,33 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     if style == "ram":
         return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
     # A single word is wired.
-    return Resources(luts=width * max(0.5, depth / 16 * 1.25) * (depth > 1))
+    return Resources(luts=width * max(0.5, rom_luts(family, depth)) * (depth > 1))
+
+
+def rom_cost(family: str, depth: int, width: int, style: str) -> Resources:
+    """Cost of a memory that is only read, ``"block"`` or ``"lut"``.
+
+    On ECP5 the last of its columns counts half where it takes one port and half the contents of a block: the
+    flow gives the rest to another such memory.
+    """
+    cost = memory_cost(family, depth, width, style)
+    if family != "ecp5" or style != "block":
+        return cost
+    column = block_width(family, depth)
+    last = width - (ceil_div(width, column) - 1) * column
+    half = any(w <= _PORT and last <= w and 2 * depth <= d for d, w in BRAM_SHAPES[family])
+    return replace(cost, brams=cost.brams - 0.5) if half else cost
+
+
+def rom_luts(family: str, depth: int) -> float:
+    """LUTs of a bit of a ROM: one for 16 words.
+
+    With multiplexers beside the LUTs, 2, 4 or 8 of them are one, and more of them need others to choose.
+    iCE40 chooses by LUTs.
+    """
+    if family == "ice40" or depth <= 16:
+        return depth / 16 * 1.25
+    return (1 << (depth - 1).bit_length() - 4) * (1 if depth <= 128 else 1.125)
 
 
 def buffer_style(family: str, depth: int, width: int) -> str:

@@ -17,7 +17,7 @@ from pulsefold.compiler.plan.units.base import (
     Stream,
     bits_for,
 )
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, rom_cost
 from pulsefold.compiler.plan.units.program import Level, folded
 from pulsefold.errors import FoldingError
 
@@ -257,7 +257,7 @@ class ReorderUnit(OneInput, OneOutput):
         for level in self.program:
             entries, bits = level.table.size, level.child_bits
             if entries > 1:
-                total += memory_cost(family, entries, bits, "lut" if entries <= 2048 else "block")
+                total += rom_cost(family, entries, bits, "lut" if entries <= 2048 else "block")
             counter = bits_for(level.children) if level.children > 1 else 0
             total += Resources(luts=2.5 * counter, ffs=bits + counter)
         wraps = 1 if self.depth & (self.depth - 1) == 0 else 2.5

@@ -9,9 +9,11 @@ import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow, word_bits
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.base import bits_for, ceil_div
+from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import threshold_style
+from pulsefold.errors import FoldingError
 
 __all__ = ["RequantizeUnit"]
 
@@ -20,8 +22,8 @@ __all__ = ["RequantizeUnit"]
 class RequantizeUnit(Elementwise):
     """y[c] = min(max((multiplier[c] * x + addend[c]) >> shift, low[c]), high[c]), ties to even where asked.
 
-    Source: Jacob et al. 2017, section 2.2. One beat a cycle; the constants of a beat's channels are read
-    from a memory beside it, and what all channels of a lane have in common is wired.
+    Source: Jacob et al. 2017, section 2.2. One beat a cycle, or one every `parts` cycles; the constants of a
+    beat's channels are read from a memory beside it, and what all channels of a lane have in common is wired.
 
     Streams and fold are those of :class:`~pulsefold.compiler.plan.units.pixelwise.Elementwise`.
 
@@ -37,6 +39,9 @@ class RequantizeUnit(Elementwise):
         ``"lut"`` or ``"dsp"``: what makes products.
     constants
         Memory of the constants: ``"block"`` or ``"lut"``; empty takes LUTs while it is shallow.
+    parts
+        Cycles in which the constants of a beat are read, a part of them in each: the memory is then that much
+        narrower and deeper. 1 where the constants do not lie in block RAM.
     """
 
     multiplier: np.ndarray
@@ -47,6 +52,13 @@ class RequantizeUnit(Elementwise):
     even: bool = False
     multiplies: str = "lut"
     constants: str = ""
+    parts: int = 1
+
+    def __post_init__(self) -> None:
+        if self.parts > 1 and (self.memory != "block" or not self.word_width):
+            why = "only constants in block RAM are read in parts"
+            raise FoldingError(why, where=self.name, todo="take 1 part")
+        Elementwise.__post_init__(self)
 
     @property
     def kind(self) -> str:
@@ -108,9 +120,36 @@ class RequantizeUnit(Elementwise):
         return self.constants or threshold_style(self.folds)
 
     @property
+    def part_width(self) -> int:
+        """Bits of a part of a word."""
+        return ceil_div(self.word_width, self.parts)
+
+    @property
+    def depth(self) -> int:
+        """Words of the memory, each a part."""
+        return self.folds * self.parts
+
+    @property
+    def parts_of_words(self) -> list[int]:
+        """Contents of the memory: the parts of each word, the lowest first."""
+        width = self.part_width
+        return [w >> k * width & (1 << width) - 1 for w in self.words for k in range(self.parts)]
+
+    @property
+    def cycles(self) -> int:
+        """A beat every `parts` cycles."""
+        return self.pixels * self.folds * self.parts
+
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        (waits,) = arrivals
+        first = np.arange(len(waits)) * self.parts
+        return np.maximum.accumulate(waits - first) + first + self.latency_cycles
+
+    @property
     def read_latency(self) -> int:
-        """Cycles of the memory; a block RAM's output is registered once more."""
-        return 2 if self.word_width and self.memory == "block" else 1
+        """Cycles until the last part is there; a block RAM's output is registered once more."""
+        return 1 + self.parts if self.word_width and self.memory == "block" else 1
 
     @property
     def pipeline(self) -> int:
@@ -119,11 +158,12 @@ class RequantizeUnit(Elementwise):
 
     def cost(self, family: str) -> Resources:
         """Memory, products, comparisons, buffer."""
-        total = (
-            memory_cost(family, self.folds, self.word_width, self.memory) if self.folds > 1 else Resources()
+        total = rom_cost(family, self.depth, self.part_width, self.memory) if self.folds > 1 else Resources()
+        held = self.input.width * self.read_latency + self.word_width * (
+            self.memory == "lut" or self.parts > 1
         )
-        held = self.input.width * self.read_latency + self.word_width * (self.memory == "lut")
-        total += Resources(luts=20, ffs=held + self.pipeline)
+        counter = bits_for(self.depth) + (self.parts > 1) * (2 * bits_for(self.parts) + 4)
+        total += Resources(luts=10 + 2 * counter, ffs=held + self.pipeline + counter)
         for product in self.products:
             low, high = (end >> self.shift for end in product.range)
             bits = word_bits(min(0, low), max(0, high))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import threshold_style
 
@@ -67,5 +67,5 @@ class TableUnit(Elementwise):
         total = Resources(luts=20, ffs=self.input.width + self.output.width + 10)
         for lane in range(self.lanes):
             depth = len(self.rows(lane)) << self.type.bits
-            total += memory_cost(family, depth, self.output_type.bits, self.memory)
+            total += rom_cost(family, depth, self.output_type.bits, self.memory)
         return total + buffer_cost(family, self.buffer_depth, self.output.width)

@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 
 __all__ = ["Steps", "ThresholdUnit"]
@@ -89,7 +89,7 @@ class Steps:
         width = self.threshold_type.bits
         total = Resources()
         for stage in range(self.stages):
-            memory = memory_cost(family, folds << stage, width, threshold_style(folds << stage))
+            memory = rom_cost(family, folds << stage, width, threshold_style(folds << stage))
             lane = Resources(luts=width * 0.6 + 2, ffs=2 * x_bits + width + 2 * stage + 2)
             total += (memory + lane) * lanes
         return total + Resources(luts=lanes * (self.type.bits + 2) * self.adjusts)

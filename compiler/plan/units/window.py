@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
 from math import gcd
 
 import numpy as np
@@ -22,6 +24,42 @@ from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["Window"]
+
+
+#: Frames after which a window's cycles a frame repeat.
+_STEADY = 4
+
+
+@lru_cache(maxsize=4096)
+def fewest_rows(
+    program: tuple[tuple[int, int], ...],
+    row_cycles: int,
+    sent_row: int,
+    release_cycles: int,
+    bound: int,
+    least: int,
+    most: int,
+) -> int:
+    """The fewest rows from `least` to `most` with which a frame takes at most `bound` cycles, else `most`.
+
+    The rules of :meth:`Window.schedule` for rows instead of beats, `row_cycles` apart at the least.
+    """
+    for rows in range(least, most):
+        freed = [0] * rows
+        ends: list[int] = []
+        frames: list[int] = []
+        base = clock = 0
+        for _ in range(_STEADY):
+            for need, release in program:
+                while len(ends) < base + need:
+                    ends.append(max(ends[-1] + 1 if ends else 0, freed[len(ends)]) + row_cycles - 1)
+                clock = max(clock, ends[base + need - 1] + 1 if need else clock) + sent_row
+                base += release
+                freed += [clock + release_cycles] * release
+            frames.append(clock)
+        if max(b - a for a, b in pairwise(frames)) <= bound:
+            return rows
+    return most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,6 +225,20 @@ class Window(OneInput, OneOutput):
         """Rows with which the next frame's first rows can arrive while this frame's last are read."""
         # A place is written anew five cycles after the row in it at the earliest: short rows need more.
         return self.least_rows + max(release for _, release in self.row_program) + 5 // self.row_beats
+
+    @property
+    def fewest_rows(self) -> int:
+        """Rows with which a frame takes no longer than with the lean ones, worked out row by row.
+
+        Fewer where frames end as they go on: the lean ones are as many as the most that any row needs and the
+        most that any row frees, which need not follow each other. Rows in come evenly over the frame, as from
+        a source that is no faster and could not make up for a pause.
+        """
+        beats = max(self.input.beats, self.output.beats)
+        bound = beats + (self.RELEASE + 1) * self.output_shape[0]
+        row_cycles = max(self.row_beats, beats // self.shape[0])
+        ends = self.least_rows, self.lean_rows
+        return fewest_rows(self.row_program, row_cycles, self.sent_row, self.RELEASE, bound, *ends)
 
     @property
     def enough_rows(self) -> int:
