@@ -14,6 +14,7 @@ from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.units import RequantizeUnit, Window
 from pulsefold.hdl.top import Core
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.cosim import Simulator
@@ -184,7 +185,6 @@ def test_units_in_a_row_are_the_network(plan: Plan, seed: int) -> None:
 
 def check_circuit(plan: Plan, seed: int) -> None:
     """Equal under any stalls; alone, a frame every `plan.cycles` cycles and the first one when promised."""
-    assume(plan.cycles < 5_000)
     count = 5
     x = frames(plan, seed, count)
     want = plan.output.type.encode(golden(plan.graph, x).reshape(-1, plan.output.lanes))
@@ -209,11 +209,56 @@ def check_circuit(plan: Plan, seed: int) -> None:
 @few(4, same=True)
 @given(plans(), st.integers(0, 2**31))
 def test_whole_circuit(plan: Plan, seed: int) -> None:
+    assume(plan.cycles < 5_000)
     check_circuit(plan, seed)
+
+
+def test_constants_in_parts_and_a_window_of_few_rows_keep_the_pace() -> None:
+    rng, int8 = np.random.default_rng(5), INT(8, signed=True)
+
+    def conv(name: str, x: str, rows: int, kernel: int, channels: int) -> Conv:
+        weights = rng.integers(-127, 128, (rows, kernel, kernel, channels))
+        pads = (kernel // 2,) * 4
+        return Conv(name=name, input=x, output=f"{name}.y", weights=weights, weight_type=int8, pads=pads)
+
+    def scale(name: str, x: str, channels: int) -> Requantize:
+        return Requantize(
+            name=name,
+            input=x,
+            output=f"{name}.y",
+            multiplier=rng.integers(1 << 14, 1 << 15, channels),
+            addend=rng.integers(-(1 << 24), 1 << 24, channels),
+            shift=22,
+            low=np.full(1, -128),
+            high=np.full(1, 127),
+            type=int8,
+        )
+
+    nodes = (
+        conv("a", "x", 32, 1, 8),
+        scale("b", "a.y", 32),
+        conv("c", "b.y", 4, 3, 32),
+        scale("d", "c.y", 4),
+    )
+    x = Tensor(name="x", shape=(6, 16, 8), type=int8)
+    tensors = {x.name: x}
+    for node in nodes:
+        x = node.output_tensor(x)
+        tensors[x.name] = x
+    graph = Graph(name="test", inputs=(), outputs=(), nodes=nodes, tensors=tensors)
+    folds = {"a": Fold(pe=1, simd=2, constants="block"), "c": Fold(pe=2, simd=4)}
+    plan = make_plan(graph, TARGET, folds=folds)
+    constants, window = plan.units[1], plan.units[3]
+    assert isinstance(constants, RequantizeUnit)
+    assert isinstance(window, Window)
+    assert constants.parts == 4
+    assert window.rows == window.fewest_rows < window.lean_rows
+    check_circuit(plan, 3)
 
 
 @pytest.mark.slow
 @few(30, same=False)
 @given(plans(), st.integers(0, 2**31))
 def test_whole_circuits_at_random(plan: Plan, seed: int) -> None:
+    assume(plan.cycles < 5_000)
     check_circuit(plan, seed)
