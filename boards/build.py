@@ -83,7 +83,7 @@ def build(
     Raises
     ------
     TimingError
-        If the compute clock is not reached.
+        If the compute clock or, where it has one of its own, that of the link is not reached.
     DoesNotFitError
         If the board is too small.
     ToolMissingError, ToolFailedError
@@ -140,6 +140,13 @@ def build(
 
 def _check_timing(routed: Routed, clock_mhz: float, board: Board, log: Path) -> None:
     report = routed.report
+    if report.missed:
+        raise TimingError(
+            f"the link's clock is not reached on {board.title}",
+            where=str(log),
+            why="\n".join(report.missed),
+            todo="try other seeds (--seeds); if none reaches it, the oscillator is too fast for the device",
+        )
     if report.fmax_mhz >= clock_mhz:
         return
     slowest = "\n".join(report.critical_path)

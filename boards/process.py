@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from types import FrameType
 
+from pulsefold.boards.bound import bound
 from pulsefold.boards.toolchain import Tool
 from pulsefold.boards.warmup import warm_up
 from pulsefold.errors import OutputError, ToolFailedError
@@ -76,21 +77,18 @@ def run_tool(
     except OSError as error:
         raise OutputError(f"cannot write the log: {error.strerror}", where=str(log)) from error
     with stream, terminable():
-        try:
-            # A session of its own: Ctrl-C reaches only us, and we end the whole group.
-            process = subprocess.Popen(
-                command,
-                cwd=cwd,
-                env=tool.full_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise ToolFailedError(
-                f"{tool.name} does not start: {error.strerror}", where=str(tool.path)
-            ) from error
+        if not os.access(tool.path, os.X_OK):
+            raise ToolFailedError(f"{tool.name} does not start: no program is there", where=str(tool.path))
+        # A session of its own: Ctrl-C reaches only us, and we end the whole group.
+        process = subprocess.Popen(
+            bound(command),
+            cwd=cwd,
+            env=tool.full_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
             code = _wait(process, stop)
         except BaseException:

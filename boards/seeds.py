@@ -37,6 +37,8 @@ def route_seeds(
 ) -> Routed:
     """Route a netlist with each of `seeds`, `jobs` of them at once, and take the fastest.
 
+    One that misses another clock than the compute clock is taken only where all do.
+
     With several, seed n logs into ``route-n.log``, and the log of the one taken is ``route.log`` too.
 
     Raises
@@ -70,7 +72,7 @@ def route_seeds(
     made = {seed: result for seed, result in found.items() if isinstance(result, tuple)}
     if not made:
         raise next(result for result in found.values() if isinstance(result, PulsefoldError))
-    best = max(made, key=lambda seed: (made[seed][1].fmax_mhz, -seed))
+    best = max(made, key=lambda seed: (not made[seed][1].missed, made[seed][1].fmax_mhz, -seed))
     step, report = made[best]
     if several:
         shutil.copyfile(steps.logs / f"route-{best}.log", steps.logs / "route.log")

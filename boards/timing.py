@@ -24,11 +24,14 @@ class RouteReport:
         Sites taken, by type.
     critical_path
         Of the compute clock, one line a hop.
+    missed
+        The other clocks that are not reached, a line each.
     """
 
     fmax_mhz: float
     used: dict[str, int]
     critical_path: tuple[str, ...]
+    missed: tuple[str, ...] = ()
 
 
 def read_report(path: Path, clock: str) -> RouteReport:
@@ -58,6 +61,11 @@ def read_report(path: Path, clock: str) -> RouteReport:
         fmax_mhz=clocks[name]["achieved"],
         used=used,
         critical_path=_path(data.get("critical_paths", []), name),
+        missed=tuple(
+            f"{other} reaches {found['achieved']:.1f} MHz, not {found['constraint']:.6g} MHz"
+            for other, found in clocks.items()
+            if other != name and found["achieved"] < found["constraint"]
+        ),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -48,7 +49,7 @@ class Transport:
             raise DeviceError(
                 "the port cannot be opened",
                 where=port,
-                why=str(error),
+                why=os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error),
                 todo="check that it is there, that you may use it, and that no one else does",
             ) from error
         with contextlib.suppress(Exception):

@@ -11,10 +11,16 @@ from pulsefold.boards.flow.ecp5_blocks import share_blocks
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.errors import PulsefoldError
 
 __all__ = ["Ecp5Flow"]
 
-_DEVICES = {"LFE5U-12F": "--12k", "LFE5U-25F": "--25k", "LFE5U-45F": "--45k", "LFE5U-85F": "--85k"}
+#: The router's options, by device; there is no 12F with serial transceivers.
+_DEVICES = {"LFE5U-12F": "--12k"} | {
+    f"LFE5{kind}-{size}F": f"--{prefix}{size}k"
+    for kind, prefix in (("U", ""), ("UM", "um-"), ("UM5G", "um5g-"))
+    for size in (25, 45, 85)
+}
 
 #: From here on the analytic placer wins: at 21.7 k LUT it routed at 132 MHz where the default got far less.
 _LARGE_LUTS = 10_000
@@ -65,6 +71,12 @@ class Ecp5Flow:
 
     def route_arguments(self, board: Board, luts: float) -> list[str]:
         """Device and, for large designs, the placer that copes with them."""
+        if board.device not in _DEVICES:
+            raise PulsefoldError(
+                f"the ECP5 flow knows no device {board.device!r}",
+                where=board.title,
+                todo=f"give the board's file one of {', '.join(_DEVICES)}",
+            )
         arguments = [
             _DEVICES[board.device],
             *("--package", board.package),

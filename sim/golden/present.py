@@ -69,7 +69,7 @@ def quantize_input(inp: Input, x: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputArrayError
-        The shape or the element type is another, or a value is NaN or infinite.
+        The shape or the element type is another, it holds nothing, or a value is NaN or infinite.
     """
     where = f"input {inp.name!r}"
     sizes = ", ".join(map(str, inp.shape))
@@ -84,6 +84,8 @@ def quantize_input(inp: Input, x: np.ndarray) -> np.ndarray:
         todo = "put the batch axis first; one frame is a batch of 1: x[None]" if x.shape == inp.shape else ""
         msg = f"its shape is {list(x.shape)}, and {want} is meant"
         raise InputArrayError(msg, where=where, todo=todo or f"reshape it to [N, {sizes}]")
+    if not len(x):
+        raise InputArrayError("it holds no images", where=where, todo="give at least one")
     if x.dtype.kind == "f" and not np.all(np.isfinite(x)):
         raise InputArrayError("it holds NaN or infinity", where=where, todo="give finite numbers")
     if np.dtype(inp.dtype).kind != "f" and x.dtype.kind == "f":

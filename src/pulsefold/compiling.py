@@ -131,7 +131,7 @@ def check_options(board: Board, fps: float | None, folding: Path | None, clock_m
             todo="give --fps or --folding",
         )
     if fps is not None and not 0 < fps < 1e9:
-        raise PulsefoldError(f"the wanted rate must be above 0, not {fps}", where="--fps")
+        raise PulsefoldError(f"the wanted rate must be above 0 and below 1e9, not {fps:g}", where="--fps")
     if clock_mhz is not None and not 1 <= clock_mhz <= 1000:
         raise PulsefoldError(
             f"the clock must lie between 1 and 1000 MHz, not {clock_mhz}", where="--clock-mhz"

@@ -202,7 +202,7 @@ def check(
         if clock != "auto" and not (isinstance(clock, float | int) and 1 <= clock <= 1000):
             raise PulsefoldError(f"no clock from 1 to 1000 MHz, or auto: {clock!r}", where="--clocks")
     if any(not 0 < rate < 1e9 for rate in fps):
-        raise PulsefoldError("the wanted rates must be above 0", where="--fps")
+        raise PulsefoldError("the wanted rates must be above 0 and below 1e9", where="--fps")
     if not 1 <= foldings <= 100:
         raise PulsefoldError(f"there must be 1 to 100 foldings, not {foldings}", where="--foldings")
     if build not in BUILDS:

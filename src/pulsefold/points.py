@@ -6,6 +6,7 @@ Tasks and results are plain JSON values, so that they pass between processes and
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pulsefold.boards import get_board
+from pulsefold.boards.bound import bind
 from pulsefold.boards.build import build
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Graph
@@ -107,8 +109,13 @@ def build_point(task: Task, graph: Graph, model: Path) -> Result:
 
 
 def main() -> None:
-    """A worker process: the model's path as argument, a task on standard input, its result on output."""
-    result = perform(json.load(sys.stdin), Path(sys.argv[1]))
+    """A worker process: a task on standard input, its result on output.
+
+    Arguments: the model's path, and the number of the process that started it, with which it ends.
+    """
+    model, parent = sys.argv[1:]
+    bind(int(parent), signal.SIGTERM)
+    result = perform(json.load(sys.stdin), Path(model))
     sys.stdout.write(json.dumps(result))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pulsefold.boards.build import build as build_bitstream
 from pulsefold.boards.riscv import RiscvTop
 from pulsefold.design import Design
-from pulsefold.errors import DoesNotFitError, InputArrayError, PulsefoldError
+from pulsefold.errors import DoesNotFitError, PulsefoldError
 from pulsefold.firmware.riscv.build import build_program
 from pulsefold.firmware.riscv.header import network_header
 from pulsefold.hdl.riscv.system import RiscvParameters, RiscvSystem
@@ -63,8 +63,6 @@ def build_processor(
             todo="build without it, for a board with a host",
         )
     q = golden.quantize_input(graph.inputs[0], x)
-    if not len(q):
-        raise InputArrayError("no images", where="--riscv", todo="give at least one")
     say("compiling the processor's program")
     header = network_header(plan, q)
     folder = design.folder / "riscv"

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from pulsefold import api
+from pulsefold.compiler.plan.resources import COUNTS
 from pulsefold.errors import PulsefoldError
 from pulsefold.exploration_page import COLUMNS, row_of
 from pulsefold.probing import probe_verdict
@@ -288,7 +289,7 @@ def run_boards(options: argparse.Namespace, say: Say) -> Outcome:
             "family": b.family,
             "device": b.device,
             "clock_mhz": b.compute_mhz,
-            **asdict(b.resources),
+            **{count: getattr(b.resources, count) for count in COUNTS},
             "notes": b.notes,
         }
         for b in boards

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def done_locally(tasks: Sequence[Task], model: Path, jobs: int) -> Done:
             if stop.is_set():
                 raise CancelledError
             process = subprocess.Popen(
-                [sys.executable, "-m", "pulsefold.points", str(model)],
+                [sys.executable, "-m", "pulsefold.points", str(model), str(os.getpid())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,

@@ -11,7 +11,7 @@ from pulsefold.boards.build import build
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units import ReorderUnit
-from pulsefold.errors import DoesNotFitError, OutputError, TimingError, ToolFailedError
+from pulsefold.errors import DoesNotFitError, OutputError, PulsefoldError, TimingError, ToolFailedError
 from pulsefold.hdl.technology import Technology
 from pulsefold.hdl.units import circuit_for
 
@@ -122,6 +122,22 @@ def test_missed_timing_leaves_only_logs(core, cache, tmp_path):
     assert "--clock-mhz" in caught.value.todo
     assert not (tmp_path / "bitstream").exists()
     assert (tmp_path / "logs" / "route.log").stat().st_size > 0
+
+
+def test_an_oscillator_too_fast_for_the_link(core, cache, tmp_path):
+    # The network alone would run.
+    board = replace(get_board("ulx3s-12f"), clock_mhz=200.0)
+    with pytest.raises(TimingError, match="the link's clock is not reached") as caught:
+        build(core, board, 50.0, tmp_path, cache=cache)
+    assert "not 200 MHz" in caught.value.why
+    assert not (tmp_path / "bitstream").exists()
+
+
+def test_a_device_that_the_flow_does_not_know(core, cache, tmp_path):
+    board = replace(get_board("ulx3s-12f"), device="LFE5UM-12F")
+    with pytest.raises(PulsefoldError, match="knows no device 'LFE5UM-12F'") as caught:
+        build(core, board, 50.0, tmp_path, cache=cache)
+    assert "LFE5UM5G-45F" in caught.value.todo
 
 
 def test_too_large_names_the_resource(core, cache, tmp_path):

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -74,10 +76,31 @@ def test_signal_ends_the_whole_group(number, handler, raised, tmp_path):
         sender.join()
         signal.signal(number, before)
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 5
-    while _runs(pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    _until(lambda: not _runs(pid))
     assert not _runs(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to another")
+def test_tool_ends_with_a_host_that_is_killed(tmp_path):
+    script = (
+        "from pathlib import Path; from pulsefold.boards.process import run_tool; "
+        "from pulsefold.boards.toolchain import Tool; "
+        "shell = Tool(name='shell', path=Path('/bin/sh'), version='1', packaged=False); "
+        "run_tool(shell, ['-c', 'echo $$ > now; mv now pid; exec sleep 60'], cwd=Path(), log=Path('log'))"
+    )
+    host = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
+    _until((tmp_path / "pid").exists)
+    host.kill()
+    host.wait()
+    pid = int((tmp_path / "pid").read_text())
+    _until(lambda: not _runs(pid))
+    assert not _runs(pid)
+
+
+def _until(holds):
+    deadline = time.monotonic() + 20
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
 
 
 def _runs(pid):

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from pulsefold.__main__ import main as start
 from pulsefold.design import load_design
 from pulsefold.hdl.units import matvec
 from pulsefold.implementing import measured
+
+DEMO = Path(__file__).resolve().parents[2] / "demo"
 
 
 def files(folder):
@@ -342,3 +349,41 @@ def test_report(pulsefold, design):
     assert ran.code == 0
     assert ran.document["board"] == "ulx3s-85f"
     assert pulsefold("report", design).out.count("conv") >= 2
+
+
+def interrupted_at(word: str, arguments: list[str]) -> tuple[int, str]:
+    """The program as a shell starts it, with Ctrl-C once it says a word: its exit code and its last line."""
+    command = [sys.executable, "-m", "pulsefold", *arguments]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if word in line:
+                process.send_signal(signal.SIGINT)
+                break
+        last = process.stderr.read().splitlines()[-1]
+    return process.returncode, last
+
+
+def test_interrupted_compile_leaves_nothing(tmp_path):
+    compile_ = ["compile", str(DEMO / "digits.onnx"), "--board", "ulx3s-85f", "-o", str(tmp_path / "d")]
+    assert interrupted_at("planning", compile_) == (130, "interrupted; nothing half-written was left")
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupted_while_it_loads(monkeypatch, capsys):
+    class Interrupt:
+        def find_spec(self, name, path=None, target=None):
+            if name == "pulsefold.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "pulsefold.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupt(), *sys.meta_path])
+    assert start() == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_no_images(pulsefold, design, tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((0, 1, 8, 8), np.float32))
+    for verb in ("simulate", "verify"):
+        outcome = pulsefold(verb, design, "--input", tmp_path / "x.npy")
+        refused(outcome, "it holds no images", "give at least one")

@@ -101,18 +101,23 @@ def test_front_is_what_nothing_beats(whole):
     assert all(any(q.beats(p) for q in front) for p in points if p not in front)
 
 
-def children(word: str) -> list[int]:
-    """Processes of ours whose command names a word."""
-    found = []
+def running(word: str) -> dict[int, int]:
+    """Processes whose command names a word, with their parents'."""
+    found = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(status.read_text().rsplit(")", 1)[1].split()[1])
             command = (status.parent / "cmdline").read_text()
         except OSError:
             continue
-        if parent == os.getpid() and word in command:
-            found.append(int(status.parent.name))
+        if word in command:
+            found[int(status.parent.name)] = parent
     return found
+
+
+def children(word: str) -> list[int]:
+    """Those of ours."""
+    return [pid for pid, parent in running(word).items() if parent == os.getpid()]
 
 
 def test_a_killed_worker_is_replaced(whole, tmp_path):
@@ -132,6 +137,31 @@ def test_a_killed_worker_is_replaced(whole, tmp_path):
     thread.join()
     assert killed
     assert figures(points) == figures(p for p in whole[1] if p.board in BOARDS[:3])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems cannot bind a process to another")
+def test_workers_end_with_an_exploration_that_is_killed(tmp_path):
+    # The workers name the model.
+    model = tmp_path / "model.onnx"
+    model.write_bytes(DIGITS.read_bytes())
+    options = ["--board", ",".join(BOARDS), "-o", str(tmp_path / "out"), "--build", "none", "--jobs", "2"]
+    host = subprocess.Popen([sys.executable, "-m", "pulsefold", "explore", str(model), *options, "--quiet"])
+
+    def workers() -> list[int]:
+        return [pid for pid in running(str(model)) if pid != host.pid]
+
+    for _ in range(600):
+        if len(workers()) == 2:
+            break
+        time.sleep(0.05)
+    assert len(workers()) == 2
+    host.kill()
+    host.wait()
+    for _ in range(200):
+        if not workers():
+            break
+        time.sleep(0.02)
+    assert not workers()
 
 
 def test_an_interrupted_exploration_goes_on(whole, tmp_path):
