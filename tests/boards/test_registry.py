@@ -6,6 +6,7 @@ import pytest
 
 from pulsefold.boards import all_boards, get_board
 from pulsefold.boards.board import FAMILIES, Board, Pin
+from pulsefold.boards.flow import flow_for
 from pulsefold.boards.pll import find_pll
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.plan.resources import Resources
@@ -28,6 +29,8 @@ def test_board_is_complete(board):
     sites = [pin.site for pin in board.ports().values()]
     assert len(set(sites)) == len(sites), "two ports on one pin"
     assert board.resources.luts > 0
+    # The family's flow knows the device.
+    assert flow_for(board.family).route_arguments(board, 1.0)
     if board.compute_mhz != board.clock_mhz:
         assert float(find_pll(board, board.compute_mhz).output_mhz) == board.compute_mhz
 
