@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pulsefold.boards.board import Board
 from pulsefold.boards.flow.ecp5_blocks import share_blocks
+from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
 from pulsefold.compiler.plan.resources import Resources
@@ -24,6 +25,9 @@ _DEVICES = {"LFE5U-12F": "--12k"} | {
 
 #: From here on the analytic placer wins: at 21.7 k LUT it routed at 132 MHz where the default got far less.
 _LARGE_LUTS = 10_000
+
+#: Loads of a net that is not a clock. The placer puts what drives hundreds in the middle of all of them.
+_MOST_LOADS = 48
 
 
 class Ecp5Flow:
@@ -44,13 +48,14 @@ class Ecp5Flow:
         return f"{self.synthesis(board, top)} -dff"
 
     def finish(self, netlist: Path) -> None:
-        """Ends of carry chains, registers of block RAM and multipliers, memories that share a block."""
+        """Ends of carry chains, registers of block RAM and multipliers, memories that share a block, copies for many loads."""
         document = json.loads(netlist.read_text())
         # Flattened: any other modules are models of cells.
         module = next(m for m in document["modules"].values() if "top" in m["attributes"])
         finish_module(module)
         absorb_registers(module)
         shared = share_blocks(module)
+        spread_loads(module, _MOST_LOADS)
         netlist.write_text(json.dumps(document))
         counts = netlist.parent / "cells.json"
         if shared and counts.exists():

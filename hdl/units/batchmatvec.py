@@ -9,6 +9,7 @@ from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.hdl.memory.ram import memory_attributes
+from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.matvec import Sink, hop_row, send_rows
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -130,7 +131,7 @@ class BatchMatVecCircuit(UnitComponent):
             ]
             m.d.sync += word.eq(read.data)
             words.append(word)
-        m.d.comb += hop.x_i.eq(Cat(*words))
+        m.d.comb += hop.x_i.eq(delayed(m, Cat(*words), p.vector_wait, "waiting"))
 
     def issue(self, m, now: Pass, hop):
         """Reads of a pass: columns of each group of rows, one a cycle. Returns the column."""

@@ -13,6 +13,7 @@ from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.dot import constant_product, dot_product, lane_value
@@ -43,9 +44,9 @@ def control(unit: MatVec) -> data.StructLayout:
 class Hop(wiring.Component):
     """A group of PEs: weight memory, dot products, accumulators; passes activations and control on.
 
-    `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle, in which the weight memory is read,
-    so that weights and activations meet behind the registers. `raw` holds the sums of a fold from the cycle
-    in which `done` is high.
+    `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle. A beat's activations come
+    ``unit.vector_wait`` cycles behind its control, so that they meet its weights behind the registers. `raw`
+    holds the sums of a fold from the cycle in which `done` is high.
 
     Parameters
     ----------
@@ -96,31 +97,28 @@ class Hop(wiring.Component):
         m.submodules.weights = rom = Rom(
             width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
         )
-        m.d.comb += rom.address.eq(self.control_i.address)
         # Data needs no reset, and a reset of every data register is the largest net of a design.
+        m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.reach, "address"))
+        weights = delayed(m, rom.data, p.reach, "weights")
         passed = Signal(len(self.x_i), reset_less=True)
         m.d.sync += [self.control_o.eq(self.control_i), passed.eq(self.x_i)]
         m.d.comb += self.x_o.eq(passed)
 
         # Control of the beat whose operands are at the adder trees' inputs.
-        x, weights = self.x_o, rom.data
-        stages = p.levels
-        if p.weight_latency == 2:
-            kept_x = Signal.like(x, reset_less=True)
-            m.d.sync += kept_x.eq(x)
-            x, stages = kept_x, stages + 1
+        x = self.x_o
         first, last, valid = self.control_o.first, self.control_o.last, self.control_o.valid
-        for k in range(stages):
+        ends = [valid & last]
+        for k in range(p.control_stages):
             now = [Signal(name=f"{n}_{k}") for n in ("first", "last", "valid")]
             m.d.sync += [a.eq(b) for a, b in zip(now, (first, last, valid), strict=True)]
             first, last, valid = now
+            ends.append(valid & last)
 
         ended = Signal()
-        m.d.sync += [ended.eq(valid & last), self.done.eq(ended)]
-        row = self.following_row(m, valid & last)
+        m.d.sync += [ended.eq(ends[-1]), self.done.eq(ended)]
         xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)
         ws_of = lanes_of(weights, p.hop * p.simd, p.stored_bits)
-        starts = [self.start(m, pe, row) for pe in range(p.hop)]
+        starts = self.starts(m, ends)
         products: list[Term] = []
         for lane in range(p.pixels * p.hop):
             pixel, pe = divmod(lane, p.hop)
@@ -170,25 +168,30 @@ class Hop(wiring.Component):
         ]
         return ~counter.total[-1] if p.decided else counter.total
 
-    def following_row(self, m, ends):
-        """Group of rows that accumulates in the next cycle; `ends` is high with the last beat of one."""
-        p = self.unit
-        row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row", "following"))
-        m.d.comb += following.eq(Mux(ends, Mux(row == p.row_folds - 1, 0, row + 1), row))
-        m.d.sync += row.eq(following)
-        return following
+    def starts(self, m, ends: list) -> list:
+        """What the accumulators of each PE start at in the cycle after the last of `ends`, the ends of folds.
 
-    def start(self, m, pe: int, row):
-        """What the accumulators of one PE start at; `row` is the group of rows in the next cycle."""
+        The registers of the table and of its address take earlier ones, as far as there are any.
+        """
         p = self.unit
-        starts = [int(v) for v in p.starts[self.index * p.hop + pe :: p.pe]]
+        early = min(2, len(ends) - 1)
+        row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row", "following"))
+        end = ends[-1 - early]
+        m.d.comb += following.eq(Mux(end, Mux(row == p.row_folds - 1, 0, row + 1), row))
+        m.d.sync += row.eq(following)
         shape = Shape.cast(range(-p.columns - 1, 1))
-        if len(set(starts)) == 1:
-            return Const(starts[0], shape)
-        words = [v & ((1 << shape.width) - 1) for v in starts]
-        m.submodules[f"starts{pe}"] = rom = Rom(shape.width, words, threshold_style(len(words)))
-        m.d.comb += rom.address.eq(row)
-        return rom.data.as_signed()
+        found = []
+        for pe in range(p.hop):
+            starts = [int(v) for v in p.starts[self.index * p.hop + pe :: p.pe]]
+            if len(set(starts)) == 1:
+                found.append(Const(starts[0], shape))
+                continue
+            words = [v & ((1 << shape.width) - 1) for v in starts]
+            rom = Rom(shape.width, words, threshold_style(len(words)), late=early == 2)
+            m.submodules[f"starts{pe}"] = rom
+            m.d.comb += rom.address.eq(row if early else following)
+            found.append(rom.data.as_signed())
+        return found
 
 
 def lanes_of(word, lanes: int, bits: int) -> list:
@@ -296,8 +299,9 @@ class MatVecCircuit(UnitComponent):
         fresh, ends = Signal(init=1), Signal(init=p.row_folds == 1)
         some = credit_gate(m, p.buffer_depth, spend=go & first, earn=earn)
         able = ~first | some
+        # From the other end of the unit, which may be far.
+        m.d.sync += earn.eq(self.o.valid & self.o.ready)
         m.d.comb += [
-            earn.eq(self.o.valid & self.o.ready),
             self.i.ready.eq(able & fresh),
             go.eq(able & (self.i.valid | ~fresh)),
         ]
@@ -323,17 +327,15 @@ class MatVecCircuit(UnitComponent):
             issued.last.eq(last),
             issued.valid.eq(go),
         ]
-        arrived = Signal(p.input.width, reset_less=True)
-        m.d.sync += arrived.eq(self.i.p)
-        m.d.comb += hop.x_i.eq(arrived)
+        x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
         if p.row_folds > 1:
-            was_fresh = Signal()
-            m.d.sync += was_fresh.eq(fresh)
+            was_fresh = delayed(m, fresh, 1 + p.replay_wait, "was_fresh")
             replayed = self.replay(m, column, column_next, go & fresh)
-            m.d.comb += hop.x_i.eq(Mux(was_fresh, arrived, replayed))
+            x = Mux(was_fresh, x, replayed)
+        m.d.comb += hop.x_i.eq(delayed(m, x, p.vector_wait - p.replay_wait, "waiting"))
 
     def replay(self, m, column, column_next, write_enable):
-        """The beat of `column` a cycle later, as it was last written."""
+        """The beat of `column` ``1 + replay_wait`` cycles later, as it was last written."""
         p = self.unit
         if p.replay_style == "block":
             m.submodules.replay = memory = LateRam(p.input.width, p.column_folds, "block")
@@ -341,7 +343,7 @@ class MatVecCircuit(UnitComponent):
                 memory.write_address.eq(column),
                 memory.write_data.eq(self.i.p),
                 memory.write_enable.eq(write_enable),
-                memory.read_address.eq(column_next),
+                memory.read_address.eq(column if p.replay_wait else column_next),
             ]
             return memory.read_data
         m.submodules.replay = memory = Memory(

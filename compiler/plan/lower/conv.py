@@ -95,6 +95,8 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         steps=steps,
         memory=fold.memory,
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,
+        # Elsewhere a register takes the place of a LUT.
+        reach=int(family == "ecp5" and fold.memory == "block"),
         multiplier=fold.multiplier,
         adder=fold.adder,
     )

@@ -90,6 +90,9 @@ class MatVec(OneInput, OneOutput):
         Weight memory: ``"block"`` or ``"lut"``.
     memory_width
         Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
+    reach
+        Registers on the way to a block weight memory and as many on the way back, which lets it be far
+        from the arithmetic; 0 or 1.
     multiplier
         ``"lut"``, ``"dsp"``, or ``"pair"``: a multiplier for two rows, see
         :class:`~pulsefold.compiler.plan.units.pair.Pair`. ``"constant"``: where PE and SIMD are the whole
@@ -119,6 +122,7 @@ class MatVec(OneInput, OneOutput):
     steps: Steps | None = None
     memory: str = "lut"
     memory_width: int = 0
+    reach: int = 0
     multiplier: str = "lut"
     adder: str = "tree"
     hop: int = 0
@@ -150,8 +154,8 @@ class MatVec(OneInput, OneOutput):
             msg = "weights are no constants: the unit is folded, or its vector is bipolar"
             raise FoldingError(msg, where=self.name, todo="take multiplier lut")
         if self.buffer_depth == 0:
-            # A credit comes back this many cycles after the fold that spent it began.
-            loop = self.column_folds + self.fold_latency
+            # A credit comes back, through a register, this many cycles after its fold began.
+            loop = self.column_folds + self.fold_latency + 1
             object.__setattr__(self, "buffer_depth", max(2, ceil_div(loop, self.column_folds)))
 
     @property
@@ -383,7 +387,22 @@ class MatVec(OneInput, OneOutput):
     @property
     def weight_latency(self) -> int:
         """Cycles of the weight memory; a block RAM's output is registered once more."""
-        return 2 if self.memory == "block" else 1
+        return 2 + 2 * self.reach if self.memory == "block" else 1
+
+    @property
+    def vector_wait(self) -> int:
+        """Cycles that activations come behind their control at each group, so that weights meet them."""
+        return self.weight_latency - 1
+
+    @property
+    def replay_wait(self) -> int:
+        """Cycles of :attr:`vector_wait` that a kept vector in block RAM takes: its address is a register."""
+        return int(self.replay_style == "block" and self.vector_wait > 0)
+
+    @property
+    def control_stages(self) -> int:
+        """Registers of a group's control from the address of its weights to its accumulators."""
+        return self.vector_wait + self.levels
 
     @property
     def fold_latency(self) -> int:
@@ -438,7 +457,7 @@ class MatVec(OneInput, OneOutput):
 
     def cost(self, family: str) -> Resources:
         """Weight memories, arithmetic, replay memory, step functions, buffer."""
-        lanes, sums = self.pe * self.simd, self.pe * self.pixels
+        sums = self.pe * self.pixels
         word = self.hop * self.simd * self.stored_bits
         total = rom_cost(family, self.weight_depth, word, self.memory) * self.hops
         total += self.arithmetic_cost(family)
@@ -448,11 +467,13 @@ class MatVec(OneInput, OneOutput):
             total += Resources(luts=self.input.width, ffs=self.input.width)
         low, high = self.raw_range
         raw = type_for_range(low, high).bits
+        registered = self.reach if self.memory == "block" else int(self.weight_depth > 1)
         total += Resources(
             luts=sums * (raw * 1.5 + 2) + 40,
             ffs=sums * 2 * raw
-            + self.hops * (self.input.width * (1 + (self.weight_latency > 1)) + 20)
-            + lanes * self.stored_bits * self.weight_latency * (self.weight_depth > 1)
+            + self.hops * (self.input.width + 20)
+            + self.vector_wait * self.input.width
+            + registered * self.hops * word
             + 40,
         )
         if self.steps and not self.decided:

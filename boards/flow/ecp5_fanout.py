@@ -1,0 +1,135 @@
+"""Copies of flip-flops and LUTs that too many cells read, each beside the cells that it is for."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections import defaultdict
+from itertools import groupby
+from typing import Any
+
+__all__ = ["spread_loads"]
+
+Cell = dict[str, Any]
+
+#: Cells that may be there twice, and their output.
+_COPIED = {"TRELLIS_FF": "Q", "LUT4": "Z"}
+
+#: Pins that the clock network drives.
+_CLOCKS = re.compile(r"(W?CK|CLK.*)$")
+
+#: Words of a name, numbers counted, that a unit's cells have in common: ``network.core.u``, 6, ``_matvec.``.
+_UNIT = 2
+
+#: A copy of a LUT loads what drives it, which may then be copied itself.
+_ROUNDS = 4
+
+
+def spread_loads(module: dict[str, Any], most: int) -> int:
+    """Give each flip-flop and LUT of a module about `most` loads, in place.
+
+    What reads a net is put in the order of its own output's name, so that neighbours in a word share a copy,
+    and cut into parts of equal size; each gets a copy of the driver. A copy has its original's inputs and
+    first value, hence its value in every cycle. Nets of up to half as many loads again are left as they
+    are, as are clocks and the module's own ports.
+
+    Parameters
+    ----------
+    module
+        Entry of ``modules`` of a Yosys JSON netlist.
+    most
+        Loads of a copy.
+
+    Returns
+    -------
+    int
+        Copies made.
+    """
+    spread = _Spread(module, most)
+    made = 0
+    for _ in range(_ROUNDS):
+        before = made
+        made += spread.round()
+        if made == before:
+            break
+    return made
+
+
+class _Spread:
+    """The nets of a module, by their numbers."""
+
+    def __init__(self, module: dict[str, Any], most: int) -> None:
+        self.cells: dict[str, Cell] = module["cells"]
+        self.wires: dict[str, Any] = module["netnames"]
+        self.most = most
+        self.outside = {bit for port in module["ports"].values() for bit in port["bits"]}
+        #: Shortest name and place in it of each net.
+        self.names: dict[object, tuple[str, int]] = {}
+        for name, wire in self.wires.items():
+            for place, bit in enumerate(wire["bits"]):
+                if bit not in self.names or len(name) < len(self.names[bit][0]):
+                    self.names[bit] = name, place
+        numbers = (
+            bit for cell in self.cells.values() for bits in cell["connections"].values() for bit in bits
+        )
+        self.next = 1 + max((bit for bit in (*numbers, *self.names) if isinstance(bit, int)), default=1)
+
+    def round(self) -> int:
+        """Copy each driver that has too many loads; returns how many copies."""
+        loads: dict[object, list[tuple[str, str, int]]] = defaultdict(list)
+        drivers: dict[object, str] = {}
+        for name, cell in self.cells.items():
+            for port, bits in cell["connections"].items():
+                if cell["port_directions"][port] == "output":
+                    if port == _COPIED.get(cell["type"]):
+                        drivers[bits[0]] = name
+                    continue
+                for place, bit in enumerate(bits):
+                    loads[bit].append((name, port, place))
+        made = 0
+        for bit, driver in drivers.items():
+            readers = loads[bit]
+            if 2 * len(readers) <= 3 * self.most or bit in self.outside:
+                continue
+            if not any(_CLOCKS.match(port) for _, port, _ in readers):
+                made += self.split(bit, driver, readers)
+        return made
+
+    def split(self, bit: object, driver: str, readers: list[tuple[str, str, int]]) -> int:
+        """Share the readers of a net among its driver and copies of it; returns how many."""
+        cell = self.cells[driver]
+        name, place = self.names.get(bit, (driver, 0))
+        parts = self.parts(readers)
+        for part in parts[1:]:
+            net, self.next = self.next, self.next + 1
+            # Names are not to be parsed; the net's number makes them the only ones.
+            self.wires[f"{name}[{place}]$copy{net}"] = {"hide_name": 1, "bits": [net], "attributes": {}}
+            self.names[net] = name, place
+            twin = self.cells[f"{driver}$copy{net}"] = copy.deepcopy(cell)
+            twin["connections"][_COPIED[cell["type"]]] = [net]
+            for reader, port, index in part:
+                self.cells[reader]["connections"][port][index] = net
+        return len(parts) - 1
+
+    def parts(self, readers: list[tuple[str, str, int]]) -> list[list[tuple[str, str, int]]]:
+        """Readers in the order of their names; no part has any of two of the design's units."""
+        named = sorted(((self.order(reader[0]), reader) for reader in readers), key=lambda pair: pair[0])
+        found = []
+        for _, unit in groupby(named, key=lambda pair: pair[0][0][:_UNIT]):
+            all_of_it = [reader for _, reader in unit]
+            size = -(-len(all_of_it) // -(-len(all_of_it) // self.most))
+            found += [all_of_it[start : start + size] for start in range(0, len(all_of_it), size)]
+        return found
+
+    def order(self, name: str) -> tuple[list[tuple[int, str]], int]:
+        """Where a cell stands: the name of what it drives, numbers as such, and the place in it."""
+        cell = self.cells[name]
+        outputs = (
+            bit
+            for port, bits in cell["connections"].items()
+            if cell["port_directions"][port] == "output"
+            for bit in bits
+        )
+        text, place = next((self.names[bit] for bit in outputs if bit in self.names), (name, 0))
+        words = re.split(r"(\d+)", text)
+        return [(int(word), "") if word.isdigit() else (-1, word) for word in words], place
