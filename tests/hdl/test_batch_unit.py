@@ -28,6 +28,7 @@ def batch_unit(batch, rows, columns, pe, simd, kind=BIPOLAR, *, steps=True, adde
         simd=simd,
         steps=functions if steps else None,
         memory="block",
+        reach=batch // 2 - 1,
         adder=adder,
     )
     return BatchMatVec(matvec=matvec)

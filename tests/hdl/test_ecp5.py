@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -158,6 +159,32 @@ def check_netlist(unit: Unit, folder: Path, frames: int = 3) -> dict:
     return cells
 
 
+def loads_of(netlist: dict) -> Counter:
+    """Pins that read each net, clocks aside."""
+    return Counter(
+        bit
+        for cell in netlist["cells"].values()
+        for port, bits in cell["connections"].items()
+        if cell["port_directions"].get(port) == "input" and port not in ("CLK", "WCK")
+        for bit in bits
+        if isinstance(bit, int)
+    )
+
+
+def test_no_net_has_many_loads(tmp_path) -> None:
+    """A wide buffer's enables and addresses, copied; what is counted is what is simulated."""
+    width = 300
+    beats = np.random.default_rng(7).integers(0, 2, (60, width))
+    component = StreamBuffer(data.ArrayLayout(unsigned(1), width), 4)
+    simulator, netlist = netlist_simulator(component, tmp_path)
+    own = {bit for port in netlist["ports"].values() for bit in port["bits"]}
+    assert any("$copy" in name for name in netlist["cells"])
+    assert max(count for bit, count in loads_of(netlist).items() if bit not in own) <= 72
+    for stalls in ((0.0, 0.0), (0.3, 0.6)):
+        run = simulator.run(beats, outputs=len(beats), stall_in=stalls[0], stall_out=stalls[1], seed=3)
+        np.testing.assert_array_equal(run.beats, beats)
+
+
 def cells_of(cells: dict, kind: str) -> list[dict]:
     return [cell for cell in cells.values() if cell["type"] == kind]
 
@@ -183,6 +210,7 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> N
         steps=steps,
         memory=memory,
         memory_width=block_width("ecp5", 9) if memory == "block" else 0,
+        reach=int(memory == "block"),
         adder="carry",
         hop=2,
     )
@@ -258,6 +286,7 @@ def int8_unit(multiplier: str, memory: str, adder: str = "tree") -> MatVec:
         simd=4,
         memory=memory,
         memory_width=block_width("ecp5", 9) if memory == "block" else 0,
+        reach=int(memory == "block"),
         multiplier=multiplier,
         adder=adder,
     )

@@ -132,10 +132,39 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
         steps=steps,
         memory=draw(st.sampled_from(["lut", "block"])),
         memory_width=draw(st.sampled_from([0, 9])),
+        reach=draw(st.integers(0, 1)),
         multiplier=draw(st.sampled_from(multipliers)),
         adder=draw(adders),
         hop=hop,
     )
+
+
+@pytest.mark.parametrize("reach", [0, 1])
+@pytest.mark.parametrize("memory", ["lut", "block"])
+def test_a_long_vector_is_replayed_from_block_ram(check_unit, memory: str, reach: int):
+    rng = np.random.default_rng(reach)
+    unit = MatVec(
+        name="matvec",
+        vectors=2,
+        weights=rng.choice([-1, 1], (6, 140)),
+        weight_type=BIPOLAR,
+        type=BIPOLAR,
+        pe=2,
+        simd=2,
+        memory=memory,
+        reach=reach,
+        adder="carry",
+        steps=Steps(
+            thresholds=rng.integers(-9, 9, (6, 1)),
+            descending=np.zeros(6, bool),
+            first=-1,
+            type=BIPOLAR,
+            limit=140,
+        ),
+    )
+    assert unit.replay_style == "block"
+    assert unit.decided
+    check_unit(unit, 5)
 
 
 @few(4)
