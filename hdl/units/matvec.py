@@ -98,8 +98,8 @@ class Hop(wiring.Component):
             width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
         )
         # Data needs no reset, and a reset of every data register is the largest net of a design.
-        m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.reach, "address"))
-        weights = delayed(m, rom.data, p.reach, "weights")
+        m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.weight_registers, "address"))
+        weights = delayed(m, rom.data, p.weight_registers, "weights")
         passed = Signal(len(self.x_i), reset_less=True)
         m.d.sync += [self.control_o.eq(self.control_i), passed.eq(self.x_i)]
         m.d.comb += self.x_o.eq(passed)

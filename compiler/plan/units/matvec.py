@@ -91,8 +91,8 @@ class MatVec(OneInput, OneOutput):
     memory_width
         Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
     reach
-        Registers on the way to a block weight memory and as many on the way back, which lets it be far
-        from the arithmetic; 0 or 1.
+        Registers on the way to a weight memory of block RAM, and as many on the way back, which lets it be
+        far from the arithmetic; 0 or 1.
     multiplier
         ``"lut"``, ``"dsp"``, or ``"pair"``: a multiplier for two rows, see
         :class:`~pulsefold.compiler.plan.units.pair.Pair`. ``"constant"``: where PE and SIMD are the whole
@@ -387,7 +387,12 @@ class MatVec(OneInput, OneOutput):
     @property
     def weight_latency(self) -> int:
         """Cycles of the weight memory; a block RAM's output is registered once more."""
-        return 2 + 2 * self.reach if self.memory == "block" else 1
+        return 2 + 2 * self.weight_registers if self.memory == "block" else 1
+
+    @property
+    def weight_registers(self) -> int:
+        """Registers on either side of the weight memory."""
+        return self.reach if self.memory == "block" else 0
 
     @property
     def vector_wait(self) -> int:
@@ -467,7 +472,7 @@ class MatVec(OneInput, OneOutput):
             total += Resources(luts=self.input.width, ffs=self.input.width)
         low, high = self.raw_range
         raw = type_for_range(low, high).bits
-        registered = self.reach if self.memory == "block" else int(self.weight_depth > 1)
+        registered = self.weight_registers if self.memory == "block" else int(self.weight_depth > 1)
         total += Resources(
             luts=sums * (raw * 1.5 + 2) + 40,
             ffs=sums * 2 * raw
