@@ -48,7 +48,7 @@ class Ecp5Flow:
         return f"{self.synthesis(board, top)} -dff"
 
     def finish(self, netlist: Path) -> None:
-        """Ends of carry chains, registers of block RAM and multipliers, shared blocks, copies for many loads."""
+        """Ends of carry chains, registers of block RAM and multipliers, shared blocks, drivers copied."""
         document = json.loads(netlist.read_text())
         # Flattened: any other modules are models of cells.
         module = next(m for m in document["modules"].values() if "top" in m["attributes"])
