@@ -129,6 +129,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             pool.global_average_pool, "becomes a SumPool; the divisor waits behind it"
         ),
         "ReduceMean": _node(pool.reduce_mean, "becomes a SumPool; the divisor waits behind it"),
+        "ReduceSum": _node(pool.reduce_sum, "becomes a SumPool"),
         "ReduceMax": _node(pool.reduce_max, "becomes a MaxPool of integers"),
         "LRN": _node(lrn.lrn, "becomes an Lrn with the quantizer behind it"),
         "Concat": _node(joins.concat, "becomes a Concat"),
@@ -148,6 +149,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Add": _step(elementwise.add),
         "Sub": _step(elementwise.subtract),
         "Sum": _step(elementwise.sum_of),
+        "Mean": _step(elementwise.mean_of),
         "Mul": _step(elementwise.multiply),
         "Div": _step(elementwise.divide),
         "Neg": _step(elementwise.negative),
@@ -173,6 +175,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Slice": _view(moves.slice_, _MOVE),
         "Split": _view(moves.split, _MOVE),
         "Gather": _view(moves.gather, _MOVE),
+        "Tile": _view(moves.tile, _MOVE),
+        "Expand": _view(moves.expand, _MOVE),
         "Pad": _node(moves.pad, _MOVE),
         "DepthToSpace": _view(moves.depth_to_space, _MOVE),
         "SpaceToDepth": _view(moves.space_to_depth, _MOVE),
@@ -190,8 +194,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 _CUSTOM = frozenset(
     {"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas", "com.microsoft", ""}
 )
-#: Standard operators that ONNX Runtime also writes under its own domain, for types the standard lacks.
-_BOTH = frozenset({"QuantizeLinear", "DequantizeLinear"})
+#: Standard operators that ONNX Runtime also writes under its own domain.
+_BOTH = frozenset({"QuantizeLinear", "DequantizeLinear", "Gelu"})
 
 
 def rule_for(node: OnnxNode) -> Rule | None:

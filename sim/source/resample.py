@@ -13,6 +13,8 @@ __all__ = ["resize"]
 def resize(inputs: Sequence[np.ndarray | None], a: Mapping[str, Any]) -> np.ndarray:
     """Resize-19 for the modes nearest and linear; Resize-10 and Upsample have no mode of coordinates.
 
+    Of integers, linear drops the fraction, as ONNX Runtime does; ONNX does not say.
+
     Raises
     ------
     ValueError
@@ -53,7 +55,8 @@ def resize(inputs: Sequence[np.ndarray | None], a: Mapping[str, Any]) -> np.ndar
         part = (at - low).reshape(-1, *(1,) * (x.ndim - 1 - axis))
         below, above = np.take(x, low, axis=axis), np.take(x, np.minimum(low + 1, n - 1), axis=axis)
         x = below * (1 - part) + above * part
-    return x
+    kind = np.asarray(inputs[0]).dtype
+    return np.trunc(x).astype(kind) if kind.kind in "iu" else x
 
 
 def _text(a: Mapping[str, Any], name: str, default: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -47,6 +47,11 @@ class Call:
     def input(self, i: int) -> Value | None:
         """Input `i`, None where it is left out."""
         return self.inputs[i] if i < len(self.inputs) else None
+
+    def inside(self) -> Call:
+        """The call with an output of its own: the value in front of the node's quantizer."""
+        name = f"{self.node.outputs[0]}/accumulators"
+        return replace(self, node=replace(self.node, outputs=(name,)))
 
     def refuse(self, what: str, todo: str, why: str = "") -> UnsupportedNodeError:
         """The error for something this node does that has no rule."""

@@ -19,6 +19,7 @@ __all__ = [
     "clip",
     "divide",
     "extreme",
+    "mean_of",
     "multiply",
     "negative",
     "relu",
@@ -58,6 +59,11 @@ def sum_of(call: Call) -> Stream:
         if isinstance(value, Const):
             total = _affine(call, total, (_ONE,), call.by_channel(total, value, "constant"))
     return total
+
+
+def mean_of(call: Call) -> Stream:
+    """Mean-13 of streams and constants."""
+    return _affine(call, sum_of(call), (Fraction(1, len(call.inputs)),), (Fraction(0),))
 
 
 def multiply(call: Call) -> Stream:

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from math import prod
 
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.values import Const, Stream, canonical, exact
 
-__all__ = ["depth_to_space", "gather", "moved", "pad", "slice_", "space_to_depth", "split"]
+__all__ = [
+    "depth_to_space",
+    "expand",
+    "gather",
+    "moved",
+    "pad",
+    "slice_",
+    "space_to_depth",
+    "split",
+    "tile",
+]
 
 
 def moved(call: Call, stream: Stream, taken: np.ndarray, fill: Fraction | None = None) -> Stream:
@@ -102,6 +113,33 @@ def gather(call: Call) -> Stream:
         raise call.wrong(f"it gathers element {indices.max()} of {size}")
     call.check(stream.index.size // size * indices.size)
     return moved(call, stream, np.take(stream.index, indices, axis=axis))
+
+
+def tile(call: Call) -> Stream:
+    """Tile-13 behind the batch axis."""
+    stream = call.stream()
+    repeats = call.integers("repeats", 1) or []
+    if len(repeats) != stream.index.ndim or min(repeats, default=0) < 1:
+        raise call.wrong(f"its repeats are {repeats} for {call.shown(stream)}")
+    call.check(prod(repeats) * stream.index.size)
+    return moved(call, stream, np.tile(stream.index, repeats))
+
+
+def expand(call: Call) -> Stream:
+    """Expand-13 behind the batch axis."""
+    stream = call.stream()
+    sizes = call.integers("shape", 1) or []
+    if len(sizes) == stream.index.ndim and sizes[0] in (-1, call.batch or 1):
+        # The batch, which every stream has.
+        sizes = [1, *sizes[1:]]
+    try:
+        shape = np.broadcast_shapes(stream.index.shape, sizes)
+    except ValueError:
+        raise call.wrong(f"it expands {call.shown(stream)} to {sizes}") from None
+    if len(shape) != stream.index.ndim:
+        raise call.refuse(f"it expands {call.shown(stream)} to {sizes}", "keep the number of axes")
+    call.check(prod(shape))
+    return moved(call, stream, np.broadcast_to(stream.index, shape))
 
 
 def pad(call: Call) -> Stream:

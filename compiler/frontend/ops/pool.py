@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
@@ -9,6 +11,7 @@ from pulsefold.compiler.frontend.ops.linear import framed
 from pulsefold.compiler.frontend.ops.windows import window
 from pulsefold.compiler.frontend.values import Pool, Stream
 from pulsefold.compiler.ir.sumpool import SumPool
+from pulsefold.compiler.numerics.line import Line
 
 __all__ = [
     "average_pool",
@@ -18,6 +21,7 @@ __all__ = [
     "max_pool",
     "reduce_max",
     "reduce_mean",
+    "reduce_sum",
 ]
 
 
@@ -126,6 +130,16 @@ def reduce_mean(call: Call) -> Stream:
     first = (1, stream.index.shape[1], *([1] * (stream.index.ndim - 2)))
     mean = averaged(call, call.builder.arranged(stream, call.node), first)
     return mean.moved(mean.index.reshape(shape))
+
+
+def reduce_sum(call: Call) -> Stream:
+    """ReduceSum-13 over all spatial axes of a frame: the average of so many, times their number."""
+    stream, shape = _spatial(call)
+    arranged = call.builder.arranged(stream, call.node)
+    pixels = arranged.shape[0] * arranged.shape[1]
+    first = (1, stream.index.shape[1], *([1] * (stream.index.ndim - 2)))
+    total = averaged(call, arranged, first).stepped(call.node.name, (Line(gain=Fraction(pixels)),))
+    return total.moved(total.index.reshape(shape))
 
 
 def _spatial(call: Call) -> tuple[Stream, tuple[int, ...]]:

@@ -69,9 +69,19 @@ def quantized_on_host(call: Call, value: Hosted, scale: np.ndarray, zero: np.nda
 
 
 def quantize(
-    call: Call, stream: Stream, scale: np.ndarray, zero: np.ndarray, name: str, *, axis: int = 1
+    call: Call,
+    stream: Stream,
+    scale: np.ndarray,
+    zero: np.ndarray,
+    name: str,
+    *,
+    axis: int = 1,
+    mode: str = _HALF_EVEN,
 ) -> Stream:
-    """A stream through q = saturate(round_half_even(x / scale) + zero point) to the integer type `name`."""
+    """A stream through q = saturate(round(x / scale) + zero point) to the integer type `name`.
+
+    Ties go to even, if no other `mode` is given.
+    """
     low, high = integer_range(call, name)
     if high - low >= 1 << WIDEST:
         raise call.refuse(f"it makes {name} activations", WIDE_TODO, WIDE_WHY)
@@ -82,7 +92,7 @@ def quantize(
     for c in range(count):
         s, z = scales[c % len(scales)], int(zeros[c % len(zeros)])
         # round(x / s) + z reaches k where x / s reaches the boundary of k - z: ties look at k - z.
-        marks = [boundary(_HALF_EVEN, k - z) for k in range(low + 1, high + 1)]
+        marks = [boundary(mode, k - z) for k in range(low + 1, high + 1)]
         rows.append(tuple(Boundary(value=s * b, strict=strict) for b, strict in marks))
     quantizer = Quantizer(
         boundaries=tuple(rows), first=low, type=type_for_range(low, high), scale=(Fraction(1),)

@@ -44,7 +44,7 @@ def qlinear_conv(call: Call) -> Stream:
     scale, zero, _ = scale_and_zero(call, 4, 5)
     weights = dequantized_constant(call, call.const(3, "weights"), scale, zero, 0)
     bias = _bias(call, 8, scale_and_zero(call, 1, 2)[0], scale)
-    y = convolved(_inside(call), x, weights, bias)
+    y = convolved(call.inside(), x, weights, bias)
     return _written(call, y, 6, 7)
 
 
@@ -53,7 +53,7 @@ def qlinear_matmul(call: Call) -> Stream:
     x = _read(call, 0, 1, 2)
     scale, zero, _ = scale_and_zero(call, 4, 5)
     weights = dequantized_constant(call, call.const(3, "weights"), scale, zero, 1)
-    return _written(call, product(_inside(call), weights, transposed=False, stream=x), 6, 7)
+    return _written(call, product(call.inside(), weights, transposed=False, stream=x), 6, 7)
 
 
 def qgemm(call: Call) -> Stream:
@@ -66,7 +66,7 @@ def qgemm(call: Call) -> Stream:
     alpha = call.number("alpha", 1.0)
     weights = dequantized_constant(call, call.const(3, "weights"), scale, zero, 0 if transposed else 1)
     bias = tuple(alpha * b for b in _bias(call, 6, scale_and_zero(call, 1, 2)[0], scale))
-    y = product(_inside(call), weights, transposed=transposed, gain=alpha, bias=bias, stream=x)
+    y = product(call.inside(), weights, transposed=transposed, gain=alpha, bias=bias, stream=x)
     if call.input(7) is None:
         return y
     return _written(call, y, 7, 8)
@@ -80,7 +80,7 @@ def qlinear_binary(call: Call) -> Stream:
     ]
     streams = [value for value in operands if isinstance(value, Stream)]
     if len(streams) == 2:
-        y = added(_inside(call), streams, (1, 1)) if add else multiplied(_inside(call), streams)
+        y = added(call.inside(), streams, (1, 1)) if add else multiplied(call.inside(), streams)
         return _written(call, y, 6, 7)
     place = 0 if isinstance(operands[0], Const) else 3
     scale, zero, _ = scale_and_zero(call, place + 1, place + 2)
@@ -94,21 +94,21 @@ def qlinear_binary(call: Call) -> Stream:
 def qlinear_concat(call: Call) -> Stream:
     """QLinearConcat of com.microsoft: (y_scale, y_zero_point, then x, scale and zero point of each)."""
     streams = [_read(call, i, i + 1, i + 2) for i in range(2, len(call.inputs), 3)]
-    y = concatenated(_inside(call), streams, call.integer("axis", 1))
+    y = concatenated(call.inside(), streams, call.integer("axis", 1))
     return _written(call, y, 0, 1)
 
 
 def qlinear_average_pool(call: Call) -> Stream:
     """QLinearAveragePool of com.microsoft."""
     call = _first_last(call)
-    return _written(call, average_pool(_inside(_reading(call, 0, 1, 2)), whole=True), 3, 4)
+    return _written(call, average_pool(_reading(call, 0, 1, 2).inside(), whole=True), 3, 4)
 
 
 def qlinear_global_average_pool(call: Call) -> Stream:
     """QLinearGlobalAveragePool of com.microsoft."""
     stream = framed(_reading(_first_last(call), 0, 1, 2))
     shape = (1, stream.channels, *([1] * (stream.index.ndim - 2)))
-    y = averaged(_inside(call), stream, shape)
+    y = averaged(call.inside(), stream, shape)
     if call.integer("channels_last", 0):
         y = y.moved(np.ascontiguousarray(np.moveaxis(y.index, 1, -1)))
     return _written(call, y, 3, 4)
@@ -174,12 +174,6 @@ def _first_last(call: Call) -> Call:
     stream = call.stream(0)
     first = stream.moved(np.ascontiguousarray(np.moveaxis(stream.index, -1, 1)))
     return replace(call, inputs=(first, *call.inputs[1:]))
-
-
-def _inside(call: Call) -> Call:
-    """The call with an output of its own: the value in front of the node's quantizer."""
-    name = f"{call.node.outputs[0]}/accumulators"
-    return replace(call, node=replace(call.node, outputs=(name,)))
 
 
 def _written(call: Call, y: Stream, scale: int, zero: int) -> Stream:

@@ -10,6 +10,7 @@ import numpy as np
 from pulsefold.compiler.frontend.ops.common import Call, finite
 from pulsefold.compiler.frontend.ops.linear import framed, vector, weights_of
 from pulsefold.compiler.frontend.ops.moves import moved
+from pulsefold.compiler.frontend.ops.qdq import quantize
 from pulsefold.compiler.frontend.ops.windows import pair
 from pulsefold.compiler.frontend.values import Const, Stream, canonical, exact
 from pulsefold.compiler.numerics.surd import Real
@@ -125,15 +126,25 @@ def _linear(call: Call, scales: list[Fraction], coordinate: str) -> Stream:
 
     With half_pixel a pixel of phase r lies at (r + 1/2) / f - 1/2 from its source, so that the weights of the
     pixels around it are multiples of 1 / (2f); with asymmetric at r / f.
+
+    ONNX does not say what becomes of the fraction where the elements are integers. It is dropped, as by ONNX
+    Runtime, whose quantizer writes such files.
     """
     stream = framed(call)
+    outside, whole = call, np.dtype(stream.dtype).kind in "iu"
+    if whole:
+        call = call.inside()
     axes = stream.index.ndim - 2
     factors = [int(s) for s in scales[2:]]
-    whole = all(s.denominator == 1 for s in scales) and scales[1] == 1
-    if not whole or coordinate not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
+    exact_factors = all(s.denominator == 1 for s in scales) and scales[1] == 1
+    if not exact_factors or coordinate not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
         shown = [float(s) for s in scales]
         msg = f"it resizes linearly by {shown} with {coordinate}"
         raise call.refuse(msg, "use whole factors with half_pixel or asymmetric, or nearest")
+    if whole and any(f & (f - 1) for f in factors):
+        msg = f"it resizes integers linearly by {factors}"
+        todo = "use factors of two, four and so on, or dequantize in front of it"
+        raise call.refuse(msg, todo, "where float32 is not exact it drops too much of a fraction")
     fy, fx = (1, factors[0]) if axes == 1 else (factors[0], factors[1])
     h, w, c = stream.shape
     # Pixels beyond the edge repeat it.
@@ -155,7 +166,10 @@ def _linear(call: Call, scales: list[Fraction], coordinate: str) -> Stream:
         groups=c,
     )
     index = grown.index.reshape(1, c, fy, fx, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(1, c, h * fy, w * fx)
-    return grown.moved(index.reshape(1, c, w * fx) if axes == 1 else index)
+    grown = grown.moved(index.reshape(1, c, w * fx) if axes == 1 else index)
+    if whole:
+        return quantize(outside, grown, np.ones(()), np.zeros((), np.int64), stream.dtype, mode="DOWN")
+    return grown
 
 
 def _phases(factor: int, coordinate: str) -> tuple[np.ndarray, int]:
