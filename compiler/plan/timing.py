@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from pulsefold.compiler.plan.network import Network, Source
-from pulsefold.compiler.plan.units import Join, Stream
+from pulsefold.compiler.plan.units import Stream
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY
 
-__all__ = ["latency_of", "offers_of", "with_buffers"]
+__all__ = ["latency_of", "moves_of", "offers_of", "times_at", "with_buffers"]
 
 #: Frames until the schedule repeats itself, and one more.
 _FRAMES = 3
+
+#: Rounds in which units learn how long their readers make them wait.
+_ROUNDS = 6
 
 
 def paced(streams: Sequence[Stream], cycles: int, frames: int) -> list[np.ndarray]:
@@ -53,9 +56,10 @@ def latency_of(network: Network, cycles: int) -> int:
     """
     if network.straight:
         arrivals = [np.arange(s.beats) for s in network.inputs]
+        offers = offers_of(network, arrivals)
     else:
         arrivals = paced(network.inputs, cycles, 1)
-    offers = offers_of(network, arrivals)
+        offers, _ = moves_of(network, arrivals, endless=(), rounds=_ROUNDS)
     return max(int(times_at(source, arrivals, offers)[-1]) for source in network.results) + 1
 
 
@@ -70,28 +74,126 @@ def with_buffers(network: Network, cycles: int) -> Network:
       lies at a join is then all that could be made of the beats that it still waits for. With such buffers
       units cannot wait for each other in a ring, however the outside stalls: go round such a ring, and each
       event waited for comes earlier in this schedule than the one before it.
-    * Frames come `cycles` apart. Buffers that hold this schedule let it happen in the circuit.
+    * Frames come `cycles` apart, and a unit whose reader is slow waits for it. Buffers that hold this
+      schedule let it happen in the circuit.
     """
     if network.straight:
         return network
-    depths: dict[tuple[int, int], int] = {}
     work = sum(unit.cycles + unit.latency_cycles for unit in network.units)
-    for arrivals in (
-        far_apart(network.inputs, work, _FRAMES),
-        paced(network.inputs, cycles, _FRAMES),
-    ):
-        offers = offers_of(network, arrivals)
-        for join, sources in zip(network.units, network.sources, strict=True):
-            if not isinstance(join, Join):
-                continue
-            waits = [times_at(source, arrivals, offers) for source in sources]
-            for source, came, went in zip(sources, waits, join.takes(*waits), strict=True):
-                # What comes from outside can wait there.
-                if source.unit is not None:
-                    place = (source.unit, source.port)
-                    held = network.units[source.unit].buffer_depths[source.port]
-                    depths[place] = max(depths.get(place, 0), held + most_held(came - BUFFER_LATENCY, went))
-    return network.with_depths(depths)
+    even = paced(network.inputs, cycles, _FRAMES)
+    ports = joined(network)
+    depths: dict[Source, int] = {}
+    for arrivals in (far_apart(network.inputs, work, _FRAMES), even):
+        held = held_at(network, ports, *moves_of(network, arrivals, endless=ports, rounds=0))
+        depths = {port: max(depths.get(port, 0), n) for port, n in held.items()}
+    # The branch that comes last to a join needs no more, if those before it have room for what it leaves.
+    late = {
+        min((s for s in sources if s in ports), key=lambda s: depths[s] - depth_of(network, s))
+        for sources in network.sources
+        if len(sources) > 1 and all(s in ports for s in sources)
+    }
+    for endless in (ports - late, ports):
+        tried = with_depths(network, {port: depths[port] for port in ports - endless})
+        offers, takes = moves_of(tried, even, endless=endless, rounds=_ROUNDS)
+        results = (times_at(source, even, offers) for source in network.results)
+        if all(times[-1] - times[-1 - len(times) // _FRAMES] <= cycles for times in results):
+            break
+    held = held_at(tried, endless, offers, takes)
+    return with_depths(network, {port: max(depths[port], held.get(port, 0)) for port in ports})
+
+
+def with_depths(network: Network, depths: Mapping[Source, int]) -> Network:
+    """The same with output buffers of at least some depths."""
+    return network.with_depths({(s.unit, s.port): n for s, n in depths.items() if s.unit is not None})
+
+
+def joined(network: Network) -> set[Source]:
+    """What joins read of other units; what comes from outside can wait there."""
+    return {s for sources in network.sources if len(sources) > 1 for s in sources if s.unit is not None}
+
+
+def depth_of(network: Network, source: Source) -> int:
+    """Entries of the buffer of an output."""
+    assert source.unit is not None
+    return network.units[source.unit].buffer_depths[source.port]
+
+
+def held_at(
+    network: Network,
+    ports: Collection[Source],
+    offers: Sequence[np.ndarray],
+    takes: Sequence[tuple[np.ndarray, ...]],
+) -> dict[Source, int]:
+    """Entries that the buffers of outputs need for a schedule."""
+    return {
+        source: depth_of(network, source) + most_held(offers[source.unit] - BUFFER_LATENCY, went)
+        for sources, times in zip(network.sources, takes, strict=True)
+        for source, went in zip(sources, times, strict=True)
+        if source.unit is not None and source in ports
+    }
+
+
+def moves_of(
+    network: Network, arrivals: Sequence[np.ndarray], *, endless: Collection[Source], rounds: int
+) -> tuple[list[np.ndarray], list[tuple[np.ndarray, ...]]]:
+    """Cycles in which each unit offers each beat and takes each beat.
+
+    In the first round no output stalls, as in :func:`offers_of`; in each of up to `rounds` more, units wait
+    where a buffer was full in the one before, but for the `endless` ones. A round that finds none too full is
+    one that the circuit can do, and the last.
+    """
+    waits: dict[tuple[int, int], np.ndarray] = {}
+    while True:
+        offers: list[np.ndarray] = []
+        takes: list[tuple[np.ndarray, ...]] = []
+        for k, (unit, sources) in enumerate(zip(network.units, network.sources, strict=True)):
+            came = [times_at(source, arrivals, offers) for source in sources]
+            taken, offered = unit.moves(*(np.maximum(c, waits.get((k, p), c)) for p, c in enumerate(came)))
+            takes.append(taken)
+            offers.append(offered)
+        if rounds == 0 or not hold_back(network, takes, waits, endless):
+            return offers, takes
+        rounds -= 1
+
+
+def hold_back(
+    network: Network,
+    takes: list[tuple[np.ndarray, ...]],
+    waits: dict[tuple[int, int], np.ndarray],
+    endless: Collection[Source],
+) -> bool:
+    """From the last unit to the first, let `takes` wait for a place in the output's buffer.
+
+    `waits` has then the cycles before which beats are not taken, by unit and input. Whether any is later.
+    """
+    found = False
+    readers = {
+        source: (k, port) for k, sources in enumerate(network.sources) for port, source in enumerate(sources)
+    }
+    for k, unit in reversed(tuple(enumerate(network.units))):
+        left = [
+            (depth, takes[reader][port])
+            for source, depth in ((Source(unit=k, port=p), d) for p, d in enumerate(unit.buffer_depths))
+            if source in readers and source not in endless
+            for reader, port in [readers[source]]
+        ]
+        if not left:
+            continue
+        frames = len(takes[k][0]) // unit.inputs[0].beats
+        late = []
+        for taken, claimed in zip(takes[k], unit.claims(frames), strict=True):
+            until = taken
+            for depth, times in left:
+                # The beat whose leaving makes the place, if there was none.
+                leaving = claimed - depth - 1
+                freed = np.where(leaving < 0, 0, times[np.maximum(leaving, 0)] + 1)
+                until = np.maximum(until, freed)
+            late.append(until)
+        if any(np.any(a > b) for a, b in zip(late, takes[k], strict=True)):
+            found = True
+            waits |= {(k, port): taken for port, taken in enumerate(late)}
+            takes[k] = unit.moves(*late)[0]
+    return found
 
 
 def most_held(came: np.ndarray, went: np.ndarray) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -103,11 +104,10 @@ def enlarged(factor: float = 2) -> tuple[Net, str]:
 
 class Batches(ort.CalibrationDataReader):
     def __init__(self, arrays: np.ndarray) -> None:
-        self.left = iter(arrays)
+        self.left = iter([{"x": array[np.newaxis]} for array in arrays])
 
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        array = next(self.left, None)
-        return None if array is None else {"x": array[np.newaxis]}
+    def get_next(self) -> Any:
+        return next(self.left, None)
 
 
 def quantized(net: Net, y: str, folder: Path, style: str) -> Path:

@@ -36,7 +36,7 @@ def scaled(path: Path, size: int, out: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_circuit_equals_golden(name: str, tmp_path: Path) -> None:
-    """Quantized to int8, every integer of two images, pauses at both ends, and the first in time."""
+    """Quantized to int8, every integer of four images, pauses at both ends, and the first in time."""
     path = SHARED / f"models/{name}.onnx"
     if not path.exists():
         pytest.skip(f"not there: {path}")
@@ -48,9 +48,8 @@ def test_circuit_equals_golden(name: str, tmp_path: Path) -> None:
     api.quantize(tmp_path / "float.onnx", x, tmp_path / "int8.onnx")
     design = api.compile(tmp_path / "int8.onnx", board="unlimited", out=tmp_path / "d", fps=fps)
     assert len(design.plan.outputs) == outputs
-    free = api.simulate(tmp_path / "d", x[:2])
+    free = api.simulate(tmp_path / "d", x[:4])
     assert free.mismatches == 0
     assert free.report["latency_cycles"] <= free.report["latency_cycles_promised"]
-    # Not asserted: the steady rate. Frames of this network come an eighth further apart than the plan
-    # promises, though no unit alone is that slow; why is not known yet.
+    assert free.report["cycles_per_image"] <= free.report["cycles_per_image_promised"]
     assert api.simulate(tmp_path / "d", x[:1], stalls=0.3).mismatches == 0

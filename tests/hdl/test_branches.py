@@ -12,7 +12,7 @@ from pulsefold.compiler.ir import ElementType, Sum
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
-from pulsefold.compiler.plan.timing import latency_of, with_buffers
+from pulsefold.compiler.plan.timing import latency_of, moves_of, times_at, with_buffers
 from pulsefold.compiler.plan.units import Fork
 from pulsefold.errors import VerificationError
 from pulsefold.sim import golden
@@ -94,17 +94,24 @@ def test_skip_buffers_are_no_deeper_than_the_rate_asks_for(simd: int) -> None:
     (number,) = (k for k, u in enumerate(plan.units) if isinstance(u, Fork))
     long, skip = plan.units[number].buffer_depths
 
-    def ends(depth: int) -> np.ndarray | None:
+    def shallower(depth: int) -> Plan:
         units = list(plan.units)
         units[number] = units[number].with_depths((long, depth))
-        return free_run(replace(plan, network=replace(plan.network, units=tuple(units))))
+        return replace(plan, network=replace(plan.network, units=tuple(units)))
 
-    planned, less, few = ends(skip), ends(skip - 5), ends(skip - 7)
+    planned, less = (free_run(shallower(depth)) for depth in (skip, skip - 5))
     assert planned is not None
     assert less is not None
     np.testing.assert_array_equal(np.diff(planned)[1:], plan.cycles)
     assert np.diff(less)[-1] > plan.cycles
-    assert few is None
+    assert free_run(shallower(skip - 7)) is None
+    # The schedule in which units wait for each other says in which cycle each frame ends.
+    for depth, ends in ((skip, planned), (skip - 5, less)):
+        network, frames = shallower(depth).network, len(ends)
+        arrivals = [np.arange(s.beats * frames) for s in network.inputs]
+        offers, _ = moves_of(network, arrivals, endless=(), rounds=100)
+        promised = times_at(network.results[0], arrivals, offers)
+        np.testing.assert_array_equal(promised[plan.output.beats - 1 :: plan.output.beats], ends)
 
 
 def test_a_straight_line_has_no_forks_and_exact_latency() -> None:

@@ -1,6 +1,6 @@
 """Parameter objects of the stream units: one a file, under the stem of the circuit that is built from it."""
 
-from pulsefold.compiler.plan.units.base import Join, Stream, Unit
+from pulsefold.compiler.plan.units.base import Stream, Unit
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.compiler.plan.units.concat import ConcatUnit
 from pulsefold.compiler.plan.units.convert import Convert
@@ -26,7 +26,6 @@ __all__ = [
     "DepthwiseUnit",
     "Fork",
     "GlobalPoolUnit",
-    "Join",
     "LrnUnit",
     "MatVec",
     "MaxPoolUnit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.resources import Resources
 
 __all__ = [
     "BUFFER_LATENCY",
-    "Join",
+    "Moves",
     "OneInput",
     "OneOutput",
     "Stream",
@@ -21,6 +21,9 @@ __all__ = [
     "bits_for",
     "ceil_div",
 ]
+
+#: Of each input, the cycles at which its beats are taken; the cycles at which beats are offered.
+Moves = tuple[tuple[np.ndarray, ...], np.ndarray]
 
 #: Cycles from a beat entering a stream buffer to its first offer at the other side.
 BUFFER_LATENCY = 2
@@ -107,7 +110,11 @@ class Unit(Protocol):
         ...
 
     def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Cycle at which each beat is offered, the same at every output.
+        """The offers of :meth:`moves`."""
+        ...
+
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycle at which each beat is taken, for each input, and offered, the same at every output.
 
         Parameters
         ----------
@@ -117,21 +124,36 @@ class Unit(Protocol):
         """
         ...
 
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """How many output beats have a place once each input beat is taken, so many frames after each other.
+
+        For each input int64 [frames * beats], not decreasing. A beat is taken only when all but as many of
+        these have left as the output buffer is deep; they may be too many, which only makes the unit wait.
+        """
+        ...
+
     def cost(self, family: str) -> Resources:
         """Estimated resources on a device family (``ecp5``, ``ice40``, ``gowin``, ``nexus``)."""
         ...
 
 
-@runtime_checkable
-class Join(Unit, Protocol):
-    """A unit with several inputs."""
+class Timed:
+    """What follows from :meth:`Unit.moves`."""
 
-    def takes(self, *arrivals: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Cycle at which each beat of each input is taken, for the `arrivals` of :meth:`Unit.schedule`."""
-        ...
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        def moves(self, *arrivals: np.ndarray) -> Moves:
+            """Cycles of taking and offering."""
+            ...
+
+    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
+        """Offer cycles, see :class:`Unit`."""
+        return self.moves(*arrivals)[1]
 
 
-class OneInput:
+class OneInput(Timed):
     """What follows from a unit having one input stream, `input`."""
 
     __slots__ = ()
@@ -149,7 +171,7 @@ class OneInput:
         return (self.input,)
 
 
-class OneOutput:
+class OneOutput(Timed):
     """What follows from a unit having one output stream, `output`, and `buffer_depth`."""
 
     __slots__ = ()

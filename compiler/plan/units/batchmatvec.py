@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.errors import FoldingError
@@ -101,13 +101,14 @@ class BatchMatVec(OneInput, OneOutput):
         p = self.matvec
         return p.column_folds - 1 + p.fold_latency + 1
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
         n, rows, batch = self.matvec.column_folds, self.matvec.row_folds, self.batch
         frames = len(waits) // n
         step = np.arange(n)
         came: list[int] = []  # Cycle of each vector's last beat.
+        takes: list[np.ndarray] = []
         free = [0] * (2 * batch)  # Cycle from which each place of the ring can be written.
         offers: list[int] = []
         left: list[int] = []  # For each pass, the cycle of its last result's way out of the collector.
@@ -119,6 +120,7 @@ class BatchMatVec(OneInput, OneOutput):
             earliest = np.maximum(waits[k * n : (k + 1) * n], max(taken + 1, free[k % (2 * batch)]))
             times = np.maximum.accumulate(earliest - step) + step
             taken = int(times[-1])
+            takes.append(times)
             came.append(taken)
 
         while begun < frames:
@@ -142,7 +144,13 @@ class BatchMatVec(OneInput, OneOutput):
                     offers.append(sent + BUFFER_LATENCY)
             left.append(sent)
             begun += count
-        return np.array(offers)
+        return (np.concatenate(takes),), np.array(offers)
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        # The vector whose place in the ring it takes is through; that results wait elsewhere too is left out.
+        vector = np.arange(frames * self.input.beats) // self.matvec.column_folds - 2 * self.batch
+        return (np.maximum(vector + 1, 0) * self.matvec.row_folds,)
 
     def cost(self, family: str) -> Resources:
         """The matrix unit without replay and buffer, the ring, the collector, the output buffer."""

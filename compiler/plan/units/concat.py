@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneOutput, Stream, accept_times
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneOutput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.errors import FoldingError
 
@@ -82,20 +82,21 @@ class ConcatUnit(OneOutput):
         """The buffer alone."""
         return BUFFER_LATENCY
 
-    def taken(self, arrivals: tuple[np.ndarray, ...]) -> np.ndarray:
-        """Cycles of taking, [pixels, beats a pixel]."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         parts = [a.reshape(-1, folds) for a, folds in zip(arrivals, self.folds, strict=True)]
-        waits = np.concatenate(parts, axis=1)
-        return accept_times(waits.ravel()).reshape(waits.shape)
+        taken = accept_times(np.concatenate(parts, axis=1).ravel())
+        return self.each(taken), taken + BUFFER_LATENCY
 
-    def takes(self, *arrivals: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Cycles in which beats are taken, see :class:`~pulsefold.compiler.plan.units.base.Join`."""
-        parts = np.split(self.taken(arrivals), np.cumsum(self.folds)[:-1], axis=1)
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        # The buffer's output register is a place more.
+        return self.each(np.arange(frames * self.output.beats))
+
+    def each(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Of a value a beat out, those of each input."""
+        parts = np.split(values.reshape(-1, sum(self.folds)), np.cumsum(self.folds)[:-1], axis=1)
         return tuple(part.ravel() for part in parts)
-
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return self.taken(arrivals).ravel() + BUFFER_LATENCY
 
     def cost(self, family: str) -> Resources:
         """The choice of the input, and the buffer."""

@@ -8,7 +8,14 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
+from pulsefold.compiler.plan.units.base import (
+    BUFFER_LATENCY,
+    Moves,
+    OneInput,
+    OneOutput,
+    Stream,
+    accept_times,
+)
 from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.errors import FoldingError
 
@@ -89,15 +96,22 @@ class Convert(OneInput, OneOutput):
         """`ratio` - 1 beats to collect when widening, one register when narrowing, and the buffer."""
         return (self.ratio - 1 if self.up else 1) + BUFFER_LATENCY
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
         if self.up:
-            return accept_times(waits)[self.ratio - 1 :: self.ratio] + BUFFER_LATENCY
+            taken = accept_times(waits)
+            return (taken,), taken[self.ratio - 1 :: self.ratio] + BUFFER_LATENCY
         # A word is taken in the cycle that sends the last slice of the one before.
         step = np.arange(len(waits)) * self.ratio
         taken = np.maximum.accumulate(waits - step) + step
-        return (taken[:, None] + 1 + np.arange(self.ratio)).ravel() + BUFFER_LATENCY
+        return (taken,), (taken[:, None] + 1 + np.arange(self.ratio)).ravel() + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        beat = np.arange(frames * self.input.beats)
+        # The buffer's output register is a place more.
+        return (((beat + 1) // self.ratio if self.up else beat * self.ratio) - 1,)
 
     def cost(self, family: str) -> Resources:
         """A register of the wide beat, a multiplexer when narrowing, and the buffer."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, Stream, accept_times
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, Stream, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_cost
 
 __all__ = ["Fork"]
@@ -70,9 +70,15 @@ class Fork(OneInput):
         """The buffer alone."""
         return BUFFER_LATENCY
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0]) + BUFFER_LATENCY
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        taken = accept_times(arrivals[0])
+        return (taken,), taken + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        # The buffer's output register is a place more.
+        return (np.arange(frames * self.beats),)
 
     def cost(self, family: str) -> Resources:
         """The buffers."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, Stream, accept_times, bits_for
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, Stream, accept_times, bits_for
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.compiler.plan.units.pixelwise import Pixelwise
 
@@ -62,10 +62,16 @@ class GlobalPoolUnit(OneInput, Pixelwise):
         """All pixels but the last, the first beat of that, the pipeline and the buffer."""
         return (self.pixels - 1) * self.folds + self.pipeline + BUFFER_LATENCY
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        taken = accept_times(arrivals[0]).reshape(-1, self.input.beats)
-        return taken[:, -self.folds :].ravel() + self.pipeline + BUFFER_LATENCY
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        taken = accept_times(arrivals[0])
+        last = taken.reshape(-1, self.input.beats)[:, -self.folds :].ravel()
+        return (taken,), last + self.pipeline + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        beat = np.arange(1, self.input.beats + 1) - self.input.beats + self.folds
+        return ((np.arange(frames)[:, None] * self.folds + np.maximum(beat, 0)).ravel(),)
 
     def cost(self, family: str) -> Resources:
         """Running results, an adder or a comparator a lane, counters, buffer."""

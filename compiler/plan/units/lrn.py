@@ -8,7 +8,7 @@ import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, accept_times, bits_for, ceil_div
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, accept_times, bits_for, ceil_div
 from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
@@ -106,12 +106,19 @@ class LrnUnit(Elementwise):
         """The neighbours behind the first beat, the pipeline and the buffer."""
         return self.ahead + self.pipeline + BUFFER_LATENCY
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         waits = arrivals[0].reshape(-1, self.folds)
         waits = np.pad(waits, ((0, 0), (0, self.ahead)), mode="edge")
         steps = accept_times(waits.ravel()).reshape(len(waits), -1)
-        return steps[:, self.ahead :].ravel() + self.pipeline + BUFFER_LATENCY
+        taken = steps[:, : self.folds].ravel()
+        return (taken,), steps[:, self.ahead :].ravel() + self.pipeline + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        fold = np.maximum(np.arange(1, self.folds + 1) - self.ahead, 0)
+        pixel = np.arange(frames * self.pixels)[:, None] * self.folds
+        return ((pixel + fold).ravel(),)
 
     def cost(self, family: str) -> Resources:
         """Squares, shift register, sums, search, buffer."""

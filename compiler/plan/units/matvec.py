@@ -10,7 +10,7 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import binary_digits, tree_cost
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, ceil_div
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, rom_cost
 from pulsefold.compiler.plan.units.pair import Pair
@@ -449,8 +449,8 @@ class MatVec(OneInput, OneOutput):
         """Beats of the first fold and its way through the pipeline."""
         return self.column_folds - 1 + self.fold_latency
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
         n, replay = self.column_folds, (self.row_folds - 1) * self.column_folds
         # Position of every beat if nothing waited; the rest is a running maximum.
@@ -458,7 +458,13 @@ class MatVec(OneInput, OneOutput):
         taken = np.maximum.accumulate(waits - ideal) + ideal
         last = taken.reshape(-1, n)[:, -1]
         folds = np.arange(self.row_folds) * n
-        return (last[:, None] + folds).ravel() + self.fold_latency
+        return (taken,), (last[:, None] + folds).ravel() + self.fold_latency
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        # A fold has its place with its first beat.
+        vector = np.arange(frames * self.input.beats) // self.column_folds
+        return (vector * self.row_folds + 1,)
 
     def cost(self, family: str) -> Resources:
         """Weight memories, arithmetic, replay memory, step functions, buffer."""

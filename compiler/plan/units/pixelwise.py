@@ -9,7 +9,14 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, Stream, accept_times
+from pulsefold.compiler.plan.units.base import (
+    BUFFER_LATENCY,
+    Moves,
+    OneInput,
+    OneOutput,
+    Stream,
+    accept_times,
+)
 from pulsefold.compiler.plan.units.memory import memory_cost
 from pulsefold.errors import FoldingError
 
@@ -99,9 +106,14 @@ class Elementwise(OneInput, Pixelwise):
         """Elements."""
         return Stream(type=self.type, lanes=self.lanes, beats=self.pixels * self.folds)
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0]) + self.latency_cycles
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        taken = accept_times(arrivals[0])
+        return (taken,), taken + self.latency_cycles
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return (np.arange(1, frames * self.input.beats + 1),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,20 +141,25 @@ class SpreadJoin(Pixelwise):
             for kind, alone in zip(self.types, self.spread, strict=True)
         )
 
-    def takes(self, *arrivals: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Cycles in which beats are taken, see :class:`~pulsefold.compiler.plan.units.base.Join`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         beats = self.pixels * self.folds
         frames = max(len(a) for a in arrivals) // beats
         waits = np.zeros((frames, beats), np.int64)
         for alone, arrival in zip(self.spread, arrivals, strict=True):
             part = waits[:, : self.folds] if alone else waits
             np.maximum(part, arrival.reshape(frames, -1), out=part)
-        taken = accept_times(waits.ravel()).reshape(frames, beats)
-        return tuple((taken[:, : self.folds] if alone else taken).ravel() for alone in self.spread)
+        taken = accept_times(waits.ravel())
+        return self.each(taken), taken + self.latency_cycles
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return max(self.takes(*arrivals), key=len) + self.latency_cycles
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return self.each(np.arange(1, frames * self.pixels * self.folds + 1))
+
+    def each(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Of a value a step, those of the beats of each input."""
+        steps = values.reshape(-1, self.pixels * self.folds)
+        return tuple((steps[:, : self.folds] if alone else steps).ravel() for alone in self.spread)
 
     def kept_cost(self, family: str) -> Resources:
         """Of what keeps the spread inputs."""

@@ -12,6 +12,7 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import (
     BUFFER_LATENCY,
+    Moves,
     OneInput,
     OneOutput,
     Stream,
@@ -230,25 +231,38 @@ class ReorderUnit(OneInput, OneOutput):
         """The beats of the first output beat, its way through the pipeline and the buffer."""
         return int(self.schedule(np.arange(self.input.beats))[0])
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         come = self.input.beats
         arrived = arrivals[0].tolist()
         needed, freed = self.needed.tolist(), np.diff(self.freed).tolist()
         places = [-1 << 62] * (self.depth + int(self.freed[0]))
         written: list[int] = []
-        read, last, clock = [], -1, -1 << 62
+        read, clock = [], -1 << 62
+
+        def write() -> None:
+            beat = len(written)
+            written.append(max(arrived[beat], written[-1] + 1 if beat else 0, places[beat]))
+
         for frame in range(len(arrived) // come):
             for need, free in zip(needed, freed, strict=True):
                 while len(written) < frame * come + need:
-                    beat = len(written)
-                    last = max(arrived[beat], last + 1, places[beat])
-                    written.append(last)
+                    write()
                 clock = max(clock + 1, written[frame * come + need - 1] + 1)
                 read.append(clock)
                 if free:
                     places += [clock + self.RELEASE] * free
-        return np.asarray(read) + self.PIPELINE + BUFFER_LATENCY
+        while len(written) < len(arrived):
+            write()
+        return (np.asarray(written),), np.asarray(read) + self.PIPELINE + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        beats = self.input.beats
+        freed = (np.arange(frames)[:, None] * beats + self.freed[1:]).ravel()
+        beat = np.arange(frames * beats)
+        over = np.searchsorted(freed, beat - self.depth + 1) + 1
+        return (np.where(beat < self.depth + self.freed[0], 0, over),)
 
     def cost(self, family: str) -> Resources:
         """Ring, program, address, counts, fill, buffer."""

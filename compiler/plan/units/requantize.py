@@ -9,7 +9,7 @@ import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow, word_bits
-from pulsefold.compiler.plan.units.base import bits_for, ceil_div
+from pulsefold.compiler.plan.units.base import Moves, bits_for, ceil_div
 from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.threshold import threshold_style
@@ -140,11 +140,12 @@ class RequantizeUnit(Elementwise):
         """A beat every `parts` cycles."""
         return self.pixels * self.folds * self.parts
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
         first = np.arange(len(waits)) * self.parts
-        return np.maximum.accumulate(waits - first) + first + self.latency_cycles
+        taken = np.maximum.accumulate(waits - first) + first
+        return (taken,), taken + self.latency_cycles
 
     @property
     def read_latency(self) -> int:

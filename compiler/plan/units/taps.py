@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, OneInput, OneOutput, accept_times, ceil_div
+from pulsefold.compiler.plan.units.base import (
+    BUFFER_LATENCY,
+    Moves,
+    OneInput,
+    OneOutput,
+    accept_times,
+    ceil_div,
+)
 
 __all__ = ["TapReader"]
 
@@ -43,6 +50,11 @@ class TapReader(OneInput, OneOutput):
         """The taps of the first result, the pipeline and the buffer."""
         return self.ratio - 1 + self.pipeline + BUFFER_LATENCY
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
-        return accept_times(arrivals[0])[self.ratio - 1 :: self.ratio] + self.pipeline + BUFFER_LATENCY
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        taken = accept_times(arrivals[0])
+        return (taken,), taken[self.ratio - 1 :: self.ratio] + self.pipeline + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        return (np.arange(1, frames * self.input.beats + 1) // self.ratio,)

@@ -13,6 +13,7 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import (
     BUFFER_LATENCY,
+    Moves,
     OneInput,
     OneOutput,
     Stream,
@@ -258,8 +259,8 @@ class Window(OneInput, OneOutput):
         """Rows of the first window, then counting, pipeline and buffer."""
         return self.row_program[0][0] * self.row_beats + self.pipeline + BUFFER_LATENCY
 
-    def schedule(self, *arrivals: np.ndarray) -> np.ndarray:
-        """Offer cycles, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+    def moves(self, *arrivals: np.ndarray) -> Moves:
+        """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
         taken = np.empty(len(waits), np.int64)
         per_row = self.sent_row
@@ -283,7 +284,16 @@ class Window(OneInput, OneOutput):
             base += release
             freed += [clock + self.RELEASE] * release
         first = np.asarray(starts)[:, None] + np.arange(per_row)
-        return first.ravel() + self.pipeline + BUFFER_LATENCY
+        return (taken,), first.ravel() + self.pipeline + BUFFER_LATENCY
+
+    def claims(self, frames: int) -> tuple[np.ndarray, ...]:
+        """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        released = np.cumsum([release for _, release in self.row_program * frames])
+        row = np.arange(frames * self.shape[0])
+        # Output rows that are over when a place of the ring is free for the row.
+        over = np.searchsorted(released, row - self.rows + 1)
+        over = np.where(row < self.rows, 0, over + 1)
+        return (np.repeat(over * self.sent_row, self.row_beats),)
 
     def cost(self, family: str) -> Resources:
         """Row memory, counters, buffer."""
