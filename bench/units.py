@@ -56,7 +56,7 @@ _TITLES: tuple[str, ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Structure:
-    """A matrix unit with four groups of rows and four of columns.
+    """A matrix unit with four groups of rows and four of columns, or one of each where weights are wired.
 
     Parameters
     ----------
@@ -94,7 +94,8 @@ class Structure:
     def unit(self) -> MatVec:
         """The unit, with random weights."""
         rng = np.random.default_rng(1)
-        rows, columns = 4 * self.pe, 4 * self.simd
+        groups = 1 if self.multiplier == "constant" else 4
+        rows, columns = groups * self.pe, groups * self.simd
         bipolar = ElementType.bipolar()
         most = (1 << self.weight_bits - 1) - 1
         steps = Steps(
@@ -137,6 +138,7 @@ STRUCTURES = (
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="dsp"),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="pair"),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=4, multiplier="pair"),
+    Structure(adder="tree", memory="lut", pe=16, simd=16, bits=8, weight_bits=8, multiplier="constant"),
 )
 
 
@@ -195,7 +197,7 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
     vector = "bipolar" if structure.bits == 1 else f"{structure.bits} bits"
     return {
         "adders": structure.products,
-        "weights": structure.memory
+        "weights": ("wired" if structure.multiplier == "constant" else structure.memory)
         + (f", {structure.weight_bits} bits" if structure.weight_bits > 1 else ""),
         "vector": vector,
         "PE x SIMD x pixels": f"{structure.pe} x {structure.simd} x {structure.pixels}",
@@ -220,8 +222,8 @@ def section() -> str:
         "## Matrix units alone\n\n"
         "Bipolar weights and one threshold a row, or integer weights and none, on ULX3S (ECP5, speed grade"
         " 6), seed 1; printed by `.venv/bin/python bench/units.py`. `dsp` is a multiplier a product, `pair`"
-        " one for two; the others multiply in LUTs. LUTs are of the whole unit (memories, accumulators,"
-        " thresholds, output buffer) and the shift registers around it.\n\n"
+        " one for two, `constant` wires the weights; the others multiply in LUTs. LUTs are of the whole unit"
+        " (memories, accumulators, thresholds, output buffer) and the shift registers around it.\n\n"
     )
     return note + "\n".join(lines) + "\n"
 
