@@ -91,7 +91,9 @@ class Steps:
         for stage in range(self.stages):
             memory = rom_cost(family, folds << stage, width, threshold_style(folds << stage))
             lane = Resources(luts=width * 0.6 + 2, ffs=2 * x_bits + width + 2 * stage + 2)
-            total += (memory + lane) * lanes
+            # Synthesis mixes the choice among the LUTs of a larger memory with the comparison behind it.
+            mixed = 0.6 * memory.luts * (folds << stage > 32)
+            total += (memory + lane + Resources(luts=mixed)) * lanes
         return total + Resources(luts=lanes * (self.type.bits + 2) * self.adjusts)
 
 
