@@ -36,8 +36,8 @@ WIDEST_OPERAND = 12
 _FEW = 3
 
 QUANTIZE = (
-    "quantize the activations in front of every matrix product to at most 8 bits, for example by training "
-    "with Brevitas or QKeras and exporting QONNX"
+    "quantize the activations in front of every matrix product to at most 8 bits; from the float model: "
+    "pulsefold quantize MODEL.onnx --calibration X.npy -o Q.onnx"
 )
 
 

@@ -18,8 +18,8 @@ __all__ = ["conv", "convolved", "framed", "gemm", "matmul", "product", "vector",
 _LOWEST, _HIGHEST = -255, 255
 
 _TODO = (
-    "quantize the weights to at most 8 bits with a Quant or BipolarQuant node, for example by training with "
-    "Brevitas or QKeras and exporting QONNX"
+    "quantize the weights to at most 8 bits; where the quantizer left this layer in floating point, take the "
+    "float model: pulsefold quantize MODEL.onnx --calibration X.npy -o Q.onnx"
 )
 
 
