@@ -83,7 +83,8 @@ def target_of(board: Board, clock_mhz: float | None) -> Target:
         family=board.family,
         resources=board.resources,
         usable=board.usable,
-        clock_mhz=clock_mhz or board.compute_mhz,
+        # One design however the number was written.
+        clock_mhz=float(clock_mhz or board.compute_mhz),
         reserved=LINK_SUPPORT.get(board.family, BOARD_SUPPORT),
     )
 
