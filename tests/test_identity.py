@@ -36,3 +36,15 @@ def test_steps_of_the_host_are_part_of_the_id() -> None:
         (HostStep(op="leaky_relu", scale=Fraction(1, 3)),),
     ]
     assert len({id_of(*steps) for steps in variants}) == len(variants)
+
+
+def test_a_clock_is_the_same_however_it_is_written() -> None:
+    board, graph = get_board("ulx3s-85f"), import_model(DEMO)
+
+    def id_of(clock_mhz: float) -> bytes:
+        plan = make_plan(graph, target_of(board, clock_mhz), fps=1000)
+        return identity_of(
+            Design(folder=DEMO.parent, board=board, graph=graph, plan=plan, sha256="0" * 64)
+        ).design_id
+
+    assert id_of(50) == id_of(50.0) != id_of(60)
