@@ -247,8 +247,8 @@ def test_speed() -> None:
         narrow=False,
         mode="HALF_EVEN",
     )
-    start = time.perf_counter()
+    start = time.process_time()
     curve = Curve().then_line(*lines).then(Sigmoid())
     thresholds, _ = curve_thresholds(curve, quantizer, np.full(512, -(10**6)), np.full(512, 10**6))
     assert thresholds.shape == (512, 255)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10

@@ -149,7 +149,7 @@ def test_speed() -> None:
     quantizer = uniform(
         scale=(f32(0.21),), zero=Fraction(0), bits=8, signed=True, narrow=False, mode="HALF_EVEN"
     )
-    start = time.perf_counter()
+    start = time.process_time()
     thresholds, _ = lrn_thresholds(norm, quantizer, -128, 127)
     assert thresholds.shape == (256, 255)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

@@ -175,11 +175,11 @@ def test_speed() -> None:
     marks = np.arange(-127, 128) - 0.5
     t = np.ceil((marks - rng.uniform(-60, 60, (channels, 1))) / slope[:, np.newaxis]).astype(np.int64)
     t = np.clip(t, -reach, reach + 1)
-    start = time.perf_counter()
+    start = time.process_time()
     steps = affine_steps(
         t, np.zeros(channels, np.bool_), -128, np.full(channels, -reach), np.full(channels, reach)
     )
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     assert steps is not None
     # Both sides of every threshold are all there is to check.
     for x in (np.clip(t, -reach, reach), np.clip(t - 1, -reach, reach)):
