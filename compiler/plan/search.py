@@ -18,8 +18,8 @@ __all__ = ["Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
 #: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
 #: block RAM as padding beyond :data:`PADDING`. Block RAM and multipliers are there anyway and cost no
 #: routing: logic weighs more as long as they last. On an ECP5-85F an empty block is worth some 100 LUTs; at
-#: twice that, binary networks pay a quarter of their logic for blocks that nothing else wants.
-PRICES = np.array([8.0, 0.1, 1.0, 1.0, 3.0])
+#: three times that, binary networks pay a quarter of their logic for blocks that nothing else wants.
+PRICES = np.array([8.0, 0.1, 1.0, 1.0, 2.0])
 
 #: Share of the claimed block RAM that may hold nothing.
 PADDING = 0.15
