@@ -8,6 +8,8 @@ from collections import defaultdict
 from itertools import groupby
 from typing import Any
 
+from pulsefold.boards.flow.ecp5_blocks import in_order
+
 __all__ = ["spread_loads"]
 
 Cell = dict[str, Any]
@@ -131,5 +133,4 @@ class _Spread:
             for bit in bits
         )
         text, place = next((self.names[bit] for bit in outputs if bit in self.names), (name, 0))
-        words = re.split(r"(\d+)", text)
-        return [(int(word), "") if word.isdigit() else (-1, word) for word in words], place
+        return in_order(text), place
