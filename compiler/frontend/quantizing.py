@@ -76,11 +76,7 @@ class Quantizing(Store):
                 sources=(*stream.pending, node.name),
             )
             name = self.add(threshold, quantizer.scale, quantizer.offset)
-        behind = self._quantized_as(stream, name, quantizer)
-        for i, pool in enumerate(stream.pools):
-            following = output if i == len(stream.pools) - 1 else f"{output}/unpooled"
-            name = self.add_pool(name, pool, following)
-        return replace(behind, tensor=name)
+        return self._then_pooled(stream, self._quantized_as(stream, name, quantizer), output)
 
     def narrow(self, stream: Stream, node: OnnxNode) -> Stream:
         """The stream ready for a function: integers of the graph behind lines or a curve."""
@@ -194,13 +190,21 @@ class Quantizing(Store):
             raise UnsupportedNodeError(msg, where=node.where, why=str(error), todo=todo) from None
         return self._quantized_as(stream, name, quantizer)
 
+    def _then_pooled(self, stream: Stream, behind: Stream, output: str) -> Stream:
+        """The pools that waited in front of a quantizer, behind it."""
+        name = str(behind.tensor)
+        for i, pool in enumerate(stream.pools):
+            following = output if i == len(stream.pools) - 1 else f"{output}/unpooled"
+            name = self.add_pool(name, pool, following)
+        return replace(behind, tensor=name)
+
     def _normalized(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
-        """An LRN and a quantizer: an Lrn of narrow integers."""
+        """An LRN and a quantizer: an Lrn of narrow integers. Pools that follow the LRN go behind both."""
         norm = stream.norm
         assert norm is not None
         tensor = self.tensors[str(stream.tensor)]
-        (line,) = stream.lines
-        zero = self.real_zero(stream, node)
+        (line,) = stream.pools[0].lines if stream.pools else stream.lines
+        zero = self.real_zero(replace(stream, lines=(line,)), node)
         if len(quantizer.boundaries) > 1 or tensor.type.bits > WIDEST:
             msg = f"{stream.pending[-1]!r} reads {tensor.type} or is quantized with a scale for each channel"
             todo = "quantize in front of it and behind it, with at most 8 bits and one scale a tensor"
@@ -224,10 +228,11 @@ class Quantizing(Store):
             todo = "use the numbers of AlexNet: alpha 0.0001, beta 0.75, bias 1"
             raise UnsupportedNodeError(str(error), where=node.where, todo=todo) from None
         thresholds, descending = lrn_thresholds(meaning, quantizer, low, high)
+        output = node.outputs[0]
         lrn = Lrn(
             name=node.name,
             input=tensor.name,
-            output=node.outputs[0],
+            output=self.fresh(f"{output}/unpooled") if stream.pools else output,
             before=min((norm.size - 1) // 2, tensor.shape[2] - 1),
             after=min(norm.size // 2, tensor.shape[2] - 1),
             zero=zero,
@@ -238,7 +243,8 @@ class Quantizing(Store):
             type=quantizer.type,
             sources=(*stream.pending, node.name),
         )
-        return self._quantized_as(stream, self.add(lrn, quantizer.scale, quantizer.offset), quantizer)
+        name = self.add(lrn, quantizer.scale, quantizer.offset)
+        return self._then_pooled(stream, self._quantized_as(stream, name, quantizer), output)
 
     def _quantized_as(self, stream: Stream, name: str, quantizer: Quantizer) -> Stream:
         """The stream behind a quantizer that has made the tensor `name`."""

@@ -245,7 +245,7 @@ class Pick:
     kind, k, largest
         As in :class:`pulsefold.compiler.ir.Output`.
     index
-        As in :class:`Stream`, over k elements.
+        int32 in the shape of the ONNX value: positions among the picks [H, W, k].
     dtype
         ONNX element type, as a NumPy name.
     """

@@ -160,14 +160,14 @@ class Output:
         ONNX output name.
     index
         As for :class:`Input`, without duty to name every element once: where each ONNX element comes from.
-        For ``"topk_*"`` kinds, positions among the `k` picks.
+        For ``"topk_*"`` kinds, positions among the picks [H, W, k].
     dtype
         ONNX element type, as a NumPy name.
     steps
         Host-side steps behind the real values, first to last; for ``"values"`` alone.
     kind
         ``"values"``: the real values. ``"topk_values"``, ``"topk_indices"``: of the `k` largest
-        channels by exact real value, the lower index first on ties.
+        channels of each pixel by exact real value, the lower index first on ties.
     k
         How many of them.
     largest

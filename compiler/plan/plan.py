@@ -100,7 +100,7 @@ class Plan:
     def latency_cycles(self) -> int:
         """Cycles from the first beat of a lone frame to its last result, input coming every cycle.
 
-        Exact where units stand in a row, an upper bound where they branch: see
+        Exact where units stand in a row without deep buffers, else an upper bound: see
         :func:`~pulsefold.compiler.plan.timing.latency_of`.
         """
         return latency_of(self.network, self.cycles)

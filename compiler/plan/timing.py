@@ -9,6 +9,7 @@ import numpy as np
 from pulsefold.compiler.plan.network import Network, Source
 from pulsefold.compiler.plan.units import Stream
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY
+from pulsefold.compiler.plan.units.memory import buffer_lag
 
 __all__ = ["latency_of", "moves_of", "offers_of", "times_at", "with_buffers"]
 
@@ -50,9 +51,10 @@ def times_at(source: Source, arrivals: Sequence[np.ndarray], offers: Sequence[np
 def latency_of(network: Network, cycles: int) -> int:
     """Cycles from the first beat of a lone frame to its last result, inputs coming every cycle.
 
-    Exact where units stand in a row. Where they branch, a full buffer may hold back a fork that the schedule
-    of the units knows nothing of; then it is the latency at the steady rate, a frame every `cycles`: every
-    buffer is deep enough for that schedule, so that beats which come earlier can only make results earlier.
+    Exact where units stand in a row without deep buffers. Where they branch, a full buffer may hold back a
+    fork that the schedule of the units knows nothing of; then it is the latency at the steady rate, a frame
+    every `cycles`: every buffer is deep enough for that schedule, so that beats which come earlier can only
+    make results earlier. Each deep buffer on the way may make them later by its lag, for which it has room.
     """
     if network.straight:
         arrivals = [np.arange(s.beats) for s in network.inputs]
@@ -60,7 +62,18 @@ def latency_of(network: Network, cycles: int) -> int:
     else:
         arrivals = paced(network.inputs, cycles, 1)
         offers, _ = moves_of(network, arrivals, endless=(), rounds=_ROUNDS)
-    return max(int(times_at(source, arrivals, offers)[-1]) for source in network.results) + 1
+    lags = lags_of(network)
+    return max(int(times_at(s, arrivals, offers)[-1]) + lags.get(s, 0) for s in network.results) + 1
+
+
+def lags_of(network: Network) -> dict[Source, int]:
+    """Cycles by which each unit's outputs may come later than scheduled, for the deep buffers on the way."""
+    lags: dict[Source, int] = {}
+    for k, (unit, sources) in enumerate(zip(network.units, network.sources, strict=True)):
+        before = max(lags.get(source, 0) for source in sources)
+        for port, (stream, depth) in enumerate(zip(unit.outputs, unit.buffer_depths, strict=True)):
+            lags[Source(unit=k, port=port)] = before + buffer_lag(depth, stream.width)
+    return lags
 
 
 def with_buffers(network: Network, cycles: int) -> Network:

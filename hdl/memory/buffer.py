@@ -16,12 +16,13 @@ __all__ = ["StreamBuffer"]
 class StreamBuffer(wiring.Component):
     """First in, first out; `depth` entries and an output register.
 
-    Offers a beat two cycles after taking it. `i.ready`, `o.valid` and `o.payload` come from registers, so
-    neither valid nor ready passes through. No memory is ever read where it is being written: reading
-    waits until the entry count, which follows the write by a cycle, is above zero.
+    Offers a beat two cycles after taking it, a deep buffer within five. `i.ready`, `o.valid` and `o.payload`
+    come from registers, so neither valid nor ready passes through. No memory is ever read where it is being
+    written: reading waits until the entry count, which follows the write by a cycle, is above zero.
 
     A deep buffer is a small one with a ring of block RAM beside it: beats go round by the ring while the
-    small one has no room or others are still on that way.
+    small one has no room or others are still on that way. So it is that a beat is offered three cycles later
+    where the small one runs dry while beats come at least every third cycle.
 
     Parameters
     ----------

@@ -104,10 +104,10 @@ def quantize_input(inp: Input, x: np.ndarray) -> np.ndarray:
 def present_raw(output: Output, q: np.ndarray) -> np.ndarray:
     """The last integers in the axes of the model's own output, batch first, int64.
 
-    For an output that picks channels (TopK, ArgMax): all of them, [N, C].
+    For an output that picks channels (TopK, ArgMax): all of them, [N, C], or [N, H, W, C] of a map.
     """
     if output.kind != "values":
-        return q.reshape(len(q), -1)
+        return q.reshape(len(q), -1) if q.shape[1:3] == (1, 1) else q
     return q.reshape(len(q), -1)[:, output.index.ravel()].reshape(len(q), *output.shape)
 
 
@@ -126,13 +126,11 @@ def present_output(graph: Graph, output: Output, q: np.ndarray) -> np.ndarray:
         )
     if output.kind == "values":
         return present_raw(output, real_values(tensor, q, dtype))
-    vector = q.reshape(len(q), -1)
-    keys = _comparable(tensor, vector)
-    order = np.argsort(-keys if output.largest else keys, axis=1, kind="stable")[:, : output.k]
-    if output.kind == "topk_indices":
-        return order.astype(output.dtype).reshape(len(q), *output.shape)
-    best = real_values(tensor, q, np.dtype(output.dtype)).reshape(len(q), -1)
-    return np.take_along_axis(best, order, axis=1).reshape(len(q), *output.shape)
+    keys = _comparable(tensor, q)
+    picked = np.argsort(-keys if output.largest else keys, axis=3, kind="stable")[..., : output.k]
+    if output.kind == "topk_values":
+        picked = np.take_along_axis(real_values(tensor, q, dtype), picked, axis=3)
+    return picked.astype(dtype).reshape(len(q), -1)[:, output.index.ravel()].reshape(len(q), *output.shape)
 
 
 def real_values(tensor: Tensor, q: np.ndarray, dtype: np.dtype) -> np.ndarray:

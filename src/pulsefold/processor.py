@@ -55,11 +55,18 @@ def build_processor(
     """
     say = progress or Silent()
     graph, plan = design.graph, design.plan
+    height, width, _ = graph.tensors[graph.outputs[0].tensor].shape
     if (len(plan.inputs), len(plan.outputs)) != (1, 1):
+        why = f"this network has {len(plan.inputs)} inputs and {len(plan.outputs)} outputs"
+    elif graph.outputs[0].kind != "values" and height * width > 1:
+        why = f"this network picks one for each of {height * width} pixels"
+    else:
+        why = ""
+    if why:
         raise PulsefoldError(
             "the processor's program feeds one input and takes the class of one output",
             where="--riscv",
-            why=f"this network has {len(plan.inputs)} inputs and {len(plan.outputs)} outputs",
+            why=why,
             todo="build without it, for a board with a host",
         )
     q = golden.quantize_input(graph.inputs[0], x)

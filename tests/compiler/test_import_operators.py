@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 
 from pulsefold.compiler.frontend import import_model, inspect_model
 from pulsefold.compiler.ir import Conv, Graph, MaxPool, Threshold
+from pulsefold.errors import UnsupportedNodeError
 from pulsefold.sim import golden
 from pulsefold.sim.reference import compare
 
@@ -247,6 +248,31 @@ def test_arg_best(tmp_path: Path, net: Start, kind: str, keepdims: int) -> None:
     n.add("MatMul", weights(n, 8, 6)).add(kind, axis=1, keepdims=keepdims)
     graph = checked(n, tmp_path, frames=20)
     assert golden.infer(graph, frames_for(graph, 5)).shape == ((5, 1) if keepdims else (5,))
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+def test_class_of_each_pixel(tmp_path: Path, net: Start, keepdims: int) -> None:
+    """Channels first and last, behind a softmax and without."""
+    n = net("N", 2, 5, 4).quant(0.5, bits=4)
+    n.conv(weights(n, 6, 2, 1, 1))
+    scores = n.last
+    n.add("Softmax", axis=1).add("ArgMax", axis=1, keepdims=keepdims)
+    n.outputs = [n.last]
+    n.add("Transpose", first=[scores], perm=[0, 2, 3, 1]).add("ArgMin", axis=-1, keepdims=keepdims)
+    n.outputs.append(n.last)
+    n.add("TopK", first=[scores, n.const([2], np.int64)], axis=1)
+    n.nodes[-1].output.append("index")
+    n.outputs += [n.last, "index"]
+    graph = checked(n, tmp_path)
+    first, *_, values, index = (o.shape for o in graph.outputs)
+    assert first == ((1, 5, 4) if keepdims else (5, 4))
+    assert values == index == (2, 5, 4)
+
+
+def test_softmax_over_other_axes_changes_the_order(tmp_path: Path, net: Start) -> None:
+    n = net("N", 2, 5, 4).quant(0.5, bits=4).add("Softmax", axis=2).add("ArgMax", axis=1)
+    with pytest.raises(UnsupportedNodeError, match="behind a softmax over another"):
+        import_model(n.save(tmp_path))
 
 
 @pytest.mark.parametrize("dtype", [TensorProto.UINT8, TensorProto.INT8])

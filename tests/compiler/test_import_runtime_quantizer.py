@@ -102,6 +102,14 @@ def enlarged(factor: float = 2) -> tuple[Net, str]:
     return net, net.conv(y, 3, 4, 3)
 
 
+def normalized() -> tuple[Net, str]:
+    """An LRN with its MaxPool, and no quantizer between the two, as AlexNet has them."""
+    net = Net((3, 9, 9))
+    y = net.op("LRN", net.conv("x", 8, 3, 3), size=5, alpha=1e-2, beta=0.75, bias=1.0)
+    y = net.op("MaxPool", y, kernel_shape=[3, 3], strides=[2, 2])
+    return net, net.op("Flatten", net.conv(y, 4, 8))
+
+
 class Batches(ort.CalibrationDataReader):
     def __init__(self, arrays: np.ndarray) -> None:
         self.left = iter([{"x": array[np.newaxis]} for array in arrays])
@@ -131,7 +139,9 @@ def quantized(net: Net, y: str, folder: Path, style: str) -> Path:
 
 
 @pytest.mark.parametrize("style", ["pulsefold", "u8 pairs", "s8 pairs", "u8 operators"])
-@pytest.mark.parametrize("make", [channels_last, averages_rounded_up, sums_and_means, repeated, enlarged])
+@pytest.mark.parametrize(
+    "make", [channels_last, averages_rounded_up, sums_and_means, repeated, enlarged, normalized]
+)
 def test_every_integer(make: Callable[[], tuple[Net, str]], style: str, tmp_path: Path) -> None:
     """Against the source in float64 and in ONNX Runtime, behind every quantizer."""
     net, y = make()

@@ -15,6 +15,8 @@ SHARED = Path(__file__).resolve().parents[3] / "shared"
 #: Edge of the input, frames a second that bound the circuit, whether inputs are pixels, outputs.
 NETWORKS = {
     "yunet_n_320_float": (64, 2_000, True, 12),
+    "espcn_nnresize_float": (16, 1_000, False, 1),
+    "squeezenet_imagenet_fp16": (48, 500, False, 1),
 }
 
 
@@ -44,7 +46,8 @@ def test_circuit_equals_golden(name: str, tmp_path: Path) -> None:
     scaled(path, size, tmp_path / "float.onnx")
     rng = np.random.default_rng(0)
     shape = (8, 3, size, size)
-    x = (rng.integers(0, 256, shape) if pixels else rng.normal(size=shape)).astype(np.float32)
+    x = rng.integers(0, 256, shape) if pixels else rng.normal(size=shape)
+    x = x.astype(np.float16 if name.endswith("fp16") else np.float32)
     api.quantize(tmp_path / "float.onnx", x, tmp_path / "int8.onnx")
     design = api.compile(tmp_path / "int8.onnx", board="unlimited", out=tmp_path / "d", fps=fps)
     assert len(design.plan.outputs) == outputs

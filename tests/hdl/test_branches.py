@@ -127,6 +127,22 @@ def test_a_straight_line_has_no_forks_and_exact_latency() -> None:
     assert measured["latency"] == plan.latency_cycles
 
 
+def test_promised_latency_counts_what_a_deep_buffer_lags() -> None:
+    """The columns' buffer runs dry while its writer sends a word every third cycle."""
+    b = Builder(np.random.default_rng(0))
+    x = b.input((4, 4, 2), INT(4, signed=True))
+    y = b.threshold(b.conv(b.threshold(b.conv(x, 8, 3), bits=8), 8, 3))
+    graph = b.graph(y)
+    folds = (Fold(simd=1, pe=8), Fold(simd=3, pe=4))
+    plan = make_plan(graph, TARGET, folds=dict(zip((n.name for n in layers_of(graph)), folds, strict=True)))
+    (columns,) = (k for k, unit in enumerate(plan.units) if "columns" in unit.name)
+    deep = replace(plan, network=plan.network.with_depths({(columns, 0): 86}))
+    ends = free_run(deep, 3)
+    assert ends is not None
+    assert plan.latency_cycles < ends[0] + 1 <= deep.latency_cycles
+    np.testing.assert_array_equal(np.diff(ends), plan.cycles)
+
+
 def test_a_layer_read_twice_keeps_its_accumulators() -> None:
     b = Builder(np.random.default_rng(0))
     x = b.input((4, 4, 2), INT(4, signed=True))

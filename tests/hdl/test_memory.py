@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from amaranth.hdl import unsigned
 from amaranth.lib import data
+from amaranth.sim import Simulator
 
-from pulsefold.compiler.plan.units.memory import buffer_style
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, accept_times
+from pulsefold.compiler.plan.units.memory import buffer_lag, buffer_style
 from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 
@@ -29,3 +31,31 @@ def test_buffer_keeps_order_and_every_place(depth: int, width: int, style: str) 
     slow = stalled[-1]
     waiting = [np.searchsorted(slow.accepted, t) - k for k, t in enumerate(slow.produced)]
     assert max(waiting) >= depth
+
+
+@pytest.mark.parametrize(("depth", "width"), [(66, 8), (70, 40), (129, 17)])
+def test_buffer_that_runs_dry_lags_no_more_than_it_says(depth: int, width: int) -> None:
+    """A reader that waits, then takes a beat a cycle; beats come every third cycle all along."""
+    buffer, lag = StreamBuffer(unsigned(width), depth), buffer_lag(depth, width)
+    came: list[int] = []
+    went: list[int] = []
+
+    async def bench(ctx) -> None:
+        for cycle in range(400):
+            ctx.set(buffer.i.valid, int(cycle % 3 == 0))
+            ctx.set(buffer.i.p, cycle // 3)
+            ctx.set(buffer.o.ready, int(cycle > 100))
+            if ctx.get(buffer.i.valid):
+                assert ctx.get(buffer.i.ready)
+                came.append(cycle)
+            if ctx.get(buffer.o.valid) and ctx.get(buffer.o.ready):
+                assert ctx.get(buffer.o.p) == len(went)
+                went.append(cycle)
+            await ctx.tick()
+
+    simulator = Simulator(buffer)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    at_once = accept_times(np.maximum(np.asarray(came[: len(went)]) + BUFFER_LATENCY, 101))
+    assert np.max(went - at_once) == lag

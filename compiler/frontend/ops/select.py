@@ -11,16 +11,14 @@ __all__ = ["arg_best", "top_k"]
 
 
 def top_k(call: Call) -> tuple[Pick, Pick]:
-    """TopK-11 over the channels of a vector: values and indices."""
-    stream = _compared(call)
-    counts = call.integers("k", 1) or [0]
-    k, axis = counts[0], call.integer("axis", -1)
-    _vector_axis(call, stream, axis)
+    """TopK-11 over the channels: values and indices."""
+    counts, axis = call.integers("k", 1) or [0], call.integer("axis", -1)
+    stream, pixels = _compared(call, axis)
+    k = counts[0]
     if not 1 <= k <= stream.channels:
         raise call.wrong(f"k is {k} of {stream.channels} channels")
-    shape = list(stream.index.shape)
-    shape[axis] = k
-    index = np.arange(k, dtype=np.int32).reshape(shape)
+    best = pixels[..., np.newaxis] * k + np.arange(k, dtype=np.int32)
+    index = np.ascontiguousarray(np.moveaxis(best, -1, axis))
     largest = bool(call.integer("largest", 1))
 
     def pick(kind: str, dtype: str) -> Pick:
@@ -30,38 +28,37 @@ def top_k(call: Call) -> tuple[Pick, Pick]:
 
 
 def arg_best(call: Call) -> Pick:
-    """ArgMax-13 and ArgMin-13 over the channels of a vector."""
-    stream = _compared(call)
+    """ArgMax-13 and ArgMin-13 over the channels."""
     axis = call.integer("axis", 0)
-    _vector_axis(call, stream, axis)
+    stream, pixels = _compared(call, axis)
     if call.integer("select_last_index", 0):
         raise call.refuse("it takes the last of equal channels", "take the first: select_last_index = 0")
-    shape = list(stream.index.shape)
-    shape[axis] = 1
-    index = np.zeros(shape, np.int32)
-    if not call.integer("keepdims", 1):
-        index = index.squeeze(axis)
+    index = np.expand_dims(pixels, axis) if call.integer("keepdims", 1) else pixels
     largest = call.node.op_type == "ArgMax"
     return Pick(stream=stream, kind="topk_indices", k=1, largest=largest, index=index, dtype="int64")
 
 
-def _vector_axis(call: Call, stream: Stream, axis: int) -> None:
+def _compared(call: Call, axis: int) -> tuple[Stream, np.ndarray]:
+    """What is compared, and int32 in its shape without `axis`: of which pixel of the frame the channels are.
+
+    A softmax on the host keeps the order of what it goes over.
+    """
+    value = call.input(0)
+    softmax = isinstance(value, Hosted) and all(s.op in ("softmax", "log_softmax") for s in value.steps)
+    stream = value.stream if isinstance(value, Hosted) and softmax else call.stream()
     shape = stream.index.shape
     if not -len(shape) <= axis < len(shape):
         raise call.wrong(f"axis is {axis} for {call.shown(stream)}")
-    order = np.arange(stream.index.size)
-    whole = shape[axis] == stream.index.size == stream.channels and axis % len(shape) != 0
-    if not whole or not np.array_equal(stream.index.ravel(), order):
-        msg = f"it compares along axis {axis} of {call.shown(stream)}"
-        raise call.refuse(msg, "compare the channels of a vector (N, C)")
-
-
-def _compared(call: Call) -> Stream:
-    """What is compared: softmax and sigmoid on the host keep the order of their inputs."""
-    value = call.input(0)
-    if isinstance(value, Hosted) and all(s.op in ("softmax", "log_softmax") for s in value.steps):
+    if isinstance(value, Hosted):
         if call.node.op_type == "TopK" and call.node.outputs[0]:
             msg = "it gives the values behind a softmax, which only the host has"
             raise call.refuse(msg, "take the indices alone, or drop the softmax")
-        return value.stream
-    return call.stream()
+        if not all(axis % len(shape) in (a % len(shape) for a in step.axes) for step in value.steps):
+            msg = f"it compares along axis {axis} behind a softmax over another"
+            raise call.refuse(msg, "compare what the softmax goes over")
+    pixels, channels = np.divmod(np.moveaxis(stream.index, axis, -1), stream.channels)
+    whole = axis % len(shape) != 0 and np.all(pixels == pixels[..., :1])
+    if not whole or not np.array_equal(channels, np.broadcast_to(np.arange(stream.channels), channels.shape)):
+        msg = f"it compares along axis {axis} of {call.shown(stream)}"
+        raise call.refuse(msg, "compare the channels: axis 1 of (N, C) or of (N, C, H, W)")
+    return stream, np.ascontiguousarray(pixels[..., 0], np.int32)

@@ -14,6 +14,7 @@ __all__ = [
     "block_width",
     "brams_for",
     "buffer_cost",
+    "buffer_lag",
     "buffer_style",
     "memory_cost",
     "rom_cost",
@@ -114,6 +115,14 @@ def rom_luts(family: str, depth: int) -> float:
 def buffer_style(family: str, depth: int, width: int) -> str:
     """Style of the memory inside a stream buffer: LUT RAM unless it is deep."""
     return "block" if depth > 64 and depth * width > 2048 else "ram"
+
+
+def buffer_lag(depth: int, width: int) -> int:
+    """Cycles more than ``BUFFER_LATENCY`` after which a stream buffer may offer a beat: the way by the ring.
+
+    It comes to light where a deep buffer has run dry and beats still follow each other within three cycles.
+    """
+    return 3 if buffer_style("", depth, width) == "block" else 0
 
 
 def buffer_cost(family: str, depth: int, width: int) -> Resources:
