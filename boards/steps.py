@@ -28,7 +28,7 @@ __all__ = ["Progress", "Step", "Steps"]
 Progress = Callable[[str], None]
 
 #: Part of every key; raised when the meaning of a cached file changes, or what a flow does to a netlist.
-_CACHE_VERSION = "4"
+_CACHE_VERSION = "5"
 
 #: What the router says when it finds no place for a cell.
 _FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")

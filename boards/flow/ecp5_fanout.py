@@ -20,8 +20,8 @@ _COPIED = {"TRELLIS_FF": "Q", "LUT4": "Z"}
 #: Pins that the clock network drives.
 _CLOCKS = re.compile(r"(W?CK|CLK.*)$")
 
-#: Words of a name, numbers counted, that a unit's cells have in common: ``network.core.u``, 6, ``_matvec.``.
-_UNIT = 2
+#: What the names of a unit's cells begin with, as ``network.core.u06_matvec.``; the rest is one more unit.
+_UNIT = re.compile(r"(.*?\.u\d+)_")
 
 #: A copy of a LUT loads what drives it, which may then be copied itself.
 _ROUNDS = 4
@@ -115,16 +115,16 @@ class _Spread:
 
     def parts(self, readers: list[tuple[str, str, int]]) -> list[list[tuple[str, str, int]]]:
         """Readers in the order of their names; no part has any of two of the design's units."""
-        named = sorted(((self.order(reader[0]), reader) for reader in readers), key=lambda pair: pair[0])
+        named = sorted(((*self.order(reader[0]), reader) for reader in readers), key=lambda item: item[:3])
         found = []
-        for _, unit in groupby(named, key=lambda pair: pair[0][0][:_UNIT]):
-            all_of_it = [reader for _, reader in unit]
+        for _, unit in groupby(named, key=lambda item: item[0]):
+            all_of_it = [reader for *_, reader in unit]
             size = -(-len(all_of_it) // -(-len(all_of_it) // self.most))
             found += [all_of_it[start : start + size] for start in range(0, len(all_of_it), size)]
         return found
 
-    def order(self, name: str) -> tuple[list[tuple[int, str]], int]:
-        """Where a cell stands: the name of what it drives, numbers as such, and the place in it."""
+    def order(self, name: str) -> tuple[str, list[tuple[int, str]], int]:
+        """Where a cell stands: its unit, the name of what it drives, numbers as such, and the place in it."""
         cell = self.cells[name]
         outputs = (
             bit
@@ -133,4 +133,5 @@ class _Spread:
             for bit in bits
         )
         text, place = next((self.names[bit] for bit in outputs if bit in self.names), (name, 0))
-        return in_order(text), place
+        unit = _UNIT.match(text)
+        return unit[1] if unit else "", in_order(text), place

@@ -115,9 +115,11 @@ def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[st
     """What products without multipliers can be added by."""
     if target.family != "ecp5":
         return ["tree"]
-    if kind.bits <= _FEW_BITS or weight.bits <= 1:
+    if kind.is_bipolar and weight.is_bipolar:
         return ["tree", "carry"]
-    return ["gated"] if "int" in (kind.kind, weight.kind) and weight.kind == kind.kind else ["tree"]
+    gated = kind.is_bipolar or weight.is_bipolar or kind.kind == weight.kind == "int"
+    few = kind.bits <= _FEW_BITS or weight.bits <= 1
+    return ["gated" if gated else "tree", *(["carry"] if few and not kind.is_bipolar else [])]
 
 
 def requantizers_of(layer: Layer, target: Target) -> list[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.matvec import MatVec
@@ -73,20 +73,23 @@ def negated(m, unit, narrow, wide, name) -> Term:
     ~v is -v - 1: the ones that weights miss are a constant of the row (`unit.offset`); those that the vector
     misses are counted.
     """
-    kind = unit.wide_type
+    kind, bipolar = unit.wide_type, unit.narrow_type.is_bipolar
     high = max(kind.maximum, -kind.minimum - 1)
     low = min(kind.minimum, -kind.maximum - 1)
-    terms, ones = [], []
-    for n, v in zip(narrow, wide, strict=True):
-        value = lane_value(v, kind)
-        extended = Cat(value, value[-1]) if kind.signed else Cat(value, Const(0, 1))
-        if unit.narrow_type.is_bipolar:
-            minus, product = ~n, extended ^ (~n).replicate(len(extended))
-        else:
-            minus = n[1]
-            product = (extended & n[0].replicate(len(extended))) ^ n[1].replicate(len(extended))
-        terms.append(Term(product.as_signed(), low, high))
-        ones.append(minus)
+    values = [v if kind.signed else Cat(v, Const(0, 1)) for v in wide]
+    stored = unit.inverts and unit.narrow == "weight"
+    ones = [(n if stored else ~n) if bipolar else n[1] for n in narrow]
+    if unit.gates:
+        m.submodules[f"{name}_pairs"] = pairs = GatedPairs(signed(len(values[0])), len(wide), 1, op="xor")
+        m.d.comb += [pairs.x.as_value().eq(Cat(*values)), pairs.gates[0].eq(Cat(*ones))]
+        sums = [pairs.sums[0][j].as_signed() for j in range(-(-len(wide) // 2))]
+        terms = [Term(v, 2 * low, 2 * high) for v in sums]
+    else:
+        products = (
+            values if bipolar else [v & n[0].replicate(len(v)) for n, v in zip(narrow, values, strict=True)]
+        )
+        inverted = (p ^ minus.replicate(len(p)) for p, minus in zip(products, ones, strict=True))
+        terms = [Term(v.as_signed(), low, high) for v in inverted]
     total = tree_sum(m, terms, name)
     if unit.narrow == "weight":
         return total
@@ -125,7 +128,7 @@ def planes(m, unit, narrow, wide, name) -> Term:
     kind, bits = unit.wide_type, unit.narrow_type.bits
     low, high = min(0, kind.minimum), max(0, kind.maximum)
     gated = None
-    if unit.adder == "gated" and len(wide) > 1:
+    if unit.gates:
         m.submodules[f"{name}_pairs"] = gated = GatedPairs(lane_shape(kind), len(wide), bits)
         m.d.comb += [gated.x.as_value().eq(Cat(*wide))]
         m.d.comb += [gated.gates[k].eq(Cat(*(n[k] for n in narrow))) for k in range(bits)]

@@ -1,7 +1,8 @@
-"""Sums of two numbers, each taken or not: the first level of a dot product by bit planes.
+"""Sums of two numbers, each under a gate: the first level of a dot product by bit planes or signs.
 
 A carry cell of ECP5 has a 4-input LUT in front of its full adder: a bit of two numbers and the bits that let
-them through go into one, see :mod:`pulsefold.hdl.units.carry`. Yosys would gate in LUTs of their own.
+them through, or invert them, go into one, see :mod:`pulsefold.hdl.units.carry`. Yosys would gate in LUTs of
+their own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ __all__ = ["GatedPairs"]
 
 
 class GatedPairs(wiring.Component):
-    """sums[k][j] = (x[2 j] if gates[k][2 j]) + (x[2 j + 1] if gates[k][2 j + 1]), a cycle later.
+    """sums[k][j] = gated(x[2 j], gates[k][2 j]) + gated(x[2 j + 1], gates[k][2 j + 1]), a cycle later.
 
+    ``"and"``: gated(v, g) is v where g, else 0. ``"xor"``: ~v = -v - 1 where g, else v, of signed numbers.
     The last of an odd number of lanes has no other to be added to.
 
     Parameters
@@ -29,10 +31,12 @@ class GatedPairs(wiring.Component):
         Numbers.
     planes
         Sets of gates.
+    op
+        ``"and"`` or ``"xor"``.
     """
 
-    def __init__(self, shape: Shape, lanes: int, planes: int) -> None:
-        self.shape, self.lanes, self.planes = shape, lanes, planes
+    def __init__(self, shape: Shape, lanes: int, planes: int, op: str = "and") -> None:
+        self.shape, self.lanes, self.planes, self.op = shape, lanes, planes, op
         self.sum_shape = Shape(shape.width + 1, shape.signed)
         super().__init__(
             {
@@ -44,9 +48,10 @@ class GatedPairs(wiring.Component):
             }
         )
 
-    def number(self, lane: int) -> Value:
-        """A lane as the number it is."""
-        return self.x[lane].as_signed() if self.shape.signed else self.x[lane]
+    def gated(self, lane: int, gate: Value) -> Value:
+        """A lane's number under its gate."""
+        number = self.x[lane].as_signed() if self.shape.signed else self.x[lane]
+        return Mux(gate, *((~number, number) if self.op == "xor" else (number, 0)))
 
     def elaborate(self, platform):
         m = Module()
@@ -62,7 +67,7 @@ class GatedPairs(wiring.Component):
         gates = self.gates[plane]
         for k in range(0, self.lanes, 2):
             total = Signal(self.sum_shape, name=f"sum_{plane}_{k}", reset_less=True)
-            taken = [Mux(gates[lane], self.number(lane), 0) for lane in range(k, min(k + 2, self.lanes))]
+            taken = [self.gated(lane, gates[lane]) for lane in range(k, min(k + 2, self.lanes))]
             m.d.sync += total.eq(sum(taken[1:], start=taken[0]))
             m.d.comb += self.sums[plane][k // 2].eq(total)
 
@@ -75,7 +80,7 @@ class GatedPairs(wiring.Component):
                 return [ZERO] * self.sum_shape.width
             bits = [*self.x[lane]]
             bits += [bits[-1]] * self.shape.signed
-            return [Product("and", bit, gates[lane]) for bit in bits]
+            return [Product(self.op, bit, gates[lane]) for bit in bits]
 
         results = add_level(m, [(products(k), products(k + 1), ZERO) for k in range(0, self.lanes, 2)])
         for k, total in enumerate(results):

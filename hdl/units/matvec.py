@@ -327,8 +327,14 @@ class MatVecCircuit(UnitComponent):
             issued.last.eq(last),
             issued.valid.eq(go),
         ]
-        x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
-        if p.row_folds > 1:
+        if p.row_folds > 1 and p.column_folds == 1:
+            # A vector of one beat stays where it came.
+            x = Signal(p.input.width, name="arrived", reset_less=True)
+            with m.If(go & fresh):
+                m.d.sync += x.eq(self.i.p)
+        else:
+            x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
+        if p.row_folds > 1 and p.column_folds > 1:
             was_fresh = delayed(m, fresh, 1 + p.replay_wait, "was_fresh")
             replayed = self.replay(m, column, column_next, go & fresh)
             x = Mux(was_fresh, x, replayed)

@@ -35,6 +35,7 @@ from pulsefold.sim.cosim.ports import Ports
 from pulsefold.sim.cosim.verilog import top_inputs
 
 BIPOLAR, INT = ElementType.bipolar(), ElementType.integer
+INT8 = INT(8, signed=True)
 ECP5 = Technology("ecp5")
 
 #: Both forms start from zero, as the chip does; whatever they did before, they then stay equal.
@@ -81,11 +82,17 @@ def test_carry_cells_count_as_plain_logic_does(tmp_path, products: int, op: str,
 
 
 @pytest.mark.parametrize(
-    ("shape", "lanes", "planes"), [(signed(5), 6, 2), (unsigned(4), 9, 1), (signed(8), 3, 1)]
+    ("shape", "lanes", "planes", "op"),
+    [
+        (signed(5), 6, 2, "and"),
+        (unsigned(4), 9, 1, "and"),
+        (signed(8), 3, 1, "and"),
+        (signed(6), 5, 1, "xor"),
+    ],
 )
-def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, planes: int) -> None:
+def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, planes: int, op: str) -> None:
     def form(name: str, platform: Technology | None) -> str:
-        pairs = GatedPairs(shape, lanes, planes)
+        pairs = GatedPairs(shape, lanes, planes, op)
         return rtlil.convert(pairs, name=name, platform=platform, emit_src=False)
 
     plain, cells = form("plain", None), form("cells", ECP5)
@@ -273,15 +280,21 @@ def test_memories_that_are_only_read_share_a_block_after_synthesis(tmp_path) -> 
     assert int(block["parameters"]["DATA_WIDTH_A"], 2) == 9
 
 
-def int8_unit(multiplier: str, memory: str, adder: str = "tree") -> MatVec:
+def int8_unit(
+    multiplier: str,
+    memory: str,
+    adder: str = "tree",
+    weight_type: ElementType = INT8,
+    signed: bool = True,
+) -> MatVec:
     rng = np.random.default_rng(4)
-    int8 = INT(8, signed=True)
+    signs = weight_type.is_bipolar
     return MatVec(
         name="m",
         vectors=3,
-        weights=rng.integers(-127, 128, (6, 12)),
-        weight_type=int8,
-        type=int8,
+        weights=rng.choice([-1, 1], (6, 12)) if signs else rng.integers(-127, 128, (6, 12)),
+        weight_type=weight_type,
+        type=INT(8, signed=signed),
         pe=2,
         simd=4,
         memory=memory,
@@ -305,6 +318,13 @@ def test_multipliers_after_synthesis(tmp_path, memory: str, multiplier: str, use
 def test_gated_adders_after_synthesis(tmp_path) -> None:
     cells = check_netlist(int8_unit("lut", "lut", "gated"), tmp_path)
     assert not cells_of(cells, "MULT18X18D")
+
+
+@pytest.mark.parametrize("signed", [True, False])
+def test_gated_signs_after_synthesis(tmp_path, signed: bool) -> None:
+    unit = int8_unit("lut", "lut", "gated", weight_type=BIPOLAR, signed=signed)
+    assert unit.gates
+    assert cells_of(check_netlist(unit, tmp_path), "CCU2C")
 
 
 def register_of(cell: dict, name: str) -> str:

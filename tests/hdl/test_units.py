@@ -303,6 +303,19 @@ def test_matvec_gated_quickly(check_unit_quickly, unit, seed):
 
 @few(15)
 @given(
+    st.one_of(
+        matvecs(st.just(BIPOLAR), st.one_of(integers, st.just(TERNARY)), st.just("gated")),
+        matvecs(signed, st.just(BIPOLAR), st.just("gated")),
+    ),
+    seeds,
+)
+def test_matvec_of_gated_signs_quickly(check_unit_quickly, unit, seed):
+    assert unit.form == "negate"
+    check_unit_quickly(unit, seed)
+
+
+@few(15)
+@given(
     matvecs(
         st.sampled_from([BIPOLAR, TERNARY, INT(4, signed=True), INT(8, signed=True)]), integers, whole=True
     ),

@@ -89,10 +89,14 @@ class CarryTree:
 
     @property
     def ffs(self) -> int:
-        """Flip-flops: sums of all levels, and the products that wait for theirs."""
-        waiting, total = self.capacity - 3 * self.triples, 0
-        for widths in self.widths:
-            if widths is not self.widths[0]:
-                waiting -= len(widths)
-            total += sum(w + 1 for w in widths) + waiting
-        return total
+        """Flip-flops of the sums of all levels."""
+        return sum(w + 1 for widths in self.widths for w in widths)
+
+    @property
+    def waiting(self) -> int:
+        """Cycles that products wait for their level, added up; either operand takes a flip-flop a cycle."""
+        left, total = self.capacity - 3 * self.triples, 0
+        for widths in self.widths[1:]:
+            total += left
+            left -= len(widths)
+        return total + left

@@ -101,8 +101,9 @@ class MatVec(OneInput, OneOutput):
         ``"tree"``: adders of plain logic. ``"carry"``: products and their count in carry cells, see
         :class:`~pulsefold.compiler.plan.units.carry.CarryTree`; only where the vector or the weights are
         of few bits, see :attr:`form`. ``"gated"``: where products are made by bit planes, the bits of one
-        operand let the other through inside the carry cells of the first additions. The cells are ECP5's; on
-        other families the same cycles in plain logic.
+        operand let the other through inside the carry cells of the first additions; where one operand is
+        bipolar, it inverts the other there. The cells are ECP5's; on other families the same cycles in plain
+        logic.
     hop
         PEs a group; divides `pe`, and is even where two rows share a multiplier. 0 takes :func:`default_hop`.
     buffer_depth
@@ -285,8 +286,16 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def inverts(self) -> bool:
-        """Whether weights are stored inverted, so that an equal bit is a one of a plain exclusive or."""
-        return self.adder == "carry" and self.form in ("xnor", "bits") and self.weight_type.is_bipolar
+        """Whether weights are stored inverted: the carry cells' exclusive or then is the product."""
+        if not self.weight_type.is_bipolar:
+            return False
+        return self.gates or (self.adder == "carry" and self.form in ("xnor", "bits"))
+
+    @property
+    def gates(self) -> bool:
+        """Whether one operand gates the other inside the carry cells of the first additions."""
+        gated = self.form == "planes" or (self.form == "negate" and self.narrow_type.is_bipolar)
+        return gated and self.adder == "gated" and self.simd > 1
 
     def tree_of(self, pairs: int) -> CarryTree:
         """Tree of a count over the lanes for a number of pairs of bits."""
@@ -472,7 +481,7 @@ class MatVec(OneInput, OneOutput):
         word = self.hop * self.simd * self.stored_bits
         total = rom_cost(family, self.weight_depth, word, self.memory) * self.hops
         total += self.arithmetic_cost(family)
-        if self.row_folds > 1:
+        if self.row_folds > 1 and self.column_folds > 1:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
             # What was replayed, and the choice between it and what has come.
             total += Resources(luts=self.input.width, ffs=self.input.width)
@@ -501,9 +510,11 @@ class MatVec(OneInput, OneOutput):
             )
             trees = trees or [self.tree_of(1)]
             joined = sum(t.bits + 2 for t in trees[1:]) * 1.5
+            # Operands that wait are the same for the PEs of a group, and weights for all pixels.
+            shared = 1 / self.hop + 1 / self.pixels
             return Resources(
                 luts=self.pe * self.pixels * (sum(t.luts for t in trees) + joined),
-                ffs=self.pe * self.pixels * (sum(t.ffs for t in trees) + joined),
+                ffs=self.pe * self.pixels * (sum(t.ffs + t.waiting * shared for t in trees) + joined),
             )
         if self.form == "xnor":
             return Resources(luts=lanes * (3.5 if family == "ecp5" else 2.9), ffs=lanes * 2.5)
@@ -525,8 +536,19 @@ class MatVec(OneInput, OneOutput):
             product = self.weight_type.bits + self.type.bits
             return Resources(luts=lanes * (product + 1), ffs=lanes * (product + 3), dsps=lanes)
         planes = 1 if self.form == "negate" else self.narrow_type.bits
+        if family == "ecp5" and self.form == "negate" and self.gates:
+            kind = self.wide_type
+            low, high = min(kind.minimum, -kind.maximum - 1), max(kind.maximum, -kind.minimum - 1)
+            pairs = ceil_div(self.simd, 2)
+            rest = tree_cost([(2 * low, 2 * high)] * pairs)
+            number = bits + (not kind.signed)
+            ones = 2 * self.simd * (self.narrow == "x")
+            return Resources(
+                luts=self.pe * self.pixels * (1.1 * (pairs * (number + 2) + rest.luts) + ones),
+                ffs=self.pe * self.pixels * (pairs * (number + 1) + rest.ffs + ones),
+            )
         if family == "ecp5" and self.form == "planes":
-            gate = 0 if self.adder == "gated" else bits
+            gate = 0 if self.gates else bits
             return Resources(
                 luts=lanes * planes * (bits * 1.25 + 0.7 + gate), ffs=lanes * planes * (bits * 1.4 + 1)
             )

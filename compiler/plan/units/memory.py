@@ -67,7 +67,7 @@ def becomes_block(family: str, depth: int, width: int) -> bool:
     if family == "ice40":
         return depth * width > 150 * ceil_div(width, 16)
     block = 128 * max(1, width / 36) * ceil_div(depth, 512)
-    return 4 * ceil_div(depth, 16) * ceil_div(width, 4) > block
+    return 4 * ceil_div(depth, 16) * ceil_div(width, 4) >= block
 
 
 def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
