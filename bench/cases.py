@@ -197,8 +197,8 @@ CASES = (
         name="lfc-w1a1-fast",
         model="models/mnist_lfcW1A1.onnx",
         data=mnist(signs),
-        fps=700_000,
-        clock_mhz=90,
+        fps=330_000,
+        clock_mhz=85,
         build=True,
     ),
     Case(
