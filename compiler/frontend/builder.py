@@ -12,7 +12,7 @@ from pulsefold.compiler.frontend.load import check_frame
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.products import behind_product, weight_type
 from pulsefold.compiler.frontend.quantizing import QUANTIZE, Quantizing
-from pulsefold.compiler.frontend.values import Pool, Stream, canonical
+from pulsefold.compiler.frontend.values import Pool, Stream, Taken, canonical
 from pulsefold.compiler.frontend.waiting import (
     presented,
 )
@@ -164,6 +164,32 @@ class Builder(Quantizing):
             self.quantized.add(name)
         return replace(stream, tensor=name, shape=frame, index=target, lines=lines, pending=())
 
+    def early(
+        self, stream: Stream, taken: np.ndarray, target: np.ndarray, frame: Shape, fill: Fraction
+    ) -> Stream:
+        """Elements of an input moved in front of its quantizer, as in :meth:`reorder`.
+
+        The quantizer and the line in front of it go over each element alone, so that they can come first.
+        The same stream where the elements have to wait for them.
+        """
+        line, before = stream.lines[0], stream.taken
+        filled = bool(np.any(taken < 0))
+        if stream.pools or len(stream.lines) > 1 or (filled and (line.clamped or line.constant)):
+            return stream
+        number = (fill - line.offset) / line.gain if filled else Fraction(0)
+        if not isinstance(number, Fraction):
+            return stream
+        places = np.arange(stream.index.size, dtype=np.int32) if before is None else before.index.ravel()
+        if before is not None and np.any(before.index < 0):
+            if filled and number != before.fill:
+                return stream
+            number = before.fill
+        index = np.empty(taken.size, np.int32)
+        index[target.ravel()] = np.append(places, np.int32(-1))[taken.ravel()]
+        return replace(
+            stream, index=target, shape=frame, taken=Taken(index=index.reshape(frame), fill=number)
+        )
+
     def arranged(self, stream: Stream, node: OnnxNode, *, channels_last: bool = False) -> Stream:
         """The stream in the order that its ONNX shape asks for: axis 1 (or the last) being the channels."""
         frame, target = canonical(stream.index.shape)
@@ -211,10 +237,11 @@ class Builder(Quantizing):
     def select(self, stream: Stream, kept: np.ndarray, index: np.ndarray, node: OnnxNode) -> Stream | None:
         """Only some output channels, where a Conv has just made them: a Conv with those rows.
 
-        The whole Conv is dropped at the end if nothing else reads it. None where it was no Conv.
+        The whole Conv is dropped at the end if nothing else reads it. None where it was no Conv, or an LRN
+        behind it reads the other channels too.
         """
         last = next((n for n in self.nodes if n.output == stream.tensor), None)
-        if not isinstance(last, Conv) or stream.pools or last.groups > 1:
+        if not isinstance(last, Conv) or stream.pools or stream.norm is not None or last.groups > 1:
             return None
         weights = last.weights[kept]
         conv = replace(
@@ -225,8 +252,11 @@ class Builder(Quantizing):
             sources=(*last.sources, node.name),
         )
         lines = tuple(stream.lines[c] for c in kept) if len(stream.lines) > 1 else stream.lines
+        curve = stream.curve.picked([int(c) for c in kept]) if stream.curve is not None else None
         name = self.add(conv, *presented(lines))
-        return replace(stream, tensor=name, shape=self.tensors[name].shape, index=index, lines=lines)
+        return replace(
+            stream, tensor=name, shape=self.tensors[name].shape, index=index, lines=lines, curve=curve
+        )
 
     def finish(self, stream: Stream, where: str) -> tuple[str, Stream, tuple[HostStep, ...]]:
         """The tensor that a graph output reads, with the waiting steps as its scale and offset.

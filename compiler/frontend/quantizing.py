@@ -17,6 +17,7 @@ from pulsefold.compiler.frontend.waiting import (
     without_idle_clamps,
 )
 from pulsefold.compiler.ir.lrn import Lrn
+from pulsefold.compiler.ir.reorder import Reorder
 from pulsefold.compiler.ir.table import Table
 from pulsefold.compiler.ir.threshold import Threshold
 from pulsefold.compiler.ir.types import type_for_range
@@ -61,7 +62,7 @@ class Quantizing(Store):
         output = node.outputs[0]
         name = self.fresh(f"{output}/unpooled") if stream.pools else output
         if stream.tensor is None:
-            name = self.add_input(name, stream, lines, quantizer)
+            name = self._from_outside(name, stream, lines, quantizer, node)
         else:
             low, high = self.ranges[stream.tensor]
             thresholds, descending = integer_thresholds(lines, quantizer, low, high)
@@ -77,6 +78,27 @@ class Quantizing(Store):
             )
             name = self.add(threshold, quantizer.scale, quantizer.offset)
         return self._then_pooled(stream, self._quantized_as(stream, name, quantizer), output)
+
+    def _from_outside(
+        self, name: str, stream: Stream, lines: tuple[Line, ...], quantizer: Quantizer, node: OnnxNode
+    ) -> str:
+        """The graph's input of a quantizer, and what was moved in front of it."""
+        taken = stream.taken
+        if taken is None:
+            return self.add_input(name, stream, lines, quantizer)
+        if len(lines) > 1 or len(quantizer.boundaries) > 1 or len(quantizer.scale) > 1:
+            msg = "it quantizes an input by channels, elements of which were moved"
+            raise UnsupportedNodeError(msg, where=node.where, todo="use one scale for the whole input")
+        whole = self.add_input(f"{name}/whole", stream, lines, quantizer)
+        moved = Reorder(
+            name=node.name,
+            input=whole,
+            output=name,
+            index=taken.index,
+            fill=quantizer.level(lines[0].at(taken.fill)),
+            sources=(*stream.pending, node.name),
+        )
+        return self.add(moved, quantizer.scale, quantizer.offset)
 
     def narrow(self, stream: Stream, node: OnnxNode) -> Stream:
         """The stream ready for a function: integers of the graph behind lines or a curve."""

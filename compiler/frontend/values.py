@@ -16,7 +16,7 @@ from pulsefold.errors import UnsupportedNodeError
 #: Precision of irrational numbers that only the host computes with, in float64.
 _HOST_BITS = 128
 
-__all__ = ["Const", "Hosted", "Pick", "Pool", "Quantized", "Stream", "Value", "canonical", "exact"]
+__all__ = ["Const", "Hosted", "Pick", "Pool", "Quantized", "Stream", "Taken", "Value", "canonical", "exact"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,6 +110,22 @@ class Norm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Taken:
+    """Elements of a model's input that were moved in front of its quantizer.
+
+    Parameters
+    ----------
+    index
+        int32 (H, W, C): where each lies in the input's own frame; -1 for `fill`.
+    fill
+        Number that was filled in, as one of the input's own.
+    """
+
+    index: np.ndarray
+    fill: Fraction = Fraction(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stream:
     """A value that flows: integers of the graph, and the exact steps that still wait behind them.
 
@@ -139,6 +155,8 @@ class Stream:
         The steps behind the lines as the host can compute them; None where it cannot.
     norm
         An LRN that waits in front of everything else but the lines.
+    taken
+        For an input before its quantizer: which of its elements, where not all as they are.
     """
 
     tensor: str | None
@@ -152,6 +170,7 @@ class Stream:
     curve: Curve | None = None
     host: tuple[HostStep, ...] | None = ()
     norm: Norm | None = None
+    taken: Taken | None = None
 
     @property
     def channels(self) -> int:

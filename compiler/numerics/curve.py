@@ -9,10 +9,11 @@ whole arrays, which decides nearly every level.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from pulsefold.compiler.numerics.surd import Real
 __all__ = ["Curve", "FloatInterval", "decide"]
 
 FloatInterval = tuple[np.ndarray, np.ndarray]
+_T = TypeVar("_T")
 
 #: Precision at which a value that is still undecided is given up.
 _MOST_BITS = 1 << 13
@@ -56,6 +58,10 @@ class Curve:
     def plus(self, other: Curve) -> Curve:
         """The sum with another curve of the same integers."""
         return _Total(self, other)
+
+    def picked(self, channels: Sequence[int]) -> Curve:
+        """This curve for some of its channels, in their order; itself where channels do not differ."""
+        return self
 
     def exact(self, q: int, channel: int) -> Real | None:
         """The value where it is rational or a sum of square roots, else None."""
@@ -116,6 +122,9 @@ class _Lined(Curve):
     def channels(self) -> int:
         return max(self.source.channels, len(self.lines))
 
+    def picked(self, channels: Sequence[int]) -> Curve:
+        return _Lined(self.source.picked(channels), _picked(self.lines, channels))
+
     def exact(self, q: int, channel: int) -> Real | None:
         line = self.lines[channel % len(self.lines)]
         if line.constant:
@@ -172,6 +181,9 @@ class _Applied(Curve):
     def channels(self) -> int:
         return max(self.source.channels, len(self.functions))
 
+    def picked(self, channels: Sequence[int]) -> Curve:
+        return _Applied(self.source.picked(channels), _picked(self.functions, channels))
+
     def exact(self, q: int, channel: int) -> Real | None:
         value = self.source.exact(q, channel)
         return None if value is None else self.functions[channel % len(self.functions)].exact(value)
@@ -215,6 +227,9 @@ class _Pair(Curve):
     @property
     def channels(self) -> int:
         return max(self.a.channels, self.b.channels)
+
+    def picked(self, channels: Sequence[int]) -> Curve:
+        return type(self)(self.a.picked(channels), self.b.picked(channels))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +298,10 @@ def _widened(low: np.ndarray, high: np.ndarray, error: np.ndarray) -> FloatInter
     ends = low - error - _ABSOLUTE, high + error + _ABSOLUTE
     lost = ~(np.isfinite(ends[0]) & np.isfinite(ends[1]))
     return np.where(lost, np.nan, ends[0]), np.where(lost, np.nan, ends[1])
+
+
+def _picked(row: tuple[_T, ...], channels: Sequence[int]) -> tuple[_T, ...]:
+    return tuple(row[c] for c in channels) if len(row) > 1 else row
 
 
 def _column(values: list) -> np.ndarray:

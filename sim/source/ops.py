@@ -45,6 +45,20 @@ def _gemm(inputs: Inputs, a: Attributes) -> np.ndarray:
     return y if c is None else y + a.get("beta", 1.0) * c
 
 
+def _pad(inputs: Inputs, a: Attributes) -> np.ndarray:
+    """Pad-24, negative pads cropping first: onnx's own takes none."""
+    x, given, value, axes = inputs[0], *(_maybe(inputs, i) for i in (1, 2, 3))
+    pads = np.asarray(given if given is not None else a["pads"]).reshape(2, -1).T
+    whole = np.zeros((x.ndim, 2), np.int64)
+    whole[slice(None) if axes is None else np.asarray(axes)] = pads
+    x = x[tuple(slice(max(0, -p), n - max(0, -q)) for n, (p, q) in zip(x.shape, whole, strict=True))]
+    mode = a.get("mode", "constant")
+    mode = mode.decode() if isinstance(mode, bytes) else mode
+    fill = np.asarray(a.get("value", 0.0) if value is None else value).reshape(())
+    options = {"constant_values": fill} if mode == "constant" else {}
+    return np.pad(x, np.maximum(whole, 0), mode, **options)
+
+
 def _shifted(inputs: Inputs, i: int, j: int, axis: int) -> np.ndarray:
     """Integers less their zero point, int64."""
     whole = np.asarray(inputs[i]).astype(np.int64)
@@ -153,6 +167,7 @@ OPERATORS: dict[str, Callable[[Inputs, Attributes], np.ndarray]] = {
     "MatMulInteger": lambda i, _: _shifted(i, 0, 2, i[0].ndim - 2) @ _shifted(i, 1, 3, 1),
     "MaxPool": lambda i, a: max_pool(i[0], a),
     "PRelu": _prelu,
+    "Pad": _pad,
     "Relu": lambda i, _: np.maximum(i[0], 0),
     "Resize": resize,
     "Sigmoid": lambda i, _: 1 / (1 + np.exp(-i[0])),

@@ -213,6 +213,64 @@ def test_slice_drops_weight_rows(
     assert conv.weights.shape[0] == len(range(*slice(starts[0], ends[0], steps[0]).indices(6)))
 
 
+@pytest.mark.parametrize("mode", ["constant", "reflect"])
+def test_pads_before_the_input_quantizer(tmp_path: Path, net: Start, mode: str) -> None:
+    """By a number that is no level and no zero of the input, twice, with a step before and one behind."""
+    n = net("N", 2, 4, 5)
+    n.add("Sub", n.const(0.3)).add("Div", n.const(1.7))
+    for pads in ([0, 0, 1, 0, 0, 0, 2, 1], [0, 0, -1, 1, 0, 1, 0, 0]):
+        n.add("Pad", n.const(pads, np.int64), n.const(0.4), mode=mode if pads[5] == 0 else "constant")
+    graph = checked(n.add("Mul", n.const(2.0)).quant(0.25, bits=4).conv(weights(n, 2, 3, 2, 2)), tmp_path)
+    assert graph.inputs[0].shape == (2, 4, 5)
+
+
+def test_pad_of_an_integer_input(tmp_path: Path, net: Start) -> None:
+    n = net("N", 2, 4, 4, dtype=TensorProto.UINT8).add("Cast", to=TensorProto.FLOAT)
+    n.add("Pad", n.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64))
+    checked(n.conv(weights(n, 3, 2, 2, 2)).bipolar(), tmp_path)
+
+
+def test_slices_of_an_input_each_with_its_quantizer(tmp_path: Path, net: Start) -> None:
+    """Every other pixel, as detectors begin."""
+    n = net("N", 2, 6, 4)
+    parts = []
+    for k, scale in enumerate((0.5, 0.25)):
+        bounds = (n.const(v, np.int64) for v in ([k, 1 - k], [99, 99], [2, 3], [2, 2]))
+        n.add("Slice", first=["x", *bounds]).quant(scale, bits=4)
+        parts.append(n.last)
+    n.add("Concat", first=parts, axis=1).quant(0.5, bits=4)
+    graph = checked(n.conv(weights(n, 3, 4, 2, 2)), tmp_path)
+    assert [entry.name for entry in graph.inputs] == ["x", "x"]
+
+
+@pytest.mark.parametrize("kind", ["Sigmoid", "LeakyRelu", "Abs"])
+def test_moves_behind_a_function(tmp_path: Path, net: Start, kind: str) -> None:
+    n = net("N", 4, 5, 5).quant(0.5, bits=4).add(kind)
+    n.add("Slice", *(n.const(v, np.int64) for v in ([1], [4], [1])))
+    n.add("Pad", n.const([0, 0, 1, 1, 0, 0, 1, 1], np.int64), mode="edge").quant(0.05, bits=5)
+    checked(n.conv(weights(n, 2, 3, 2, 2)), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Sigmoid", "LeakyRelu", "Abs"])
+def test_slice_behind_a_function(tmp_path: Path, net: Start, kind: str) -> None:
+    """Of channels with a scale each."""
+    n = net("N", 3, 5, 5).quant(0.5, bits=4)
+    n.conv(n.weights(RNG.normal(size=(6, 3, 1, 1)), scale=RNG.uniform(0.2, 1, (6, 1, 1, 1)), bits=4)).add(
+        kind
+    )
+    n.add("Slice", *(n.const(v, np.int64) for v in ([1], [4], [1]))).quant(0.05, bits=5)
+    checked(n.conv(weights(n, 2, 3, 1, 1)), tmp_path)
+
+
+def test_slice_behind_a_normalization(tmp_path: Path, net: Start) -> None:
+    """The channels that are dropped were counted in the energy of their neighbours."""
+    n = net("N", 3, 5, 5).quant(0.5, bits=2)
+    n.conv(n.weights(RNG.integers(-1, 2, (6, 3, 1, 1)), bits=2)).add("LRN", size=3, alpha=0.1, bias=1.0)
+    n.add("Slice", *(n.const(v, np.int64) for v in ([1], [4], [1]))).quant(0.05, bits=5)
+    with pytest.raises(UnsupportedNodeError, match="no quantizer stands between 'lrn"):
+        import_model(n.save(tmp_path))
+
+
 def test_slice_before_a_quantizer(tmp_path: Path, net: Start) -> None:
     n = net("N", 2, 5, 5).quant(0.5, bits=4)
     n.conv(weights(n, 6, 2, 3, 3))

@@ -149,6 +149,15 @@ def test_resize_to_sizes_and_of_old(tmp_path: Any) -> None:
         agree(tmp_path, "Upsample", X, mode=mode, opset=7, scales=[1.0, 1.0, 2.0, 3.0])
 
 
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect"])
+def test_pad(tmp_path: Any, mode: str) -> None:
+    """Negative numbers crop."""
+    pads = np.array([0, 0, 1, -2, 0, 0, 2, 1])
+    agree(tmp_path, "Pad", X, pads, np.float32(0.75), mode=mode)
+    agree(tmp_path, "Pad", X, np.array([1, -1]), None, np.array([3]), mode=mode)
+    agree(tmp_path, "Pad", X, opset=10, pads=[0, 0, 1, 2, 0, 0, 2, 1], value=0.5, mode=mode)
+
+
 @pytest.mark.parametrize("size", [1, 3, 5, 9])
 def test_lrn(tmp_path: Any, size: int) -> None:
     agree(tmp_path, "LRN", X, size=size, alpha=0.5, beta=0.6, bias=2.0)

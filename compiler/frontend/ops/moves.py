@@ -10,6 +10,7 @@ import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.values import Const, Stream, canonical, exact
+from pulsefold.compiler.numerics.line import Line
 
 __all__ = [
     "depth_to_space",
@@ -39,6 +40,15 @@ def moved(call: Call, stream: Stream, taken: np.ndarray, fill: Fraction | None =
         chosen = call.builder.select(stream, place, index, call.node)
         if chosen is not None:
             return chosen
+    if stream.curve is not None and stream.curve.channels == 1 and fill is None:
+        # A function goes over each element alone: it may as well wait behind the move.
+        bare = moved(call, replace(stream, curve=None, lines=(Line(),), host=()), taken)
+        waiting = {"curve": stream.curve, "lines": stream.lines, "host": stream.host}
+        return replace(bare, **waiting, pending=stream.pending)
+    if stream.tensor is None and np.dtype(call.builder.sources[stream.source].dtype).kind == "f":
+        early = call.builder.early(stream, taken, target, frame, fill or Fraction(0))
+        if early is not stream:
+            return early
     plain = call.builder.plain(stream, call.node)
     integer = 0
     if fill is not None:
