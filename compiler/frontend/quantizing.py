@@ -86,7 +86,7 @@ class Quantizing(Store):
         taken = stream.taken
         if taken is None:
             return self.add_input(name, stream, lines, quantizer)
-        if len(lines) > 1 or len(quantizer.boundaries) > 1 or len(quantizer.scale) > 1:
+        if max(map(len, (lines, quantizer.boundaries, quantizer.scale))) > 1:
             msg = "it quantizes an input by channels, elements of which were moved"
             raise UnsupportedNodeError(msg, where=node.where, todo="use one scale for the whole input")
         whole = self.add_input(f"{name}/whole", stream, lines, quantizer)

@@ -56,7 +56,7 @@ def _pad(inputs: Inputs, a: Attributes) -> np.ndarray:
     mode = mode.decode() if isinstance(mode, bytes) else mode
     fill = np.asarray(a.get("value", 0.0) if value is None else value).reshape(())
     options = {"constant_values": fill} if mode == "constant" else {}
-    return np.pad(x, np.maximum(whole, 0), mode, **options)
+    return np.pad(x, np.maximum(whole, 0), mode, **options)  # type: ignore[call-overload]
 
 
 def _shifted(inputs: Inputs, i: int, j: int, axis: int) -> np.ndarray:

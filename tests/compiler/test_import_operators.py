@@ -213,6 +213,24 @@ def test_slice_drops_weight_rows(
     assert conv.weights.shape[0] == len(range(*slice(starts[0], ends[0], steps[0]).indices(6)))
 
 
+@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceMax", "ReduceSum"])
+@pytest.mark.parametrize("last", [False, True])
+def test_reduction_over_channels(tmp_path: Path, net: Start, kind: str, last: bool) -> None:
+    """As spatial attention has it: the result gates the frame that it comes from."""
+    n = net("N", 4, 3, 4).quant(0.5, bits=4)
+    n.conv(weights(n, 6, 4, 1, 1)).quant(0.5, bits=5)
+    if last:
+        n.add("Transpose", perm=[0, 2, 3, 1])
+    frame, axis = n.last, 3 if last else 1
+    if kind == "ReduceSum":
+        n.add(kind, n.const([axis], np.int64))
+    else:
+        n.add(kind, axes=[axis])
+    n.add("Sigmoid").quant(0.1, bits=4, signed=False) if kind == "ReduceMax" else n.quant(0.5, bits=5)
+    n.add("Mul", frame).quant(0.5, bits=5)
+    checked(n, tmp_path)
+
+
 @pytest.mark.parametrize("mode", ["constant", "reflect"])
 def test_pads_before_the_input_quantizer(tmp_path: Path, net: Start, mode: str) -> None:
     """By a number that is no level and no zero of the input, twice, with a step before and one behind."""

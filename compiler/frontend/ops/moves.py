@@ -43,8 +43,7 @@ def moved(call: Call, stream: Stream, taken: np.ndarray, fill: Fraction | None =
     if stream.curve is not None and stream.curve.channels == 1 and fill is None:
         # A function goes over each element alone: it may as well wait behind the move.
         bare = moved(call, replace(stream, curve=None, lines=(Line(),), host=()), taken)
-        waiting = {"curve": stream.curve, "lines": stream.lines, "host": stream.host}
-        return replace(bare, **waiting, pending=stream.pending)
+        return replace(bare, curve=stream.curve, lines=stream.lines, host=stream.host, pending=stream.pending)
     if stream.tensor is None and np.dtype(call.builder.sources[stream.source].dtype).kind == "f":
         early = call.builder.early(stream, taken, target, frame, fill or Fraction(0))
         if early is not stream:

@@ -63,7 +63,10 @@ def global_max_pool(call: Call) -> Stream:
 
 
 def reduce_max(call: Call) -> Stream:
-    """ReduceMax-20 over all spatial axes of a frame."""
+    """ReduceMax-20 over all spatial axes of a frame, or over its channels."""
+    across = _across(call)
+    if across is not None:
+        return _best_channel(call, *across)
     stream, shape = _spatial(call)
     best = _greatest(call, call.builder.arranged(stream, call.node))
     return best.moved(best.index.reshape(shape))
@@ -125,7 +128,10 @@ def global_average_pool(call: Call) -> Stream:
 
 
 def reduce_mean(call: Call) -> Stream:
-    """ReduceMean-18 over all spatial axes of a frame."""
+    """ReduceMean-18 over all spatial axes of a frame, or over its channels."""
+    across = _across(call)
+    if across is not None:
+        return _channels_added(call, *across, Fraction(1, across[0].index.shape[1]))
     stream, shape = _spatial(call)
     first = (1, stream.index.shape[1], *([1] * (stream.index.ndim - 2)))
     mean = averaged(call, call.builder.arranged(stream, call.node), first)
@@ -133,13 +139,73 @@ def reduce_mean(call: Call) -> Stream:
 
 
 def reduce_sum(call: Call) -> Stream:
-    """ReduceSum-13 over all spatial axes of a frame: the average of so many, times their number."""
+    """ReduceSum-13 over all spatial axes of a frame: the average of so many, times their number.
+
+    Over the channels: a product with ones.
+    """
+    across = _across(call)
+    if across is not None:
+        return _channels_added(call, *across, Fraction(1))
     stream, shape = _spatial(call)
     arranged = call.builder.arranged(stream, call.node)
     pixels = arranged.shape[0] * arranged.shape[1]
     first = (1, stream.index.shape[1], *([1] * (stream.index.ndim - 2)))
     total = averaged(call, arranged, first).stepped(call.node.name, (Line(gain=Fraction(pixels)),))
     return total.moved(total.index.reshape(shape))
+
+
+def _across(call: Call) -> tuple[Stream, tuple[int, ...]] | None:
+    """What a reduction over the channels of a frame goes over, channels first, and the shape of its result.
+
+    None where it goes over anything else, and over squares: those are added in normalizations.
+    """
+    stream = call.stream()
+    rank, channels = stream.index.ndim, stream.shape[2]
+    axes = [a % rank for a in call.integers("axes", 1) or ()]
+    if len(axes) != 1 or not 2 <= rank <= 4 or stream.curve is not None:
+        return None
+    if stream.index.shape[axes[0]] != channels:
+        return None
+    first = np.moveaxis(stream.index, axes[0], 1)
+    if axes[0] == 0 or not np.all(np.diff(first, axis=1) == 1):
+        return None
+    shape = list(stream.index.shape)
+    shape[axes[0] : axes[0] + 1] = [1] if call.integer("keepdims", 1) else []
+    return call.builder.arranged(stream.moved(np.ascontiguousarray(first)), call.node), tuple(shape)
+
+
+def _channels_added(call: Call, stream: Stream, shape: tuple[int, ...], factor: Fraction) -> Stream:
+    """The sum of each pixel's channels, times a factor, as a Conv of 1 x 1."""
+    stream = call.builder.integers(stream, call.node)
+    ones = np.ones((1, 1, 1, stream.channels), np.int64)
+    row = call.builder.linear(
+        stream, call.node, weights=ones, scale=(factor,), bias=(Fraction(0),), shape=(1, 1, 0, 0)
+    )
+    return row.moved(row.index.reshape(shape))
+
+
+def _best_channel(call: Call, stream: Stream, shape: tuple[int, ...]) -> Stream:
+    """The greatest of each pixel's channels: they become columns, over which a MaxPool goes."""
+    stream = call.builder.plain(stream, call.node)
+    if not stream.uniform_gain() or not stream.lines[0].rising:
+        raise call.refuse(
+            "its channels have a scale each", "quantize in front of it, with one scale a tensor"
+        )
+    height, width, count = stream.shape
+    order = np.arange(stream.index.size, dtype=np.int32)
+    places = order.reshape(1, 1, height, width * count)
+    columns = call.builder.reorder(stream, call.node, places, places, (height, width * count, 1))
+    pool = Pool(
+        lines=columns.lines,
+        name=call.node.name,
+        output=call.node.outputs[0],
+        kernel=(1, count),
+        stride=(1, count),
+        dilation=(1, 1),
+        pads=(0, 0, 0, 0),
+    )
+    best = call.builder.pool(columns, pool)
+    return best.moved(best.index.reshape(shape))
 
 
 def _spatial(call: Call) -> tuple[Stream, tuple[int, ...]]:
