@@ -14,6 +14,7 @@ from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache, content_key
 from pulsefold.boards.clocks import COMPUTE_CLOCK
 from pulsefold.boards.flow import Flow
+from pulsefold.boards.flow.joined import refuse_joined_nets
 from pulsefold.boards.implementation import Implementation, Seconds, SeedResult
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.timing import RouteReport, read_report
@@ -95,6 +96,7 @@ class Steps:
             return ["-p", script]
 
         def finish(folder: Path) -> None:
+            refuse_joined_nets(folder / "netlist.json")
             self.flow.finish(folder / "netlist.json")
 
         return self._step("synth", "synthesis", "yosys", [text, script], prepare, finish=finish)

@@ -1,25 +1,40 @@
-"""Amaranth to RTLIL text, with memory contents written in one piece."""
+"""Amaranth to RTLIL text, with memory contents written in one piece and names that tools keep apart."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from amaranth.back import rtlil
 
-__all__ = ["convert"]
+__all__ = ["convert", "without_brackets"]
+
+#: An identifier that ends in indices. A bit of a wire is written with a blank in front of its bracket.
+_INDEXED = re.compile(r"\\[^\s\"]*\[[^\s\"]*")
 
 
 def convert(component: Any, name: str, *, platform: Any = None, ports: Any = None) -> str:
     """RTLIL text of a component; the same text for the same circuit.
 
-    What :func:`amaranth.back.rtlil.convert` writes, byte for byte. That makes an object of each bit of each
-    memory, some of them several times: most of a minute for the ten million bits of weights that a
-    network may have.
+    What :func:`amaranth.back.rtlil.convert` writes, but for :func:`without_brackets`. That makes an object of
+    each bit of each memory, some of them several times: most of a minute for the ten million bits of weights
+    that a network may have.
     """
     with quick_memories():
-        return rtlil.convert(component, name=name, platform=platform, ports=ports, emit_src=False)
+        text = rtlil.convert(component, name=name, platform=platform, ports=ports, emit_src=False)
+    return without_brackets(text)
+
+
+def without_brackets(text: str) -> str:
+    r"""RTLIL with ``\x(1)`` for the name ``\x[1]``.
+
+    Amaranth names the fields of an array that way, beside the array itself, a wire ``\x``. ABC9 gets bits by
+    the name of their wire and an index, reads both back as one name, and so joins bit 1 of ``\x`` with bit 0
+    of ``\x[1]``: a circuit that is silently another one, or one on which it ends without a word.
+    """
+    return _INDEXED.sub(lambda found: found[0].replace("[", "(").replace("]", ")"), text)
 
 
 @contextmanager

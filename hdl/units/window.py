@@ -92,18 +92,19 @@ class WindowCircuit(UnitComponent):
         sizes = {"fold": folds, "kx": kw, "ky": kh, "ox": ow // p.pixels, "oy": oh}
         order = ["kx", "ky", "fold", "ox", "oy"] if p.channels_outer else ["fold", "kx", "ky", "ox", "oy"]
         count, step, wrap = {}, {}, {}
-        carry = go
+        # Whether all counters before one stand at their ends, from registers: `go` comes late in the cycle.
+        ends = Const(1, 1)
         for name in order:
-            count[name] = Signal(range(max(2, sizes[name])), name=name)
-            step[name] = Signal(name=f"step_{name}")
-            wrap[name] = Signal(name=f"wrap_{name}")
-            m.d.comb += [
-                step[name].eq(carry),
-                wrap[name].eq(carry & (count[name] == sizes[name] - 1)),
-            ]
-            with m.If(carry):
-                m.d.sync += count[name].eq(Mux(count[name] == sizes[name] - 1, 0, count[name] + 1))
-            carry = wrap[name]
+            size = sizes[name]
+            count[name] = Signal(range(max(2, size)), name=name)
+            last = Signal(init=size == 1, name=f"last_{name}")
+            step[name], wrap[name] = Signal(name=f"step_{name}"), Signal(name=f"wrap_{name}")
+            m.d.comb += [step[name].eq(go & ends), wrap[name].eq(go & ends & last)]
+            with m.If(step[name]):
+                m.d.sync += count[name].eq(Mux(last, 0, count[name] + 1))
+                if size > 1:
+                    m.d.sync += last.eq(count[name] == size - 2)
+            ends = ends & last
 
         row_address, row = self.rows_walk(m, step, wrap)
         # Rows that lie complete, against those that this output row needs.

@@ -16,6 +16,7 @@ from amaranth.lib import data, wiring
 
 from pulsefold.boards import get_board
 from pulsefold.boards.flow import flow_for
+from pulsefold.boards.flow.joined import refuse_joined_nets
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
@@ -24,6 +25,7 @@ from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.errors import ToolFailedError
 from pulsefold.hdl.memory.buffer import StreamBuffer
+from pulsefold.hdl.rtlil import convert
 from pulsefold.hdl.technology import Technology
 from pulsefold.hdl.units import circuit_for
 from pulsefold.hdl.units.carry import CarryCount
@@ -108,7 +110,7 @@ def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, 
 def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simulator, dict]:
     """A component synthesised for ECP5 as a build does it, with models of its cells; and the netlist."""
     folder.mkdir(exist_ok=True)
-    text = rtlil.convert(component, name="top", platform=ECP5, emit_src=False)
+    text = convert(component, "top", platform=ECP5)
     (folder / "top.il").write_text(text)
     flow = flow_for("ecp5")
     for name in ("ecp5_ram.v", "ecp5_multiplier.v"):
@@ -117,6 +119,7 @@ def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simula
     script = "read_rtlil top.il; flatten; "
     script += f"{flow.synthesis(get_board('ulx3s-85f'), 'top')}; write_json netlist.json"
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "synth.log")
+    refuse_joined_nets(folder / "netlist.json")
     flow.finish(folder / "netlist.json")
     script = "read_json netlist.json; select top; write_verilog -norename -noattr -selected netlist.v"
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "verilog.log")
@@ -331,20 +334,33 @@ def register_of(cell: dict, name: str) -> str:
     return cell["parameters"].get(f"REG_{name}_CLK", "NONE")
 
 
+PADDED = Window(
+    name="w",
+    shape=(7, 40, 6),
+    type=INT(4, signed=False),
+    lanes=3,
+    kernel=(3, 3),
+    stride=(1, 2),
+    dilation=(1, 1),
+    pads=(1, 1, 1, 1),
+    output_shape=(7, 20),
+)
+
+
 def test_window_after_synthesis(tmp_path) -> None:
-    unit = Window(
-        name="w",
-        shape=(7, 40, 6),
-        type=INT(4, signed=False),
-        lanes=3,
-        kernel=(3, 3),
-        stride=(1, 2),
-        dilation=(1, 1),
-        pads=(1, 1, 1, 1),
-        output_shape=(7, 20),
-    )
-    (block, *_) = cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    (block, *_) = cells_of(check_netlist(PADDED, tmp_path), "DP16KD")
     assert block["parameters"]["REGMODE_B"] == "OUTREG"
+
+
+def test_nets_that_synthesis_joins_are_refused(tmp_path) -> None:
+    """With Amaranth's own names, of which ABC9 takes two for one."""
+    text = rtlil.convert(circuit_for(PADDED), name="top", platform=ECP5, emit_src=False)
+    (tmp_path / "top.il").write_text(text)
+    command = flow_for("ecp5").synthesis(get_board("ulx3s-85f"), "top")
+    script = f"read_rtlil top.il; flatten; {command}; write_json netlist.json"
+    run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=tmp_path, log=tmp_path / "synth.log")
+    with pytest.raises(ToolFailedError, match="synthesis joined two nets"):
+        refuse_joined_nets(tmp_path / "netlist.json")
 
 
 @pytest.mark.parametrize("width", [40, 6, 2])

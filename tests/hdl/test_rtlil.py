@@ -1,11 +1,11 @@
-"""RTLIL text against Amaranth's own, byte for byte."""
+"""RTLIL text against Amaranth's own, byte for byte but for brackets in names."""
 
 from __future__ import annotations
 
 import pytest
 from amaranth.back import rtlil as amaranth_rtlil
 from amaranth.hdl import Module
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
@@ -35,6 +35,25 @@ def test_text_is_that_of_amaranth(width: int, depth: int) -> None:
     want = amaranth_rtlil.convert(Memories(width, depth), name="top", emit_src=False)
     assert "meminit" in want
     assert rtlil.convert(Memories(width, depth), "top") == want
+
+
+def test_no_name_is_another_and_an_index() -> None:
+    ports = {"i": In(data.ArrayLayout(data.ArrayLayout(2, 3), 2)), "o": Out(2)}
+
+    class Fields(wiring.Component):
+        def elaborate(self, platform):
+            m = Module()
+            m.d.comb += self.o.eq(self.i[1][2] ^ self.i.as_value()[1])
+            return m
+
+    theirs = amaranth_rtlil.convert(Fields(ports), name="top", emit_src=False)
+    ours = rtlil.convert(Fields(ports), "top")
+    assert r"\i[1][2]" in theirs
+    assert r"\i(1)(2)" in ours
+    assert r"\i[" not in ours
+    # Bits of wires are what they were.
+    assert theirs.count(" [") == ours.count(" [") > 0
+    assert ours.replace("(", "[").replace(")", "]") == theirs.replace("(", "[").replace(")", "]")
 
 
 def test_what_writes_memories_is_put_back() -> None:
