@@ -188,6 +188,8 @@ def simulate_integers(
         stall_in=stalls,
         stall_out=stalls,
         seed=seed,
+        # After the last beat in, nothing moves at either end for most of the latency.
+        idle_cycles=max(1_000_000, 4 * plan.latency_cycles),
         waves=waves,
     )
     streams = zip(plan.exits, run.all_beats, plan.outputs, strict=True)
