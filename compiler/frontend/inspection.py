@@ -17,7 +17,7 @@ from pulsefold.compiler.frontend.registry import rule_for
 from pulsefold.compiler.ir.conv import Conv
 from pulsefold.compiler.ir.graph import Graph
 from pulsefold.compiler.passes import run_passes
-from pulsefold.errors import ModelError
+from pulsefold.errors import ModelError, UnsupportedNodeError
 
 __all__ = ["Inspection", "NodeReport", "inspect_model"]
 
@@ -111,6 +111,8 @@ def inspect_model(path: Path | str) -> Inspection:
     for node in nodes:
         if node.name not in wanted:
             reports.append(_report(node, "unused", "no output of the model depends on it"))
+        elif isinstance(error, UnsupportedNodeError) and error.where == node.where:
+            reports.append(_report(node, "unsupported", _reason(error), error.todo))
         elif walk is None or error is not None:
             reports.append(_unvisited(node, floating))
         else:

@@ -60,8 +60,10 @@ class LinkCounters(wiring.Component):
         adding = Mux(turns[0] & running, Const(_ROUND), 0)
         for turn, name in zip(turns[1:], ("starved", "stalled", "blocked", "bad"), strict=True):
             some, more = Signal(range(_ROUND + 1), name=name), Signal(range(_ROUND + 1), name=f"{name}_next")
-            m.d.comb += more.eq(some + (getattr(self, name) & running))
-            m.d.sync += some.eq(more)
+            # It comes late in the cycle, from valid and ready.
+            was = Signal(name=f"{name}_was")
+            m.d.comb += more.eq(some + (was & running))
+            m.d.sync += [was.eq(getattr(self, name)), some.eq(more)]
             with m.If(turn):
                 m.d.sync += some.eq(0)
             adding = adding | Mux(turn, more, 0)

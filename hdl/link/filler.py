@@ -48,12 +48,16 @@ class SlotFiller(wiring.Component):
         m = Module()
         m.submodules.writer = writer = FrameWriter()
         boundary, close = Signal(), Signal()
+        # A cycle late, which does no harm: they come from all over the endpoint, and what they decide goes on
+        # to the network's last unit.
+        waits, quiet = Signal(), Signal()
+        m.d.sync += [waits.eq(self.answer), quiet.eq(self.quiet)]
         source = self.i
         m.d.comb += [
             close.eq(
                 (self.place == _HEADER + MAX_PAYLOAD)
-                | self.answer
-                | (boundary & self.quiet & ~source.valid)
+                | waits
+                | (boundary & quiet & ~source.valid)
                 | (source.valid & (source.payload.tensor != self.tensor))
             ),
             self.slot_place.eq(writer.place),

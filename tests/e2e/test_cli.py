@@ -78,7 +78,7 @@ def test_random_stalls_change_nothing(pulsefold, design, images, tmp_path):
 def test_pauses_are_not_taken_for_the_circuits_rate(pulsefold, design, images, tmp_path):
     folder = tmp_path / "d"
     shutil.copytree(design, folder)
-    np.save(tmp_path / "x.npy", images[:3])
+    np.save(tmp_path / "x.npy", images[:2])
     assert pulsefold("simulate", folder, "--input", tmp_path / "x.npy", "--stalls", "0.8").code == 0
     loaded = load_design(folder)
     assert loaded.read_report()["simulation"]["cycles_per_image"] != loaded.plan.cycles
