@@ -259,7 +259,15 @@ CASES = (
     Case(
         name="lenet-int8", model="lenet5_int8.onnx", data=mnist(unit), make=make_lenet, fps=40_000, build=True
     ),
-    Case(name="tfc-icebreaker", model=_TFC, data=mnist(unit), board="icebreaker", clock_mhz=42, build=True),
+    Case(
+        name="tfc-icebreaker",
+        model=_TFC,
+        data=mnist(unit),
+        board="icebreaker",
+        fps=135_000,
+        clock_mhz=36,
+        build=True,
+    ),
     Case(name="tfc-tang-nano-9k", model=_TFC, data=mnist(unit), board="tang-nano-9k", build=True),
     Case(name="tfc-tang-nano-20k", model=_TFC, data=mnist(unit), board="tang-nano-20k", build=True),
     *BOARD_CASES,
