@@ -172,10 +172,11 @@ class Inbox(wiring.Component):
             with m.Default():
                 m.d.sync += sized.eq(bare)
         accepted, ahead = Signal(), Signal(8)
+        # By then the header is long there, and no other frame can have been taken.
+        m.d.sync += ahead.eq(self.number - self.next)
         with m.If(good & sized):
             with m.If(kind == Type.DATA):
                 m.d.comb += [
-                    ahead.eq(self.number - self.next),
                     accepted.eq(self.open & room & (ahead == 0)),
                     # Numbers behind the next one were taken before, and nothing is lost.
                     self.repeated.eq(self.open & ahead[7]),

@@ -100,8 +100,9 @@ class Outbox(wiring.Component):
         # The oldest result that is kept, and the next to send; of that the low bits tell which.
         base, send = Signal(8), Signal(bits + 1)
         answered, greeting = Signal(), Signal()
+        # Results kept: counted, for a difference in the way of all that asks for room costs slow families
+        # their clock.
         used = Signal(bits + 1)
-        m.d.comb += used.eq(self.written - base)
 
         # What is sent next, answers first.
         unsent, quiet = Signal(), Signal()
@@ -126,13 +127,24 @@ class Outbox(wiring.Component):
         with m.If(self.identify):
             m.d.sync += greeting.eq(1)
 
-        # What the host says of the results it has; nonsense is ignored.
-        ahead, sent = Signal(8), Signal(bits + 1)
-        m.d.comb += [ahead.eq(self.number - base), sent.eq(send - base)]
-        with m.If((self.ack | self.resend) & (ahead <= used)):
-            m.d.sync += base.eq(self.number)
-            with m.If(self.resend | (sent < ahead)):
-                m.d.sync += send.eq(self.number)
+        # What the host says of the results it has; nonsense is ignored. A chain of carries in each step, for
+        # which there is time: the next frame is many bytes away, and until then results only become more.
+        named, ahead, sent, closed = Signal(8), Signal(8), Signal(bits + 1), Signal()
+        said, known, heard = (Signal(2, name=name) for name in ("said", "known", "heard"))
+        m.d.sync += [
+            said.eq(Cat(self.ack, self.resend)),
+            known.eq(said),
+            heard.eq(Mux(ahead <= used, known, 0)),
+            ahead.eq(named - base),
+            sent.eq(send - base),
+            used.eq(used + closed - Mux(heard.any(), ahead, 0)),
+        ]
+        with m.If(self.ack | self.resend):
+            m.d.sync += named.eq(self.number)
+        with m.If(heard.any()):
+            m.d.sync += base.eq(named)
+            with m.If(heard[1] | (sent < ahead)):
+                m.d.sync += send.eq(named)
 
         write = ram.write_port()
         wiring.connect(m, wiring.flipped(self.i), filler.i)
@@ -156,9 +168,11 @@ class Outbox(wiring.Component):
             with m.If(filler.answering):
                 m.d.sync += answered.eq(1)
             with m.Else():
+                m.d.comb += closed.eq(1)
                 m.d.sync += self.written.eq(self.written + 1)
         with m.If(sender.sent & (sender.current == parameters.answer_slot)):
             m.d.sync += answered.eq(0)
         with m.If(self.clear):
-            m.d.sync += [self.written.eq(0), base.eq(0), send.eq(0), answered.eq(0), greeting.eq(0)]
+            m.d.sync += [self.written.eq(0), base.eq(0), send.eq(0), used.eq(0)]
+            m.d.sync += [signal.eq(0) for signal in (said, known, heard, answered, greeting)]
         return m
