@@ -7,7 +7,7 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
-from pulsefold.compiler.plan.units.affine import LIMB, Affine
+from pulsefold.compiler.plan.units.affine import LIMB, PRODUCT_LATENCY, Affine
 from pulsefold.hdl.units.reduction import Term, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
@@ -62,7 +62,7 @@ def affine(m: Module, p: Affine, x: Value, word: Value, name: str) -> Term:
         addend = word[bits : bits + addend_bits]
         addend = addend.as_signed() if p.addend_range[0] < 0 else addend
     if p.form == "dsp":
-        addend = delayed(m, addend, bool(addend_bits), f"{name}_addend")
+        addend = delayed(m, addend, PRODUCT_LATENCY * bool(addend_bits), f"{name}_addend")
     if len(values) < len(p.terms):
         values.append(addend)
     terms = [Term(v, low, high) for v, (low, high) in zip(values, p.terms, strict=True)]
@@ -86,12 +86,16 @@ def chosen(x: Value, digit: Value) -> Value:
 
 
 def products(m: Module, p: Affine, x: Value, word: Value, name: str) -> list[Value]:
-    """Products of limbs, registered, each in its place."""
+    """Products of limbs, each in its place, between the multipliers' own registers.
+
+    Those before the product are where a block RAM far away is waited for.
+    """
     low, high = min(p.multiplier), max(p.multiplier)
+    x = delayed(m, x, PRODUCT_LATENCY - 1, f"{name}_factor")
     if low == high:
         word = Const(low, Shape.cast(range(min(0, low), max(0, high) + 1)))
-    elif low < 0:
-        word = word.as_signed()
+    else:
+        word = delayed(m, word.as_signed() if low < 0 else word, PRODUCT_LATENCY - 1, f"{name}_word")
     values = []
     for shift, a, b in p.limbs(p.low, p.high):
         for other, c, d in p.limbs(low, high):

@@ -62,10 +62,17 @@ class GlobalPoolCircuit(UnitComponent):
             shape=p.output.width, depth=p.folds, init=[], attrs=memory_attributes(p.memory)
         )
         write, read = memory.write_port(), memory.read_port(domain="comb")
-        ahead = Signal(range(p.folds), init=1)
+        # What block RAM gives comes late in its cycle, and is added in the next.
+        late = p.memory == "block"
+        ahead = Signal(range(p.folds), init=1 + late)
         m.d.comb += [write.addr.eq(fold), write.data.eq(after), write.en.eq(taken), read.addr.eq(ahead)]
+        word = Signal(p.output.width, reset_less=True)
         with m.If(taken):
-            m.d.sync += [before.eq(read.data), ahead.eq(next_address(ahead, p.folds))]
+            m.d.sync += [
+                word.eq(read.data),
+                before.eq(word if late else read.data),
+                ahead.eq(next_address(ahead, p.folds)),
+            ]
         return m
 
     def joined(self, x, before, first) -> Value:

@@ -7,8 +7,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.technology import is_ecp5
+from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape
 
@@ -20,7 +23,7 @@ class ThresholdPipeline(wiring.Component):
 
     Stage s compares with threshold number (found so far, 1, 0 ... 0) in binary and appends the outcome, so
     that after all stages the found bits are the count of thresholds reached. `done` and `y` follow `valid`
-    and `x` by ``steps.latency`` cycles.
+    and `x` by ``steps.latency(folds)`` cycles.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ class ThresholdPipeline(wiring.Component):
         valid, x = self.valid, [self.x[lane] for lane in range(self.lanes)]
         found = [Signal(0, name=f"found_{lane}") for lane in range(self.lanes)]
         for stage in range(self.steps.stages):
-            valid, rows, x, found = self.stage(m, stage, valid, rows, x, found)
+            valid, rows, x, found = self.stage(m, platform, stage, valid, rows, x, found)
         m.d.comb += self.done.eq(valid)
         if self.steps.adjusts:
             adjusted = Signal()
@@ -75,19 +78,12 @@ class ThresholdPipeline(wiring.Component):
             m.d.comb += self.y[lane].eq(self.adjust(m, lane, rows[lane % len(rows)], found[lane]))
         return m
 
-    def stage(self, m, stage: int, valid, rows, x, found):
-        """One comparison: a cycle to read the thresholds, a cycle to compare."""
+    def stage(self, m, platform, stage: int, valid, rows, x, found):
+        """One comparison: a cycle or two to read the thresholds, a cycle to compare."""
         steps = self.steps
-        delay = {name: Signal(name=f"{name}_{stage}") for name in ("read", "compared")}
-        later = [
-            [Signal.like(row, name=f"row_{stage}_{n}_{k}") for n, row in enumerate(rows)] for k in range(2)
-        ]
-        m.d.sync += [
-            delay["read"].eq(valid),
-            delay["compared"].eq(delay["read"]),
-            *(after.eq(now) for now, after in zip(rows, later[0], strict=True)),
-            *(after.eq(now) for now, after in zip(*later, strict=True)),
-        ]
+        reads = steps.read_latency(stage, self.folds)
+        compared = delayed(m, valid, reads + 1, f"valid_{stage}", reset_less=False)
+        later = [delayed(m, row, reads + 1, f"row_{stage}_{n}") for n, row in enumerate(rows)]
         kind = steps.threshold_type
         table = steps.padded
         each = 1 << (steps.stages - stage)
@@ -95,20 +91,22 @@ class ThresholdPipeline(wiring.Component):
         next_x, next_found = [], []
         for lane in range(self.lanes):
             words = kind.encode(self.of_lane(table, lane)[:, columns]).ravel()  # [folds, 2**stage]
-            rom = Rom(kind.bits, [int(w) for w in words], threshold_style(len(words)))
+            style = threshold_style(len(words))
+            column = block_width("ecp5", len(words)) if is_ecp5(platform) and style == "block" else 0
+            rom = Rom(kind.bits, [int(w) for w in words], style, column, late=reads == 2)
             m.submodules[f"thresholds_{stage}_{lane}"] = rom
             address = Cat(found[lane], rows[lane % len(rows)]) if self.folds > 1 else found[lane]
             m.d.comb += rom.address.eq(address)
-            x1 = Signal(self.x_shape, name=f"x_{stage}_{lane}_read", reset_less=True)
+            x1 = delayed(m, x[lane], reads, f"x_{stage}_{lane}_read")
             x2 = Signal(self.x_shape, name=f"x_{stage}_{lane}", reset_less=True)
-            f1 = Signal(max(stage, 1) if stage else 0, name=f"found_{stage}_{lane}_read", reset_less=True)
+            f1 = delayed(m, found[lane], reads, f"found_{stage}_{lane}_read")
             f2 = Signal(stage + 1, name=f"found_{stage}_{lane}", reset_less=True)
             threshold = Signal(lane_shape(kind), name=f"t_{stage}_{lane}")
             m.d.comb += threshold.eq(rom.data)
-            m.d.sync += [x1.eq(x[lane]), x2.eq(x1), f1.eq(found[lane]), f2.eq(Cat(x1 >= threshold, f1))]
+            m.d.sync += [x2.eq(x1), f2.eq(Cat(x1 >= threshold, f1))]
             next_x.append(x2)
             next_found.append(f2)
-        return delay["compared"], later[1], next_x, next_found
+        return compared, later, next_x, next_found
 
     def adjust(self, m, lane: int, fold, found):
         """Counts to output patterns."""

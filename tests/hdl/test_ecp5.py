@@ -20,7 +20,7 @@ from pulsefold.boards.flow.joined import refuse_joined_nets
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
-from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, Unit, Window
+from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.errors import ToolFailedError
@@ -229,6 +229,28 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> N
     assert cells_of(cells, "CCU2C")
     blocks = cells_of(cells, "DP16KD")
     assert bool(blocks) == (memory == "block")
+    assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+
+
+def test_thresholds_in_block_ram_come_from_its_output_register(tmp_path) -> None:
+    rng = np.random.default_rng(8)
+    channels, kind = 72, INT(6, signed=True)
+    unit = ThresholdUnit(
+        name="t",
+        type=kind,
+        channels=channels,
+        pixels=2,
+        lanes=1,
+        steps=Steps(
+            thresholds=np.sort(rng.integers(kind.minimum, kind.maximum + 1, (channels, 7)), axis=1),
+            descending=np.zeros(channels, bool),
+            first=0,
+            type=INT(3, signed=False),
+            limit=kind.maximum,
+        ),
+    )
+    blocks = cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    assert blocks
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
 
 

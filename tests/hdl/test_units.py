@@ -82,7 +82,8 @@ def step_functions(draw, channels: int, low: int, high: int) -> Steps:
 @st.composite
 def threshold_units(draw) -> ThresholdUnit:
     kind = draw(st.sampled_from([BIPOLAR, INT(6, signed=True), INT(5, signed=False)]))
-    channels = draw(st.sampled_from([1, 3, 4, 6]))
+    # With 80 channels and few lanes the later stages lie in block RAM.
+    channels = draw(st.sampled_from([1, 3, 4, 6, 80]))
     return ThresholdUnit(
         name="threshold",
         type=kind,

@@ -8,10 +8,20 @@ from functools import cached_property
 
 from pulsefold.compiler.plan.resources import Resources
 
-__all__ = ["Affine", "as_slow", "binary_digits", "quaternary_digits", "tree_cost", "word_bits"]
+__all__ = [
+    "PRODUCT_LATENCY",
+    "Affine",
+    "as_slow",
+    "binary_digits",
+    "quaternary_digits",
+    "tree_cost",
+    "word_bits",
+]
 
 #: Bits of a limb without sign of an 18-bit signed multiplier.
 LIMB = 17
+#: Cycles in a multiplier: its input registers and its output register.
+PRODUCT_LATENCY = 2
 
 
 def binary_digits(n: int) -> list[tuple[int, int]]:
@@ -184,8 +194,8 @@ class Affine:
 
     @property
     def latency(self) -> int:
-        """Cycles from x and its word to y: the products' register, the tree, and what it waits."""
-        return (self.form == "dsp") + self.levels + self.slack
+        """Cycles from x and its word to y: the multipliers, the tree, and what it waits."""
+        return PRODUCT_LATENCY * (self.form == "dsp") + self.levels + self.slack
 
     @cached_property
     def range(self) -> tuple[int, int]:

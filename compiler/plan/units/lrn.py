@@ -94,7 +94,7 @@ class LrnUnit(Elementwise):
     @property
     def pipeline(self) -> int:
         """Cycles from the step that completes a beat to the buffer: square, register, adder tree, search."""
-        return 2 + (self.neighbours - 1).bit_length() + self.steps.latency
+        return 2 + (self.neighbours - 1).bit_length() + self.steps.latency(1 << self.type.bits)
 
     @property
     def cycles(self) -> int:

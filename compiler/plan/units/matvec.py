@@ -425,7 +425,7 @@ class MatVec(OneInput, OneOutput):
         Input register and replay 1, weights, tree, accumulator 1, result 1, the hops, buffer; before the
         buffer the steps, or 1 to make accumulators of raw sums, or nothing where the sign is the answer.
         """
-        tail = self.steps.latency if self.steps else 1
+        tail = self.steps.latency(self.row_folds) if self.steps else 1
         if self.decided:
             tail = 0
         return 1 + self.weight_latency + self.levels + 2 + (self.hops - 1) + tail + BUFFER_LATENCY

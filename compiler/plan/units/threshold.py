@@ -73,10 +73,17 @@ class Steps:
         """Whether a last stage turns counts into outputs (an offset or descending channels)."""
         return bool(self.descending.any()) or (self.first != 0 and not self.type.is_bipolar)
 
-    @property
-    def latency(self) -> int:
-        """Two cycles a stage (threshold memory, comparison) and one for the adjustment."""
-        return 2 * self.stages + self.adjusts
+    def read_latency(self, stage: int, folds: int) -> int:
+        """Cycles of a stage's memory; a block RAM's output is registered once more."""
+        return 2 if threshold_style(folds << stage) == "block" else 1
+
+    def latency(self, folds: int) -> int:
+        """Cycles of the search over `folds` groups of channels.
+
+        Each stage's memory, a cycle a stage for the comparison, and one for the adjustment.
+        """
+        reads = sum(self.read_latency(stage, folds) for stage in range(self.stages))
+        return reads + self.stages + self.adjusts
 
     def shifted(self, offset: np.ndarray, gain: int) -> Steps:
         """The same steps for raw = (x - offset[c]) / gain: thresholds ceil((t - offset) / gain)."""
@@ -90,7 +97,9 @@ class Steps:
         total = Resources()
         for stage in range(self.stages):
             memory = rom_cost(family, folds << stage, width, threshold_style(folds << stage))
-            lane = Resources(luts=width * 0.6 + 2, ffs=2 * x_bits + width + 2 * stage + 2)
+            reads = self.read_latency(stage, folds)
+            held = (reads + 1) * (x_bits + 1) + width + (reads + 1) * stage
+            lane = Resources(luts=width * 0.6 + 2, ffs=held)
             # Synthesis mixes the choice among the LUTs of a larger memory with the comparison behind it.
             mixed = 0.6 * memory.luts * (folds << stage > 32)
             total += (memory + lane + Resources(luts=mixed)) * lanes
@@ -129,7 +138,7 @@ class ThresholdUnit(Elementwise):
     @property
     def pipeline(self) -> int:
         """Cycles from taking a beat to the buffer: input register, search."""
-        return 1 + self.steps.latency
+        return 1 + self.steps.latency(self.folds)
 
     def cost(self, family: str) -> Resources:
         """The search, and the buffer."""
