@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 
+from pulsefold.compiler.quantize.calibration import Images
 from pulsefold.compiler.quantize.graph import FloatGraph
 from pulsefold.compiler.quantize.histogram import Histogram
 from pulsefold.compiler.quantize.session import opened, run_batches
@@ -20,13 +21,13 @@ _BUDGET = 192 << 20
 
 
 def observe(
-    graph: FloatGraph, values: Sequence[str], x: np.ndarray, say: Callable[[str], None]
+    graph: FloatGraph, values: Sequence[str], x: Images, say: Callable[[str], None]
 ) -> dict[str, Histogram]:
     """The distribution of each value over all of `x`; memory is bounded whatever their number and size."""
     found = {name: Histogram() for name in values}
     inputs = {v.name for v in graph.inputs}
     for name in inputs & set(values):
-        found[name].add(np.asarray(x))
+        found[name].add(x.arrays[name])
     inner = [name for name in values if name not in inputs]
     shapes = infer_types(graph).shapes
     # A size that is not known beforehand is taken for a large one.

@@ -9,6 +9,7 @@ read sums as they are: the quantizer comes behind them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -66,14 +67,14 @@ class Placement:
     sources
         The quantized value that each linear node's input comes from, through pools and movements or directly.
     inputs
-        The model's own.
+        Values that are the model's own inputs, or elements of one as floats: the input, by value.
     """
 
     groups: list[list[str]]
     nonnegative: frozenset[str]
     kinds: dict[str, Kind]
     sources: dict[str, str]
-    inputs: frozenset[str]
+    inputs: Mapping[str, str]
 
     @property
     def by_linear(self) -> frozenset[str]:
@@ -110,8 +111,10 @@ class _Placer:
         self.wanted: dict[str, bool] = {}
 
     def run(self) -> Placement:
-        inputs = [value.name for value in self.graph.inputs]
-        wide = [name for name in inputs if self.wants(name)]
+        inputs = {value.name: value.name for value in self.graph.inputs}
+        casts = [node for node in self.graph.nodes if node.op == "Cast"]
+        inputs |= {node.output: source for node in casts if (source := self._integers(node))}
+        wide = [value.name for value in self.graph.inputs if self.wants(value.name)]
         for node in self.graph.nodes:
             kind = self.kinds[node.name]
             if kind in (Kind.PASS, Kind.INSIDE, Kind.TAIL, Kind.OTHER):
@@ -128,11 +131,13 @@ class _Placer:
             nonnegative=frozenset(name for name in wide if self.nonnegative(name)),
             kinds=self.kinds,
             sources=sources,
-            inputs=frozenset(inputs),
+            inputs=inputs,
         )
 
     def kind(self, node: Node) -> Kind:
         graph = self.graph
+        if self._integers(node):
+            return Kind.WAIT
         streams = [n for n in node.inputs if n and n not in graph.constants and self.types.is_float(n)]
         if not streams or not any(self.types.is_float(n) for n in node.outputs if n):
             # Shapes, indices and comparisons; ArgMax and the like are the tail.
@@ -151,6 +156,16 @@ class _Placer:
             return Kind.JOIN
         clamp = node.op in _CLAMPS and all(n in graph.constants for n in node.inputs[1:] if n)
         return Kind.WAIT if clamp or is_affine(graph, node) or node.op == "Cast" else Kind.FUNCTION
+
+    def _integers(self, node: Node) -> str:
+        """The model's input whose integers a Cast makes floats of, moved or not; ``""`` where it is none."""
+        if node.op != "Cast" or not self.types.is_float(node.output):
+            return ""
+        name = node.inputs[0]
+        while name in self.makers and self.makers[name].op in MOVES:
+            name = self.makers[name].inputs[0]
+        found = any(value.name == name for value in self.graph.inputs)
+        return name if found and not self.types.is_float(name) else ""
 
     def _pads_nothing_new(self, node: Node) -> bool:
         """Zero and copies of elements are levels already."""

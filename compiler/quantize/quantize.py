@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from pulsefold.compiler.quantize.calibration import check_calibration
+from pulsefold.compiler.quantize.calibration import Images, check_calibration
 from pulsefold.compiler.quantize.equalize import equalize
 from pulsefold.compiler.quantize.formats import Plain, Qdq, Qonnx
 from pulsefold.compiler.quantize.graph import FloatGraph
@@ -41,6 +41,8 @@ class Quantized:
         The same arithmetic in operators that ONNX Runtime has; for QDQ that is `model` itself.
     graph
         The float network in its normal form.
+    images
+        The calibration data, by input.
     activations
         Quantizer of each quantized value.
     layers
@@ -54,6 +56,7 @@ class Quantized:
     model: onnx.ModelProto
     plain: onnx.ModelProto
     graph: FloatGraph
+    images: Images
     activations: Mapping[str, Quantizer]
     layers: tuple[Layer, ...]
     weights: Mapping[str, LayerWeights]
@@ -61,7 +64,10 @@ class Quantized:
 
 
 def quantize_model(
-    path: Path, calibration: np.ndarray, recipe: Recipe, say: Callable[[str], None]
+    path: Path,
+    calibration: np.ndarray | Mapping[str, np.ndarray],
+    recipe: Recipe,
+    say: Callable[[str], None],
 ) -> Quantized:
     """Quantize the float model in a file.
 
@@ -70,7 +76,8 @@ def quantize_model(
     path
         ONNX file: float32, float16 or float64, opset 7 or newer.
     calibration
-        Inputs of the model, first axis the batch: some hundreds that are like those it will meet.
+        Inputs of the model, first axis the batch: some hundreds that are like those it will meet. An array of
+        its only input, or arrays by input name.
     recipe
         How.
     say
@@ -93,7 +100,7 @@ def quantize_model(
     layers = find_layers(graph, placement, recipe)
     histograms = observe(graph, placement.values, x, say)
     activations = _activations(placement, layers, histograms, recipe)
-    activations.update(_pixels(graph, x, activations))
+    activations.update(_pixels(x, placement, activations))
     say("rounding weights")
     weights = refine(graph, layers, activations, x, recipe, say)
     say("writing the model")
@@ -106,6 +113,7 @@ def quantize_model(
         model=model,
         plain=plain,
         graph=graph,
+        images=x,
         activations=activations,
         layers=layers,
         weights=weights,
@@ -146,17 +154,21 @@ def _activations(
     return found
 
 
-def _pixels(graph: FloatGraph, x: np.ndarray, activations: Mapping[str, Quantizer]) -> dict[str, Quantizer]:
-    """The input in steps of one, where it is integers that fit: nothing is rounded then."""
-    name = graph.inputs[0].name
-    found = activations.get(name)
-    if found is None or found.bits != 8:
-        return {}
+def _pixels(x: Images, placement: Placement, activations: Mapping[str, Quantizer]) -> dict[str, Quantizer]:
+    """Inputs in steps of one, where they are integers that fit: nothing is rounded then."""
+    made = {}
+    for name, source in placement.inputs.items():
+        found = activations.get(name)
+        if found is not None and found.bits == 8:
+            signed = _is_signed_pixels(x.arrays[source])
+            if signed is not None:
+                made[name] = Quantizer(bits=8, signed=signed, scale=round_scale(1.0))
+    return made
+
+
+def _is_signed_pixels(x: np.ndarray) -> bool | None:
+    """Whether integers of eight bits are signed; None where they are no such integers."""
     low, high = float(x.min()), float(x.max())
-    for signed, least, most in ((False, 0, 255), (True, -128, 127)):
-        if least <= low and high <= most:
-            parts = (x[start : start + 64] for start in range(0, len(x), 64))
-            if not all(np.array_equal(part, np.rint(part)) for part in parts):
-                return {}
-            return {name: Quantizer(bits=8, signed=signed, scale=round_scale(1.0))}
-    return {}
+    fits = [signed for signed, least in ((False, 0), (True, -128)) if least <= low and high <= least + 255]
+    parts = (x[start : start + 64] for start in range(0, len(x), 64))
+    return fits[0] if fits and all(np.array_equal(part, np.rint(part)) for part in parts) else None

@@ -67,16 +67,20 @@ def read_float(path: Path, opset: int) -> FloatGraph:
     used = {name for node in nodes for name in node.inputs}
     # Before IR version 4 every initializer is listed among the inputs too.
     inputs = [v for v in model.graph.input if v.name not in constants and v.name in used]
-    if len(inputs) != 1:
-        names = ", ".join(v.name for v in inputs) or "none"
-        todo = "give a model with one input; join them in front of it"
-        raise ModelError(f"one input is supported, and it has {names}", where=where, todo=todo)
+    if not inputs:
+        raise ModelError("it has no inputs", where=where, todo="export it again")
+    declared = [_declared(value, where) for value in inputs]
+    batches = {v.name: v.type.tensor_type.shape.dim[0].dim_value for v in declared}
+    if len(set(batches.values())) > 1:
+        shown = ", ".join(f"{size or 'any'} of {name}" for name, size in batches.items())
+        todo = "give all inputs the same batch axis"
+        raise ModelError(f"its inputs have different batches: {shown}", where=where, todo=todo)
     version = next((o.version for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
     graph = FloatGraph(
         name=model.graph.name or path.stem,
         nodes=[_node(node) for node in nodes],
         constants=constants,
-        inputs=[_declared(inputs[0], where)],
+        inputs=declared,
         outputs=[_float32(value) for value in model.graph.output],
         opset=version,
     )
@@ -156,6 +160,8 @@ def _declared(value: onnx.ValueInfoProto, where: str) -> onnx.ValueInfoProto:
     if len(sizes) < 2 or any(size < 1 for size in sizes[1:]):
         shown = [d.dim_value or d.dim_param or "?" for d in kind.shape.dim]
         todo = f"fix every size but the batch: {FIXED_SHAPE}"
+        if len(sizes) < 2:
+            todo = "give it a batch axis and at least one more; or make it a constant"
         msg = f"its input {value.name!r} has the shape {shown}"
         raise ModelError(msg, where=where, todo=todo)
     return _float32(value)

@@ -14,7 +14,9 @@ from math import prod
 
 import numpy as np
 import onnxruntime
+from onnx import TensorProto
 
+from pulsefold.compiler.quantize.calibration import Images
 from pulsefold.compiler.quantize.graph import FloatGraph, Node
 from pulsefold.compiler.quantize.hessian import LARGEST, Moments, adapted, round_in_turn
 from pulsefold.compiler.quantize.layers import Layer
@@ -41,6 +43,9 @@ _BUDGET, _MOST = 512 << 20, 256
 #: Fewest images whose mean is trusted.
 _FEWEST = 4
 
+#: Of inputs that are no floats.
+_DTYPES: dict[int, type] = {TensorProto.UINT8: np.uint8, TensorProto.INT8: np.int8}
+
 #: A value of one network: an array a batch.
 Batches = list[np.ndarray]
 
@@ -49,7 +54,7 @@ def refine(
     graph: FloatGraph,
     layers: Sequence[Layer],
     activations: Mapping[str, Quantizer],
-    x: np.ndarray,
+    x: Images,
     recipe: Recipe,
     say: Callable[[str], None],
 ) -> dict[str, LayerWeights]:
@@ -108,7 +113,7 @@ def _layer(
 class _Walk:
     """Both networks, run node by node; values are dropped once nothing more reads them."""
 
-    def __init__(self, graph: FloatGraph, activations: Mapping[str, Quantizer], x: np.ndarray) -> None:
+    def __init__(self, graph: FloatGraph, activations: Mapping[str, Quantizer], x: Images) -> None:
         self.graph = graph
         self.activations = activations
         self.types: Types = infer_types(graph)
@@ -116,22 +121,22 @@ class _Walk:
             name for node in graph.nodes for name in set(node.inputs) if name and name not in graph.constants
         )
         self.next = 0
-        declared = graph.inputs[0]
-        fixed = declared.type.tensor_type.shape.dim[0].dim_value
-        kind = {2: np.uint8, 3: np.int8}.get(declared.type.tensor_type.elem_type, np.float32)
+        kinds = {v.name: v.type.tensor_type for v in graph.inputs}
+        fixed = max(kind.shape.dim[0].dim_value for kind in kinds.values())
         count = max(1, min(len(x), _MOST, _BUDGET // max(1, 2 * self._alive())))
         batch = fixed or 16
         if len(x) >= batch:
             count = max(batch, count // batch * batch)
         # Spread over the data, which may be sorted by class.
-        chosen = np.asarray(x[np.linspace(0, len(x) - 1, count).astype(int)], kind)
+        chosen = np.linspace(0, len(x) - 1, count).astype(int)
         if count % batch and fixed:
-            chosen = np.resize(chosen, (batch, *chosen.shape[1:]))
+            chosen = np.resize(chosen, batch)
         self.images = count
-        self.exact: dict[str, Batches] = {
-            declared.name: [chosen[i : i + batch] for i in range(0, len(chosen), batch)]
-        }
-        self.rounded = {declared.name: self._round(declared.name, self.exact[declared.name])}
+        self.exact: dict[str, Batches] = {}
+        for name, array in x[chosen].arrays.items():
+            given = np.asarray(array, _DTYPES.get(kinds[name].elem_type, np.float32))
+            self.exact[name] = [given[i : i + batch] for i in range(0, len(given), batch)]
+        self.rounded = {name: self._round(name, batches) for name, batches in self.exact.items()}
 
     def _alive(self) -> int:
         """Most bytes of one network that are alive at once, an image."""

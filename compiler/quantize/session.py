@@ -12,6 +12,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
+from pulsefold.compiler.quantize.calibration import Images
 from pulsefold.compiler.quantize.graph import FloatGraph
 from pulsefold.errors import ModelError
 
@@ -19,6 +20,8 @@ __all__ = ["Runner", "opened", "run_batches"]
 
 #: Weights above this many bytes are given in a file, which ONNX Runtime maps, and not copied.
 _LARGE = 64 << 20
+
+_DTYPES = {"tensor(uint8)": np.dtype("uint8"), "tensor(int8)": np.dtype("int8")}
 
 
 class Runner:
@@ -28,25 +31,21 @@ class Runner:
     ----------
     session
         Of ONNX Runtime.
-    input
-        Name of its input.
+    types
+        Element type of each input, by name.
     batch
-        Size of its batch axis where that is fixed.
+        Size of the batch axis where that is fixed.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self.session = session
-        declared = session.get_inputs()[0]
-        self.input = declared.name
-        first = declared.shape[0]
-        self.batch = first if isinstance(first, int) and first > 0 else None
-        self.dtype = np.dtype(
-            {"tensor(uint8)": "uint8", "tensor(int8)": "int8"}.get(declared.type, "float32")
-        )
+        declared = session.get_inputs()
+        self.types = {v.name: _DTYPES.get(v.type, np.dtype("float32")) for v in declared}
+        sizes = [v.shape[0] for v in declared]
+        self.batch = next((size for size in sizes if isinstance(size, int) and size > 0), None)
 
-    def __call__(self, x: np.ndarray) -> list[np.ndarray]:
+    def __call__(self, x: Images) -> list[np.ndarray]:
         """All outputs for a batch of any size; axis 0 of each is the batch."""
-        x = np.ascontiguousarray(x, self.dtype)
         if self.batch is None or len(x) == self.batch:
             return self._run(x)
         parts = []
@@ -54,13 +53,15 @@ class Runner:
             part = x[start : start + self.batch]
             missing = self.batch - len(part)
             if missing:
-                part = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
+                # The last image fills the batch.
+                part = part[np.minimum(np.arange(self.batch), len(part) - 1)]
             parts.append([_first(y, self.batch, self.batch - missing) for y in self._run(part)])
         return [np.concatenate(values) for values in zip(*parts, strict=True)]
 
-    def _run(self, x: np.ndarray) -> list[np.ndarray]:
+    def _run(self, x: Images) -> list[np.ndarray]:
+        feeds = {name: np.ascontiguousarray(x.arrays[name], kind) for name, kind in self.types.items()}
         try:
-            return [np.asarray(y) for y in self.session.run(None, {self.input: x})]
+            return [np.asarray(y) for y in self.session.run(None, feeds)]
         # onnxruntime has a class of error for each of its status codes, without a common base.
         except Exception as error:
             msg = "the model does not run in ONNX Runtime"
@@ -127,7 +128,7 @@ def _prepared(model: FloatGraph, outputs: Sequence[str], folder: Path) -> onnx.M
     return proto
 
 
-def run_batches(runner: Runner, x: np.ndarray, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
+def run_batches(runner: Runner, x: Images, size: int) -> Iterator[tuple[int, list[np.ndarray]]]:
     """(Images so far, outputs) batch by batch."""
     step = size if runner.batch is None else max(runner.batch, size // runner.batch * runner.batch)
     for start in range(0, len(x), step):

@@ -77,7 +77,7 @@ def inspect(model: Name) -> Inspection:
 
 def quantize(
     model: Name,
-    calibration: Name | np.ndarray,
+    calibration: Inputs,
     out: Name,
     *,
     weights: str = "int8",
@@ -105,8 +105,7 @@ def quantize(
         rounding=rounding,
         format=format,
     )
-    array = calibration if isinstance(calibration, np.ndarray) else load_array(Path(calibration))
-    return quantize_file(Path(model), array, Path(out), recipe, progress)
+    return quantize_file(Path(model), arrays_of(calibration), Path(out), recipe, progress)
 
 
 def compile(

@@ -87,9 +87,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--calibration",
         required=True,
-        type=Path,
+        action="append",
         metavar="X.npy",
-        help="some hundred of the model's own inputs",
+        help="some hundred of the model's own inputs; of several: NAME=X.npy for each, or X.npz",
     )
     p.add_argument("-o", "--output", required=True, type=Path, metavar="Q.onnx", dest="out")
     few = "int8 to int2, uint8 to uint2"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,7 @@ class Quantization:
 
 def quantize_file(
     model: Path,
-    calibration: np.ndarray,
+    calibration: np.ndarray | Mapping[str, np.ndarray],
     out: Path,
     recipe: Recipe,
     progress: Callable[[str], None] | None = None,
@@ -55,7 +55,7 @@ def quantize_file(
     model
         ONNX file in float32, float16 or float64.
     calibration
-        The model's own inputs, first axis the batch.
+        The model's own inputs, first axis the batch: an array of one, or arrays of several by input name.
     out
         Where the quantized model goes; written whole or not at all.
     recipe
@@ -74,7 +74,7 @@ def quantize_file(
         what = "is a folder" if out.is_dir() else "its folder does not exist"
         raise OutputError(what, where=str(out), todo="name a file, as in -o quantized.onnx")
     made = quantize_model(model, calibration, recipe, say)
-    agreement = compare(made, calibration, say)
+    agreement = compare(made, say)
     data = made.model.SerializeToString()
     write_whole(out, lambda stream: stream.write(data))
     report = {
@@ -85,7 +85,7 @@ def quantize_file(
         "weights": recipe.weights.name,
         "activations": recipe.activations.name,
         "method": recipe.method,
-        "calibration_images": len(calibration),
+        "calibration_images": len(made.images),
         "layers": layer_rows(made),
         "quantizers": len(set(map(id, made.activations.values()))),
         **agreement,
@@ -113,9 +113,9 @@ def layer_rows(made: Quantized) -> list[dict[str, Any]]:
     return rows
 
 
-def compare(made: Quantized, x: np.ndarray, say: Callable[[str], None]) -> dict[str, Any]:
+def compare(made: Quantized, say: Callable[[str], None]) -> dict[str, Any]:
     """Signal to noise of each output in dB, and the share of images whose largest output is the same."""
-    names = made.graph.output_names
+    names, x = made.graph.output_names, made.images
     with opened(made.graph) as exact:
         first = exact(x[:1])
         held = sum(y.nbytes for y in first)

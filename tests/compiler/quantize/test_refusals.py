@@ -103,12 +103,12 @@ def test_an_input_of_open_size(quantized):
         quantized(model, IMAGES)
 
 
-def test_two_inputs(quantized):
+def test_an_input_without_a_batch(quantized):
     model = small()
     model.graph.input.append(helper.make_tensor_value_info("u", TensorProto.FLOAT, [1]))
     model.graph.node.append(helper.make_node("Add", [model.graph.output[0].name, "u"], ["z"]))
     model.graph.output[0].name = "z"
-    with pytest.raises(ModelError, match="one input"):
+    with pytest.raises(ModelError, match=r"'u' has the shape \[1\]\n.*batch"):
         quantized(model, IMAGES)
 
 

@@ -12,6 +12,7 @@ depth. The networks are not trained.
 
 from zoo.classify import densenet, inception, mobilenet, nin, resnet, shufflenet, vgg, xception
 from zoo.detect import ssd, yolo
+from zoo.joint import fused, siamese
 from zoo.net import Net
 from zoo.segment import fcn, segnet, unet
 from zoo.small import SMALL, TINY
@@ -22,12 +23,14 @@ __all__ = [
     "Net",
     "densenet",
     "fcn",
+    "fused",
     "inception",
     "mobilenet",
     "nin",
     "resnet",
     "segnet",
     "shufflenet",
+    "siamese",
     "ssd",
     "unet",
     "vgg",

@@ -33,11 +33,18 @@ class Net:
         self.opset = opset
         self.batch = batch
         self.x = "x"
+        self.inputs = [self.x]
         #: Shape behind the batch axis, by value.
         self.shape: dict[str, tuple[int, ...]] = {"x": shape}
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.constants = 0
+
+    def input(self, name: str, *shape: int) -> str:
+        """One more input."""
+        self.inputs.append(name)
+        self.shape[name] = shape
+        return name
 
     def const(self, value: Any, dtype: Any = np.float32) -> str:
         self.constants += 1
@@ -207,6 +214,6 @@ class Net:
             return helper.make_tensor_value_info(value, TensorProto.FLOAT, [self.batch, *self.shape[value]])
 
         graph = helper.make_graph(
-            self.nodes, name, [info(self.x)], [info(o) for o in outputs], self.initializers
+            self.nodes, name, [info(i) for i in self.inputs], [info(o) for o in outputs], self.initializers
         )
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
