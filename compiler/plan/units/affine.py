@@ -241,7 +241,9 @@ class Affine:
             total += Resources(luts=self.digits * (self.x_bits + 1) + self.digits * self.carries)
         elif self.form == "dsp":
             ranges = self.terms[: -1 if any(self.addends) else None]
-            total += Resources(ffs=sum(word_bits(*r) for r in ranges), dsps=len(ranges))
+            # On ECP5 the registers are the multipliers' own.
+            held = 0 if family == "ecp5" else sum(word_bits(*r) for r in ranges)
+            total += Resources(ffs=held, dsps=len(ranges))
         elif len(self.terms) == 1:
             total += Resources(luts=self.x_bits * any(s < 0 for s, _ in self.shifts))
         if family == "ice40":
