@@ -21,9 +21,11 @@ from amaranth.back import rtlil
 from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
 
 from pulsefold.boards import get_board
-from pulsefold.boards.build import build
+from pulsefold.boards.cache import BuildCache
 from pulsefold.boards.clocks import add_plain_clock
+from pulsefold.boards.flow import flow_for
 from pulsefold.boards.pll import find_pll
+from pulsefold.boards.steps import Steps as BuildSteps
 from pulsefold.boards.top import TOP
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import MatVec, Steps
@@ -189,13 +191,18 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
     text = rtlil.convert(
         bench, name=TOP, ports=bench.ports(), platform=Technology(board.family), emit_src=False
     )
-    made = build(
-        text,
-        board,
-        _WANTED,
-        out / structure.name,
+    out = out / structure.name
+    steps = BuildSteps(
+        board=board,
+        flow=flow_for(board.family),
+        cache=BuildCache(),
+        logs=out / "logs",
         progress=lambda line: print(f"{structure.name}: {line}", file=sys.stderr),
     )
+    steps.logs.mkdir(parents=True, exist_ok=True)
+    # No bitstream: a build would refuse a unit that is slower than what is asked for.
+    _, report = steps.route(steps.synthesise(text), _WANTED, 1)
+    made = steps.flow.routed(report.used)
     macs = structure.pe * structure.simd * structure.pixels
     vector = "bipolar" if structure.bits == 1 else f"{structure.bits} bits"
     return {
@@ -207,9 +214,9 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
         "LUTs per MAC": f"{made.luts / macs:.2f}",
         "estimated": f"{unit.cost(board.family).luts / macs:.2f}",
         "FFs per MAC": f"{made.ffs / macs:.2f}",
-        "block RAMs": str(made.brams),
-        "multipliers": str(made.dsps),
-        "Fmax MHz": f"{made.fmax_mhz:.0f}",
+        "block RAMs": f"{made.brams:g}",
+        "multipliers": f"{made.dsps:g}",
+        "Fmax MHz": f"{report.fmax_mhz:.0f}",
     }
 
 
