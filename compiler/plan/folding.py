@@ -74,7 +74,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
     requantizers = requantizers_of(layer, target)
     constant = [] if kind.is_bipolar else [("constant", "tree")]
     folds = []
-    for pe, simd, pixels in product(divisors(rows), divisors(columns), pixels_of(layer)):
+    for pe, simd, pixels in product(divisors(rows // layer.turns), divisors(columns), pixels_of(layer)):
         depth = rows * columns // (pe * simd)
         if pixels * simd * kind.bits > _WIDEST_BEAT or pe * simd * pixels > 4 * target.available.luts:
             continue
@@ -156,7 +156,7 @@ def batches_of(layer: Layer, pe: int, simd: int) -> list[int]:
 def pixels_of(layer: Layer) -> list[int]:
     """Numbers of pixels a cycle that a layer can take."""
     node = layer.node
-    if not isinstance(node, Conv) or not layer.windowed:
+    if not isinstance(node, Conv) or not layer.windowed or layer.turns > 1:
         return [1]
     return [n for n in divisors(layer.y.shape[1]) if gcd(n, node.stride[1]) == 1 and n <= _MOST_PIXELS]
 
@@ -164,7 +164,7 @@ def pixels_of(layer: Layer) -> list[int]:
 def converted_cycles(layer: Layer, simd: int) -> int:
     """Beats a frame that the window sends for a SIMD."""
     pixels = layer.y.shape[0] * layer.y.shape[1]
-    return pixels * layer.matrix[1] // gcd(layer.x.shape[2], simd)
+    return pixels * layer.turns * layer.matrix[1] // gcd(layer.x.shape[2] // layer.turns, simd)
 
 
 def choices_of(layer: Layer, target: Target, *, straight: bool = False) -> list[Choice]:

@@ -119,8 +119,22 @@ class Layer:
         return node.padded or not (whole or pixelwise)
 
     @property
+    def turns(self) -> int:
+        """Groups of a Conv that are multiplied one after the other, a matrix each.
+
+        1 where all are one matrix with zeros: where each is one channel, which a depthwise unit takes, and
+        where there is no window to put the channels of a group side by side.
+        """
+        node = self.node
+        if not isinstance(node, Conv) or self.depthwise or not (self.windowed or node.kernel == (1, 1)):
+            return 1
+        return node.groups
+
+    @property
     def takes_batches(self) -> bool:
         """Whether frames may share its weights: one vector a frame, and thresholds or nothing behind it."""
+        if self.turns > 1:
+            return False
         return self.y.shape[:2] == (1, 1) and not self.windowed and not isinstance(self.steps, Requantize)
 
     @property
@@ -137,10 +151,10 @@ class Layer:
 
     @property
     def matrix(self) -> tuple[int, int]:
-        """(rows, columns) of the weight matrix of a Conv."""
+        """(rows, columns) of the weight matrix of a Conv, or of those of all turns, one below the other."""
         assert isinstance(self.node, Conv)
         rows, height, width, channels = self.node.weights.shape
-        return rows, height * width * channels * self.node.groups
+        return rows, height * width * channels * (self.node.groups // self.turns)
 
     @property
     def depthwise(self) -> bool:
@@ -149,10 +163,12 @@ class Layer:
 
     @cached_property
     def weights(self) -> np.ndarray:
-        """int64 [rows, columns] of a Conv; 0 where an output's group does not read a channel."""
+        """int64 [rows, columns] of :attr:`matrix`; 0 where an output's group does not read a channel."""
         assert isinstance(self.node, Conv)
         w, groups = self.node.weights, self.node.groups
         rows, height, width, channels = w.shape
+        if self.turns > 1:
+            return w.reshape(self.matrix)
         dense = np.zeros((groups, rows // groups, height * width, groups, channels), w.dtype)
         for group in range(groups):
             dense[group, :, :, group] = w.reshape(groups, -1, height * width, channels)[group]

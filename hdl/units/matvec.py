@@ -85,7 +85,7 @@ class Hop(wiring.Component):
             bits = p.weight_type.encode(p.weights)
         if p.inverts:
             bits = 1 - bits
-        rows = bits.reshape(p.row_folds, p.pe, p.column_folds, p.simd)
+        rows = bits.reshape(p.all_folds, p.pe, p.column_folds, p.simd)
         rows = rows[:, self.index * p.hop : (self.index + 1) * p.hop].transpose(0, 2, 1, 3)
         rows = rows.reshape(p.weight_depth, p.hop * p.simd)
         return [sum(int(v) << (k * width) for k, v in enumerate(word)) for word in rows]
@@ -175,9 +175,9 @@ class Hop(wiring.Component):
         """
         p = self.unit
         early = min(2, len(ends) - 1)
-        row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row", "following"))
+        row, following = (Signal(range(max(2, p.all_folds)), name=n) for n in ("row", "following"))
         end = ends[-1 - early]
-        m.d.comb += following.eq(Mux(end, Mux(row == p.row_folds - 1, 0, row + 1), row))
+        m.d.comb += following.eq(Mux(end, Mux(row == p.all_folds - 1, 0, row + 1), row))
         m.d.sync += row.eq(following)
         shape = Shape.cast(range(-p.columns - 1, 1))
         found = []
@@ -246,8 +246,8 @@ def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
     ready = Signal()
     m.d.sync += ready.eq(done)
     m.d.comb += sink.valid.eq(ready)
-    row, following = (Signal(range(max(2, p.row_folds)), name=n) for n in ("row_out", "row_following"))
-    m.d.comb += following.eq(Mux(done, Mux(row == p.row_folds - 1, 0, row + 1), row))
+    row, following = (Signal(range(max(2, p.all_folds)), name=n) for n in ("row_out", "row_following"))
+    m.d.comb += following.eq(Mux(done, Mux(row == p.all_folds - 1, 0, row + 1), row))
     m.d.sync += row.eq(following)
     kind = p.accumulator_type
     for lane, raw in enumerate(raws):
@@ -297,6 +297,7 @@ class MatVecCircuit(UnitComponent):
         # Registers: comparing the counters would be the longest path of a unit without carry cells.
         first, last = Signal(init=1), Signal(init=p.column_folds == 1)
         fresh, ends = Signal(init=1), Signal(init=p.row_folds == 1)
+        turn, final = Signal(range(max(2, p.turns))), Signal(init=p.turns == 1)
         some = credit_gate(m, p.buffer_depth, spend=go & first, earn=earn)
         able = ~first | some
         # From the other end of the unit, which may be far.
@@ -309,7 +310,7 @@ class MatVecCircuit(UnitComponent):
         m.d.comb += column_next.eq(Mux(go, Mux(last, 0, column + 1), column))
         m.d.sync += column.eq(column_next)
         with m.If(go):
-            m.d.sync += address.eq(Mux(last & ends, 0, address + 1))
+            m.d.sync += address.eq(Mux(last & ends & final, 0, address + 1))
             if p.column_folds > 1:
                 m.d.sync += [first.eq(last), last.eq(column == p.column_folds - 2)]
             if p.row_folds > 1:
@@ -319,6 +320,10 @@ class MatVecCircuit(UnitComponent):
                         fresh.eq(ends),
                         ends.eq(row == p.row_folds - 2),
                     ]
+
+            if p.turns > 1:
+                with m.If(last & ends):
+                    m.d.sync += [turn.eq(Mux(final, 0, turn + 1)), final.eq(turn == p.turns - 2)]
 
         issued = hop.control_i
         m.d.sync += [

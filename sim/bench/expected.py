@@ -88,7 +88,9 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
     if isinstance(unit, MatVec):
         # [groups, column folds, pixels, SIMD] to vectors, and back with row folds
         beats = x[0].reshape(-1, unit.column_folds, unit.pixels, unit.simd)
-        y = beats.swapaxes(1, 2).reshape(-1, unit.columns) @ unit.weights.T
+        vectors = beats.swapaxes(1, 2).reshape(-1, unit.turns, unit.columns).swapaxes(0, 1)
+        weights = unit.weights.reshape(unit.turns, -1, unit.columns)
+        y = (vectors @ weights.swapaxes(1, 2)).swapaxes(0, 1).reshape(-1, len(unit.weights))
         y = stepped(unit.steps, y) if unit.steps else y
         y = y.reshape(-1, unit.pixels, unit.row_folds, unit.pe).swapaxes(1, 2)
         return y.reshape(-1, unit.pixels * unit.pe)

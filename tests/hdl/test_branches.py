@@ -13,7 +13,7 @@ from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.timing import latency_of, moves_of, times_at, with_buffers
-from pulsefold.compiler.plan.units import Fork
+from pulsefold.compiler.plan.units import Fork, MatVec
 from pulsefold.errors import VerificationError
 from pulsefold.sim import golden
 from pulsefold.sim.bench.expected import expected_values
@@ -64,6 +64,31 @@ def test_circuits_at_random(seed: int) -> None:
     if plan.cycles > 5_000:
         pytest.skip(f"{plan.cycles} cycles a frame take long")
     check_circuit(plan, seed)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        # Beats of one tap and of three, rows of a group in one fold and in several, both memories.
+        (Fold(pe=3, simd=6, memory="block"), Fold(pe=1, simd=2)),
+        (Fold(pe=1, simd=2), Fold(pe=2, simd=6, memory="block")),
+    ],
+)
+def test_groups_of_a_convolution_take_turns(first: Fold, second: Fold) -> None:
+    b = Builder(np.random.default_rng(2))
+    x = b.input((5, 6, 8), INT(4, signed=True))
+    y = b.threshold(b.conv(x, 12, 3, stride=2, groups=4))
+    y = b.requantize(b.conv(y, 8, 1, bits=3, groups=2))
+    graph = b.graph(y)
+    folds = dict(zip((layer.name for layer in layers_of(graph)), (first, second), strict=True))
+    plan = make_plan(graph, TARGET, folds=folds)
+    units = [unit for unit in plan.units if isinstance(unit, MatVec)]
+    assert [unit.turns for unit in units] == [4, 2]
+    # Nine pixels, and only the weights that there are.
+    weights = 12 * 9 * 2, 8 * 6
+    assert [unit.weight_depth * unit.pe * unit.simd for unit in units] == list(weights)
+    assert [unit.cycles for unit in units] == [9 * unit.weight_depth for unit in units]
+    check_circuit(plan, 3)
 
 
 def test_a_skip_buffer_holds_what_the_long_way_round_needs() -> None:

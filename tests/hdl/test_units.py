@@ -105,15 +105,17 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
         draw(st.sampled_from([3, 8, 12, 27])),
     )
     rng = np.random.default_rng(draw(seeds))
+    pixels = draw(st.sampled_from([1, 1, 2, 3]))
+    turns = draw(st.sampled_from([1, 1, 2, 3])) if pixels == 1 and not whole else 1
+    size = turns * rows, columns
     if weight_type.is_bipolar:
-        weights = rng.choice([-1, 1], (rows, columns))
+        weights = rng.choice([-1, 1], size)
     else:
-        weights = rng.integers(weight_type.minimum, weight_type.maximum + 1, (rows, columns))
+        weights = rng.integers(weight_type.minimum, weight_type.maximum + 1, size)
     pe, simd = divisor(draw, rows), divisor(draw, columns)
     corners = [weights * kind.minimum, weights * kind.maximum]
     low, high = np.minimum(*corners).sum(axis=1).min(), np.maximum(*corners).sum(axis=1).max()
-    steps = draw(step_functions(rows, int(low), int(high))) if draw(st.booleans()) else None
-    pixels = draw(st.sampled_from([1, 1, 2, 3]))
+    steps = draw(step_functions(len(weights), int(low), int(high))) if draw(st.booleans()) else None
     hop = divisor(draw, pe)
     multipliers = ["lut", "dsp"] if min(weight_type.bits, kind.bits) >= 4 else ["lut"]
     if pair:
@@ -123,8 +125,9 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
         pe, simd, hop, multipliers = rows, columns, divisor(draw, rows), ["constant"]
     return MatVec(
         name="matvec",
-        vectors=draw(st.integers(1, 3)) * pixels,
+        vectors=draw(st.integers(1, 3)) * pixels * turns,
         weights=weights,
+        turns=turns,
         weight_type=weight_type,
         type=kind,
         pe=pe,

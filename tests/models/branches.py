@@ -66,12 +66,15 @@ class Builder:
         self.tensors[node.output] = node.output_tensor(*xs)
         return self.tensors[node.output]
 
-    def conv(self, x: Tensor, outputs: int, kernel: int, stride: int = 1, bits: int = 2) -> Tensor:
+    def conv(
+        self, x: Tensor, outputs: int, kernel: int, stride: int = 1, bits: int = 2, groups: int = 1
+    ) -> Tensor:
         kind = INT(bits, signed=True)
-        shape = (outputs, kernel, kernel, x.shape[2])
+        shape = (outputs, kernel, kernel, x.shape[2] // groups)
         weights = self.rng.integers(kind.minimum, kind.maximum + 1, shape)
         pads = (kernel // 2,) * 4
-        return self.add(Conv, x, weights=weights, weight_type=kind, stride=(stride,) * 2, pads=pads)
+        rest = {"weight_type": kind, "stride": (stride,) * 2, "pads": pads, "groups": groups}
+        return self.add(Conv, x, weights=weights, **rest)
 
     def threshold(self, x: Tensor, bits: int = 2) -> Tensor:
         kind = INT(bits, signed=bool(self.rng.integers(2)))

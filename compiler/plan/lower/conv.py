@@ -30,8 +30,16 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     matvec = matrix_unit(node, layer, fold, family)
     units: list[Unit] = []
     if layer.windowed:
-        lanes = gcd(layer.x.shape[2], fold.simd)
-        window = window_unit(node, layer, family, lanes=lanes, pad_value=node.pad_value, pixels=fold.pixels)
+        lanes = window_lanes(layer, fold.simd)
+        window = window_unit(
+            node,
+            layer,
+            family,
+            lanes=lanes,
+            pad_value=node.pad_value,
+            pixels=fold.pixels,
+            channels_outer=layer.turns > 1,
+        )
         units.append(window)
         if fold.simd > lanes:
             units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
@@ -39,8 +47,8 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
         # [row fold][pixel][PE]
-        table = np.arange(rows).reshape(matvec.row_folds, 1, matvec.pe)
-        order = np.broadcast_to(table, (matvec.row_folds, matvec.pixels, matvec.pe)).ravel()
+        table = np.arange(rows).reshape(matvec.all_folds, 1, matvec.pe)
+        order = np.broadcast_to(table, (matvec.all_folds, matvec.pixels, matvec.pe)).ravel()
         units += requantized(layer.steps, matvec.output, matvec.column_folds, order, fold, family)
     if fold.pixels > 1 and matvec.row_folds > 1:
         lanes, sent = matvec.output.lanes, units[-1].outputs[0]
@@ -66,8 +74,8 @@ def requantized(
 
 def refuse_lanes(layer: Layer, fold: Fold) -> None:
     """Raise where several pixels a cycle, or several frames a pass, are asked of a layer that cannot."""
-    if fold.pixels > 1 and not layer.windowed:
-        why = "only a layer with a window takes several pixels"
+    if fold.pixels > 1 and (not layer.windowed or layer.turns > 1):
+        why = "only a layer with a window and without groups takes several pixels"
         raise FoldingError(why, where=layer.name, todo="take 1 pixel a cycle")
     if fold.batch > 1 and not layer.takes_batches:
         why = "only a layer of one vector a frame that is not requantized takes a batch"
@@ -84,8 +92,9 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
     depth = rows * columns // (fold.pe * fold.simd)
     return MatVec(
         name=layer.name,
-        vectors=layer.y.shape[0] * layer.y.shape[1] * fold.batch,
-        weights=layer.weights,
+        vectors=layer.y.shape[0] * layer.y.shape[1] * layer.turns * fold.batch,
+        turns=layer.turns,
+        weights=in_window_order(layer, fold.simd),
         sums=layer.row_sums,
         weight_type=node.weight_type,
         type=layer.operand,
@@ -100,6 +109,21 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         multiplier=fold.multiplier,
         adder=fold.adder,
     )
+
+
+def window_lanes(layer: Layer, simd: int) -> int:
+    """Channels, all of one group, in a beat of the window in front of a SIMD."""
+    return gcd(layer.x.shape[2] // layer.turns, simd)
+
+
+def in_window_order(layer: Layer, simd: int) -> np.ndarray:
+    """Weights, their columns as the window sends them: of a group's channels each beat's taps in turn."""
+    if layer.turns == 1:
+        return layer.weights
+    rows, columns = layer.matrix
+    channels, lanes = layer.x.shape[2] // layer.turns, window_lanes(layer, simd)
+    taps = layer.weights.reshape(rows, columns // channels, channels // lanes, lanes)
+    return taps.swapaxes(1, 2).reshape(rows, columns)
 
 
 def collected(name: str, stream: Stream, lanes: int, pixels: int) -> Convert:

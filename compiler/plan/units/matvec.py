@@ -61,6 +61,9 @@ class MatVec(OneInput, OneOutput):
 
     acc[o] = sum over i of weights[o, i] * x[i]; y = steps(acc) where there are steps, else acc.
 
+    Where matrices take turns, as those of a grouped convolution do, vector v meets the rows of matrix
+    v mod `turns`; each has its own weights and step functions.
+
     Each cycle, PE rows take SIMD columns. A vector's beats are read once, kept, and replayed for every
     group of rows (fold order: row group outer, columns inner). Activations travel from one group of `hop`
     PEs to the next through registers, a cycle later each, and every group reads its own weight memory with an
@@ -76,16 +79,18 @@ class MatVec(OneInput, OneOutput):
     vectors
         Vectors a frame.
     weights
-        int64 [rows, columns].
+        int64 [turns * rows, columns].
     weight_type, type
         Element types of weights and of the vector.
+    turns
+        Matrices that vectors meet in turn; divides `vectors`, and needs `pixels` to be 1 where above 1.
     pe, simd
         Rows and columns a cycle; divide rows and columns.
     pixels
         Vectors a cycle, which share the weights that are read; divides `vectors`. A beat in holds
         [pixel][column], a beat out [pixel][row].
     steps
-        Step function of each row, or None to send accumulators.
+        Step function of each row of `weights`, or None to send accumulators.
     memory
         Weight memory: ``"block"`` or ``"lut"``.
     memory_width
@@ -119,6 +124,7 @@ class MatVec(OneInput, OneOutput):
     type: ElementType
     pe: int
     simd: int
+    turns: int = 1
     pixels: int = 1
     steps: Steps | None = None
     memory: str = "lut"
@@ -141,6 +147,11 @@ class MatVec(OneInput, OneOutput):
                 near = min((d for d in range(1, n + 1) if n % d == 0), key=lambda d: (abs(d - fold), d))
                 msg = f"{what} {fold} does not divide {n}"
                 raise FoldingError(msg, where=self.name, todo=f"the nearest {what} that does is {near}")
+        if self.turns > 1 and (self.pixels > 1 or self.vectors % self.turns):
+            msg = (
+                f"{self.turns} matrices in turn do not go with {self.pixels} pixels of {self.vectors} vectors"
+            )
+            raise FoldingError(msg, where=self.name, todo="take 1 pixel a cycle")
         if self.sums is None:
             object.__setattr__(self, "sums", RowSums.of(self.weights))
         if self.hop == 0:
@@ -166,8 +177,8 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def rows(self) -> int:
-        """Rows of the matrix."""
-        return self.weights.shape[0]
+        """Rows of a matrix."""
+        return self.weights.shape[0] // self.turns
 
     @property
     def columns(self) -> int:
@@ -178,6 +189,11 @@ class MatVec(OneInput, OneOutput):
     def row_folds(self) -> int:
         """Groups of PE rows."""
         return self.rows // self.pe
+
+    @property
+    def all_folds(self) -> int:
+        """Groups of PE rows of all matrices: fold f of turn t is number t * row_folds + f."""
+        return self.turns * self.row_folds
 
     @property
     def column_folds(self) -> int:
@@ -192,7 +208,7 @@ class MatVec(OneInput, OneOutput):
     @property
     def weight_depth(self) -> int:
         """Words of each group's weight memory."""
-        return self.row_folds * self.column_folds
+        return self.all_folds * self.column_folds
 
     @property
     def narrow(self) -> str:
@@ -315,9 +331,9 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def starts(self) -> np.ndarray:
-        """int64 [rows]: what the accumulator starts at: 0, or minus the threshold where :attr:`decided`."""
+        """int64 [turns * rows]: where the accumulator starts: 0, or minus the threshold where :attr:`decided`."""
         if self.steps is None or not self.decided:
-            return np.zeros(self.rows, np.int64)
+            return np.zeros(len(self.weights), np.int64)
         steps = self.steps.shifted(self.offset, self.gain)
         return -np.clip(steps.thresholds[:, 0], 0, self.columns + 1)
 
@@ -334,7 +350,7 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def offset(self) -> np.ndarray:
-        """int64 [rows]: accumulator = gain * raw + offset.
+        """int64 [turns * rows]: accumulator = gain * raw + offset.
 
         Counting equal bits: -columns. Inverting instead of negating (-v = ~v + 1): the number of negative
         weights of the row; where no sign bit is inverted along, as unsigned bits have none, as often minus
@@ -342,7 +358,7 @@ class MatVec(OneInput, OneOutput):
         its weight a column.
         """
         if self.form == "xnor":
-            return np.full(self.rows, -self.columns, np.int64)
+            return np.full(len(self.weights), -self.columns, np.int64)
         if self.form == "bits" and self.weight_type.is_bipolar:
             minus = self.row_sums.minus
             if self.type.signed:
@@ -350,7 +366,7 @@ class MatVec(OneInput, OneOutput):
             return -minus * ((1 << self.type.bits) - 1)
         if self.form == "negate" and self.narrow == "weight":
             return self.row_sums.minus
-        return np.zeros(self.rows, np.int64)
+        return np.zeros(len(self.weights), np.int64)
 
     @property
     def accumulator_type(self) -> ElementType:
@@ -425,7 +441,7 @@ class MatVec(OneInput, OneOutput):
         Input register and replay 1, weights, tree, accumulator 1, result 1, the hops, buffer; before the
         buffer the steps, or 1 to make accumulators of raw sums, or nothing where the sign is the answer.
         """
-        tail = self.steps.latency(self.row_folds) if self.steps else 1
+        tail = self.steps.latency(self.all_folds) if self.steps else 1
         if self.decided:
             tail = 0
         return 1 + self.weight_latency + self.levels + 2 + (self.hops - 1) + tail + BUFFER_LATENCY
@@ -497,7 +513,7 @@ class MatVec(OneInput, OneOutput):
             + 40,
         )
         if self.steps and not self.decided:
-            total += self.steps.cost(family, sums, self.row_folds, raw)
+            total += self.steps.cost(family, sums, self.all_folds, raw)
         return total + buffer_cost(family, self.buffer_depth, self.output.width)
 
     def arithmetic_cost(self, family: str) -> Resources:
