@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import helper
 
 from pulsefold.compiler.frontend.load import load_model
 from pulsefold.compiler.frontend.places import quantizer_places
@@ -34,8 +35,8 @@ from pulsefold.sim.source.bounds import UNIT
 
 __all__ = ["compare_runtime", "runnable"]
 
-#: What onnx has no NumPy type for, so that no array of it can be fed.
-_UNFED = frozenset({"int4", "uint4", "int2", "uint2"})
+#: What NumPy has no type for: these are cast on their way in and out.
+_NARROW = {"int4": np.int8, "uint4": np.uint8, "int2": np.int8, "uint2": np.uint8}
 
 #: Custom operators that ONNX Runtime does not have.
 _QONNX = frozenset({"Quant", "BipolarQuant", "MultiThreshold"})
@@ -68,7 +69,7 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
     places = {name: place for name, place in every.items() if place.tensor in graph.tensors}
     feeds = source.named(x)
     keep = {place.tensor for place in places.values()}
-    weights = {n: v for n, v in source.constants.items() if v.dtype.name not in _UNFED}
+    weights = {n: v for n, v in source.constants.items() if v.dtype.name not in _NARROW}
     pieces: _Pieces | None = None
     found: dict[str, list[Comparison]] = {}
     for part in source.chunks(feeds, frames_at_once(graph)):
@@ -79,7 +80,7 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
             State(),
             weights | {name: np.asarray(part[name]).astype(kind) for name, kind in source.inputs.items()},
         )
-        nodes, exact = [], {}
+        nodes, exact, narrow = [], {}, {}
         for node in source.steps(part, state):
             name = node.outputs[0]
             if name not in every:
@@ -92,9 +93,10 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
                 state.put(name, golden.astype(value.dtype))
             exact[name] = (node, kept, golden)
             nodes.append(name)
-            if value.dtype.name not in _UNFED:
-                given[name] = golden.astype(value.dtype)
-        pieces = pieces or _Pieces(source.model, given, nodes)
+            if value.dtype.name in _NARROW:
+                narrow[name] = helper.np_dtype_to_tensor_dtype(value.dtype)
+            given[name] = golden.astype(_NARROW.get(value.dtype.name, value.dtype))
+        pieces = pieces or _Pieces(source.model, given, nodes, narrow)
         got = pieces.run(given)
         for name, (node, kept, golden) in exact.items():
             differing = np.asarray(got[name]).astype(np.float64) != golden
@@ -127,9 +129,17 @@ class _Pieces:
         Values that are fed, the model's own inputs among them.
     wanted
         Values behind quantizers to compute.
+    narrow
+        Element types of those among them that are given and wanted as bytes.
     """
 
-    def __init__(self, model: onnx.ModelProto, given: Mapping[str, np.ndarray], wanted: list[str]) -> None:
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        given: Mapping[str, np.ndarray],
+        wanted: list[str],
+        narrow: Mapping[str, int],
+    ) -> None:
         cut = onnx.ModelProto()
         cut.CopyFrom(model)
         # Exporters write versions that the runtime does not read yet; nodes are those of the operator set.
@@ -141,15 +151,23 @@ class _Pieces:
             for i, name in enumerate(node.output):
                 if name in cuts:
                     node.output[i] = f"{name}/again"
+        self._given = {name: f"{name}/byte" if name in narrow else name for name in given}
+        casts = []
         for name in cuts:
-            kind = onnx.helper.np_dtype_to_tensor_dtype(given[name].dtype)
-            cut.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, None))
+            kind = helper.np_dtype_to_tensor_dtype(given[name].dtype)
+            cut.graph.input.append(helper.make_tensor_value_info(self._given[name], kind, None))
+            if name in narrow:
+                again, wide = self._names[name], f"{name}/wide"
+                casts.append(helper.make_node("Cast", [self._given[name]], [name], to=narrow[name]))
+                casts.append(helper.make_node("Cast", [again], [wide], to=kind))
+                self._names[name] = wide
+        cut.graph.node.extend(casts)
         outputs = [value for value in cut.graph.output if value.name not in self._names]
         self._names |= {value.name: value.name for value in outputs}
         del cut.graph.output[:], cut.graph.value_info[:]
         cut.graph.output.extend(outputs)
         for name in wanted:
-            cut.graph.output.append(onnx.helper.make_empty_tensor_value_info(self._names[name]))
+            cut.graph.output.append(helper.make_empty_tensor_value_info(self._names[name]))
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # The nodes as they are written: the rewriting of quantized graphs is another engine's arithmetic.
@@ -167,7 +185,8 @@ class _Pieces:
 
     def run(self, given: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Values by the source's names."""
+        feeds = {self._given[name]: value for name, value in given.items()}
         values = self._session.run(
-            list(self._names.values()), {name: value for name, value in given.items() if name in self._fed}
+            list(self._names.values()), {name: value for name, value in feeds.items() if name in self._fed}
         )
         return dict(zip(self._names, map(np.asarray, values), strict=True))

@@ -17,7 +17,7 @@ from pulsefold.compiler.frontend.nodes import OnnxNode, needed, read_nodes
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.refused import DEFAULT_TODO, FIXED_SHAPE, HOST, REFUSED
 from pulsefold.compiler.frontend.registry import Rule, rule_for
-from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Rivals, Stream, Value
 from pulsefold.compiler.ir.graph import Graph, Output
 from pulsefold.compiler.passes import run_passes
 from pulsefold.errors import ModelError, UnsupportedNodeError
@@ -171,6 +171,9 @@ class Walk:
         for output in self.outputs:
             value = self.values.get(output)
             where = f"output {output!r}"
+            if isinstance(value, Rivals):
+                msg = f"no quantizer stands between {value.node!r} and the output"
+                raise UnsupportedNodeError(msg, where=where, todo="quantize the output")
             if not isinstance(value, (Stream, Pick, Hosted)):
                 raise ModelError("it does not depend on the model's input", where=where, todo="remove it")
             stream = value if isinstance(value, Stream) else value.stream

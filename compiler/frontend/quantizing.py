@@ -7,9 +7,10 @@ from fractions import Fraction
 
 import numpy as np
 
+from pulsefold.compiler.frontend.greatest import greatest
 from pulsefold.compiler.frontend.nodes import OnnxNode
 from pulsefold.compiler.frontend.store import Store
-from pulsefold.compiler.frontend.values import Stream
+from pulsefold.compiler.frontend.values import Rivals, Stream
 from pulsefold.compiler.frontend.waiting import (
     all_lines,
     clip_quantizer,
@@ -45,8 +46,10 @@ QUANTIZE = (
 class Quantizing(Store):
     """The part of the importer's state that waiting steps become nodes in."""
 
-    def quantize(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
+    def quantize(self, stream: Stream | Rivals, quantizer: Quantizer, node: OnnxNode) -> Stream:
         """Everything that waits, and a quantizer, as one Threshold (or as the graph's input)."""
+        if isinstance(stream, Rivals):
+            return self._each(stream, quantizer, node)
         if stream.norm is not None:
             return self._normalized(stream, quantizer, node)
         if stream.curve is not None:
@@ -78,6 +81,19 @@ class Quantizing(Store):
             )
             name = self.add(threshold, quantizer.scale, quantizer.offset)
         return self._then_pooled(stream, self._quantized_as(stream, name, quantizer), output)
+
+    def _each(self, rivals: Rivals, quantizer: Quantizer, node: OnnxNode) -> Stream:
+        """A quantizer of each stream; then the greatest of the levels, or of those of -x for the least."""
+        minus = (Line(gain=Fraction(-1)),)
+        levels = []
+        for i, stream in enumerate(rivals.streams):
+            part = replace(node, outputs=(self.fresh(f"{node.outputs[0]}/{i}"),))
+            if rivals.greatest:
+                levels.append(self.quantize(stream, quantizer, part))
+            else:
+                levels.append(self.quantize(stream.stepped(node.name, minus), quantizer.mirrored(), part))
+        best = greatest(self, levels, node)
+        return best if rivals.greatest else best.stepped(node.name, minus)
 
     def _from_outside(
         self, name: str, stream: Stream, lines: tuple[Line, ...], quantizer: Quantizer, node: OnnxNode
@@ -293,10 +309,15 @@ class Quantizing(Store):
             return replace(stream, tensor=name, pools=rest)
         return replace(stream, tensor=name, pools=(), lines=compose(pool.lines, stream.lines))
 
+    def is_bytes(self, stream: Stream) -> bool:
+        """Whether it is an input of the model that needs no quantizer."""
+        kind = np.dtype(self.sources[stream.source].dtype) if stream.tensor is None else None
+        return kind is not None and kind.kind in "iu" and kind.itemsize == 1
+
     def _identity(self, stream: Stream, node: OnnxNode) -> Stream:
         """A model input of narrow integers needs no quantizer."""
         kind = np.dtype(self.sources[stream.source].dtype)
-        if kind.kind not in "iu" or kind.itemsize > 1:
+        if not self.is_bytes(stream):
             msg = "the activations it reads are not quantized"
             if kind.kind in "iu":
                 msg = f"it reads {kind.name} activations"

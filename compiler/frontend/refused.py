@@ -76,10 +76,6 @@ REFUSED: Mapping[str, tuple[str, str]] = MappingProxyType(
             "its weights have a scale for each block: products with different scales add up to no integer",
             "quantize the float model with one scale a channel: pulsefold quantize MODEL.onnx --weights int4",
         ),
-        "Sqrt": (
-            "what is divided by a root of activations is normalized: " + _GAINS,
-            _NORM,
-        ),
         "GridSample": ("where it reads depends on values", HOST),
         "Trunc": (
             "its rounding is that of one exporter's internal widths",

@@ -80,6 +80,7 @@ def _quantizer(function: Callable, *, custom: bool) -> Rule:
 
 
 _CONV = "becomes a Conv"
+_EXTREME = "an exact step in front of the next quantizer's thresholds; of streams, a MaxPool behind them"
 _WHOLE = "becomes a Conv over the whole frame, or of 1 x 1 where it has rows"
 _MOVE = "becomes a Reorder where elements are dropped, repeated or filled in"
 
@@ -155,8 +156,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "Neg": _step(elementwise.negative),
         "Relu": _step(elementwise.relu),
         "Clip": _step(elementwise.clip),
-        "Max": _step(elementwise.extreme),
-        "Min": _step(elementwise.extreme),
+        "Max": Rule(function=elementwise.extreme, verdict="folded", why=_EXTREME),
+        "Min": Rule(function=elementwise.extreme, verdict="folded", why=_EXTREME),
         "PRelu": _node(activations.parametric_relu, "becomes a table or thresholds of the next quantizer"),
         **{
             name: _node(activations.activation, "becomes a table or thresholds of the next quantizer")

@@ -16,7 +16,19 @@ from pulsefold.errors import UnsupportedNodeError
 #: Precision of irrational numbers that only the host computes with, in float64.
 _HOST_BITS = 128
 
-__all__ = ["Const", "Hosted", "Pick", "Pool", "Quantized", "Stream", "Taken", "Value", "canonical", "exact"]
+__all__ = [
+    "Const",
+    "Hosted",
+    "Pick",
+    "Pool",
+    "Quantized",
+    "Rivals",
+    "Stream",
+    "Taken",
+    "Value",
+    "canonical",
+    "exact",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -281,7 +293,42 @@ class Pick:
         return replace(self, index=index)
 
 
-Value = Const | Stream | Pick | Hosted
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rivals:
+    """The greatest or the least of several streams, element by element, until a quantizer takes each of them.
+
+    Quantizers never fall: the level of the greatest is the greatest of the levels.
+
+    Parameters
+    ----------
+    streams
+        Two or more of one shape, their elements at the same places.
+    greatest
+        False for the least.
+    node
+        The ONNX node that compares them.
+    """
+
+    streams: tuple[Stream, ...]
+    greatest: bool
+    node: str
+
+    @property
+    def index(self) -> np.ndarray:
+        """As in :class:`Stream`."""
+        return self.streams[0].index
+
+    @property
+    def channels(self) -> int:
+        """C."""
+        return self.streams[0].channels
+
+    def stepped(self, node: str, line: Line) -> Rivals:
+        """With a step that never falls."""
+        return replace(self, streams=tuple(s.stepped(node, (line,)) for s in self.streams))
+
+
+Value = Const | Stream | Pick | Hosted | Rivals
 
 
 def exact(value: float | np.generic) -> Fraction:

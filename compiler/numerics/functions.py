@@ -24,7 +24,7 @@ from pulsefold.compiler.numerics.enclose import (
     enclose_pi,
     multiply,
 )
-from pulsefold.compiler.numerics.surd import Real
+from pulsefold.compiler.numerics.surd import Real, approximate, sqrt
 
 __all__ = [
     "Abs",
@@ -34,10 +34,12 @@ __all__ = [
     "Function",
     "LeakyRelu",
     "Log",
+    "Reciprocal",
     "RootTwoOverPi",
     "Sigmoid",
     "Softplus",
     "Softsign",
+    "Sqrt",
     "Tanh",
 ]
 
@@ -151,6 +153,58 @@ class Log:
     def estimate(self, x: np.ndarray) -> np.ndarray:
         """In float64."""
         return np.log(x)
+
+
+@dataclass(frozen=True, slots=True)
+class Sqrt:
+    """sqrt(x) for x >= 0. ONNX Sqrt-13."""
+
+    rising = True
+
+    def exact(self, x: Real) -> Real | None:
+        """At rationals; ArithmeticError below 0."""
+        if x < 0:
+            msg = f"the square root of {float(x)}"
+            raise ArithmeticError(msg)
+        return sqrt(x) if isinstance(x, Fraction) else None
+
+    def enclose(self, x: Interval, bits: int) -> Interval:
+        """At both ends; ArithmeticError where both are below 0."""
+        if x[1] < 0:
+            msg = f"the square root of {float(x[1])}"
+            raise ArithmeticError(msg)
+        low, high = (approximate(sqrt(max(v, _ZERO)), bits + 2) for v in x)
+        near = Fraction(1, 1 << bits)
+        return low * (1 - near), high * (1 + near)
+
+    def estimate(self, x: np.ndarray) -> np.ndarray:
+        """In float64."""
+        return np.sqrt(x)
+
+
+@dataclass(frozen=True, slots=True)
+class Reciprocal:
+    """1 / x for x other than 0. ONNX Reciprocal-13."""
+
+    rising = None
+
+    def exact(self, x: Real) -> Real | None:
+        """At rationals; ArithmeticError at 0."""
+        if x == 0:
+            msg = "a division by 0"
+            raise ArithmeticError(msg)
+        return 1 / x if isinstance(x, Fraction) else None
+
+    def enclose(self, x: Interval, bits: int) -> Interval:
+        """Exact at both ends; ArithmeticError where 0 is not beyond them."""
+        if x[0] <= 0 <= x[1]:
+            msg = f"a division by what is 0 as far as {bits} bits can tell"
+            raise ArithmeticError(msg)
+        return 1 / x[1], 1 / x[0]
+
+    def estimate(self, x: np.ndarray) -> np.ndarray:
+        """In float64."""
+        return 1 / x
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ boundaries lie and what the levels mean.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from pulsefold.compiler.ir.types import ElementType, type_for_range
@@ -67,6 +67,21 @@ class Quantizer:
     def last(self) -> int:
         """Integer above every boundary."""
         return self.first + self.step * self.count
+
+    def mirrored(self) -> Quantizer:
+        """The quantizer of -y whose levels are those of y from the other end: first + last - q."""
+        return replace(
+            self,
+            boundaries=tuple(
+                tuple(Boundary(value=-b.value, strict=not b.strict) for b in reversed(row))
+                for row in self.boundaries
+            ),
+            offset=tuple(
+                -self.offset[c % len(self.offset)]
+                - self.scale[c % len(self.scale)] * (self.first + self.last)
+                for c in range(max(len(self.offset), len(self.scale)))
+            ),
+        )
 
     def level(self, y: object, channel: int = 0) -> int:
         """The integer for the exact real `y`, straight from the definition."""

@@ -1,11 +1,13 @@
 """Functions of one value that are written in several nodes, such as SiLU as Mul(x, Sigmoid(x)).
 
-Such a function joins its own branches again, so it would look like a product of two streams. Every node
-between its one source and its result is found here, whatever the function is: nothing inside is quantized.
+Such a function joins its own branches again, so it would look like a product of two streams; or it is a
+chain, such as Sqrt(Abs(x) + 0.1). Every node between its one source and its result is found here, whatever
+the function is: nothing inside is quantized.
 """
 
 from __future__ import annotations
 
+from pulsefold.compiler.quantize.affine import is_affine
 from pulsefold.compiler.quantize.graph import FloatGraph, Node
 from pulsefold.compiler.quantize.types import Types
 
@@ -28,7 +30,7 @@ _LONGEST = 16
 
 
 def composites(graph: FloatGraph, types: Types) -> dict[str, tuple[str, frozenset[str]]]:
-    """Result of each function of several branches -> its source, and the names of its nodes.
+    """Result of each function of several nodes -> its source, and the names of its nodes.
 
     Of functions inside one another only the outermost is given.
     """
@@ -40,10 +42,51 @@ def composites(graph: FloatGraph, types: Types) -> dict[str, tuple[str, frozense
             region = _region(graph, node, makers)
             if region is not None and _closed(graph, node, region[1], makers, readers):
                 found[node.output] = region
+    taken = {name for _, names in found.values() for name in names}
+    found |= _chains(graph, types, taken, makers, readers)
     inner = {
         result for result, (_, nodes) in found.items() if any(nodes < others for _, others in found.values())
     }
     return {result: region for result, region in found.items() if result not in inner}
+
+
+def _chains(
+    graph: FloatGraph, types: Types, taken: set[str], makers: dict[str, Node], readers: dict[str, list[Node]]
+) -> dict[str, tuple[str, frozenset[str]]]:
+    """Functions one behind the other, with steps between them, whose values nothing else reads."""
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+    for node in graph.nodes:
+        if not _curved(graph, node) or node.name in taken or not types.is_float(node.output):
+            continue
+        chain = [node]
+        while len(chain) < _LONGEST:
+            (source,) = _streams(graph, chain[-1])
+            maker = makers.get(source)
+            if maker is None or maker.op not in POINTWISE or maker.name in taken:
+                break
+            if len(_streams(graph, maker)) != 1 or not types.is_float(_streams(graph, maker)[0]):
+                break
+            if len(readers[source]) > 1 or source in graph.output_names:
+                break
+            chain.append(maker)
+        # In front of the first function they are steps like any other.
+        while not _curved(graph, chain[-1]):
+            chain.pop()
+        if len(chain) > 1:
+            (source,) = _streams(graph, chain[-1])
+            found[node.output] = source, frozenset(n.name for n in chain)
+    return found
+
+
+def _curved(graph: FloatGraph, node: Node) -> bool:
+    """Whether a node is a function of one value, and no scale, shift or clamp."""
+    steps = ("Cast", "Clip", "Identity", "Max", "Min", "Relu")
+    return (
+        node.op in POINTWISE
+        and node.op not in steps
+        and len(_streams(graph, node)) == 1
+        and not is_affine(graph, node)
+    )
 
 
 def _streams(graph: FloatGraph, node: Node) -> list[str]:

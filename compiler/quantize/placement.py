@@ -249,7 +249,7 @@ class _Placer:
         return self.roots(maker.inputs[0])
 
     def _groups(self, wide: list[str]) -> list[list[str]]:
-        """One group a value, but inputs and output of a Concat together."""
+        """One group a value, but inputs and output of a Concat, a Max and a Min together."""
         leader = {name: name for name in wide}
 
         def lead(name: str) -> str:
@@ -258,7 +258,8 @@ class _Placer:
             return name
 
         for node in self.graph.nodes:
-            if self.kinds[node.name] is not Kind.CONCAT or node.output not in leader:
+            compared = self.kinds[node.name] is Kind.JOIN and node.op in ("Max", "Min")
+            if not (compared or self.kinds[node.name] is Kind.CONCAT) or node.output not in leader:
                 continue
             for name in node.inputs:
                 for root in self.roots(name):
@@ -288,6 +289,7 @@ class _Placer:
         if kind in (Kind.PASS, Kind.AVERAGE) or node.op in ("Clip", "MaxPool"):
             cubic = node.op == "Resize" and node.text("mode", "nearest") == "cubic"
             return not cubic and self.nonnegative(node.inputs[0], depth + 1)
-        if kind in (Kind.JOIN, Kind.CONCAT) and node.op not in ("Sub", "Div"):
+        scaled = kind is Kind.WAIT and node.op in ("Add", "Mul", "Div")
+        if scaled or (kind in (Kind.JOIN, Kind.CONCAT) and node.op not in ("Sub", "Div")):
             return all(self.nonnegative(n, depth + 1) for n in node.inputs if n)
         return False

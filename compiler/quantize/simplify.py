@@ -95,6 +95,11 @@ def _check_products(graph: FloatGraph) -> None:
             todo = "use a network whose matrix products and convolutions have constant weights"
             msg = "it multiplies two activation tensors as matrices"
             raise UnsupportedNodeError(msg, where=node.where, why=why, todo=todo)
+        if node.op == "Div" and not graph.constants.keys() & set(node.inputs):
+            msg = "it divides activations by activations"
+            why = "that normalizes: its gains come from the statistics of each frame"
+            todo = "train with BatchNormalization, whose statistics are constants"
+            raise UnsupportedNodeError(msg, where=node.where, why=why, todo=todo)
         if is_linear(node) and node.inputs[1] not in graph.constants:
             todo = "write it as activations times weights, transposing both"
             raise UnsupportedNodeError("its weights are on the left", where=node.where, todo=todo)

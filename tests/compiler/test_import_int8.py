@@ -59,13 +59,18 @@ class Sketch:
     def output(self, name: str, kind: int = TensorProto.INT8) -> None:
         self.outputs.append(helper.make_tensor_value_info(name, kind, None))
 
-    def checked(self, folder: Path) -> Graph:
-        """The graph; its outputs equal those of ONNX Runtime on random inputs."""
+    def saved(self, folder: Path) -> Path:
+        """The model's file."""
         graph = helper.make_graph(self.nodes, "sketch", self.inputs, self.outputs, self.initializers)
         opsets = [helper.make_opsetid("", self.opset), helper.make_opsetid("com.microsoft", 1)]
         model = helper.make_model(graph, ir_version=8, opset_imports=opsets)
         path = folder / "sketch.onnx"
         onnx.save(model, path)
+        return path
+
+    def checked(self, folder: Path) -> Graph:
+        """The graph; its outputs equal those of ONNX Runtime on random inputs."""
+        path = self.saved(folder)
         graph = import_model(path)
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -201,6 +206,15 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
     "hard sigmoid": (FRAME, lambda s, x: s.node("HardSigmoid", x, alpha=0.25, beta=0.5)),
     "max": (FRAME, lambda s, x: s.node("Max", x, s.const(-1.5))),
     "neg": (FRAME, lambda s, x: s.node("Neg", x)),
+    "square root": (FRAME, lambda s, x: s.node("Sqrt", s.node("Abs", x))),
+    "square root of a ReLU": (FRAME, lambda s, x: s.node("Sqrt", s.node("Relu", x))),
+    "reciprocal": (FRAME, lambda s, x: s.node("Reciprocal", s.node("Add", s.node("Abs", x), s.const(0.5)))),
+    "constants over": (
+        FRAME,
+        lambda s, x: s.node(
+            "Div", s.const([[[4.0]], [[-2]], [[0.5]], [[0]]]), s.node("Add", s.node("Exp", x), s.const(1.0))
+        ),
+    ),
     "add constant": (FRAME, lambda s, x: s.node("Add", x, s.const([[[1.0]], [[-2]], [[0.5]], [[0]]]))),
 }  # fmt: skip
 
@@ -227,6 +241,29 @@ JOINS: dict[str, Callable[[Sketch, str, str], str]] = {
         "Mul", a, s.node("Slice", b, i64(s, 0), i64(s, 1), i64(s, 1))
     ),
     "other scale": lambda s, a, b: s.node("Add", a, s.node("Mul", b, s.const(1.5))),
+    "max": lambda s, a, b: s.node("Max", a, b),
+    "min": lambda s, a, b: s.node("Min", a, b),
+    "max of three, another scale": lambda s, a, b: s.node(
+        "Max", a, s.node("Mul", b, s.const(-1.5)), s.node("Conv", a, s.weights(4, 4, 1, 1))
+    ),
+    "min of three": lambda s, a, b: s.node("Min", s.node("Min", a, s.node("Tanh", b)), s.node("Neg", b)),
+    "max with constants, clipped": lambda s, a, b: s.node(
+        "Clip",
+        s.node("Max", s.const(-2.0), s.node("Conv", a, s.weights(4, 4, 1, 1)), b, s.const(-3.0)),
+        s.const(-1.0),
+        s.const(5.0),
+    ),
+    "min with a vector, then ReLU": lambda s, a, b: s.node(
+        "Relu", s.node("Min", a, s.node("GlobalMaxPool", b))
+    ),
+    "max of transposed": lambda s, a, b: s.node(
+        "Max", s.node("Transpose", a, perm=[0, 2, 3, 1]), s.node("Transpose", b, perm=[0, 2, 3, 1])
+    ),
+    "max of pools": lambda s, *both: s.node(
+        "Max",
+        *(s.node("MaxPool", s.node("Conv", x, s.weights(4, 4, 1, 1)), kernel_shape=[2, 2]) for x in both),
+    ),
+    "max through a product": lambda s, a, b: s.node("Conv", s.node("Max", a, b), s.weights(3, 4, 3, 2)),
     "conv and input": lambda s, a, b: s.node("Add", s.node("Conv", a, s.weights(4, 4, 1, 1)), b),
 }
 
@@ -237,6 +274,41 @@ def test_two_streams(name: str, tmp_path: Path) -> None:
     sketch.output(sketch.quantized(JOINS[name](sketch, *sketch.values)))
     graph = sketch.checked(tmp_path)
     assert len(graph.inputs) == 2
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.75])
+@pytest.mark.parametrize("kind", ["Max", "Min"])
+def test_comparisons_without_a_quantizer(tmp_path: Path, kind: str, scale: float) -> None:
+    """Levels of one scale have a greatest as they are; anything else waits for a quantizer."""
+    sketch = Sketch(FRAME, FRAME)
+    a, b = sketch.values
+    best = sketch.node(kind, a, sketch.node("Mul", b, sketch.const(scale)))
+    sketch.output(sketch.quantized(sketch.node("Conv", best, sketch.weights(3, 4, 1, 1))))
+    if (kind, scale) == ("Max", 1.0):
+        sketch.checked(tmp_path)
+        return
+    with pytest.raises(UnsupportedNodeError, match=r"Conv.*no quantizer stands between 'M\w+' and this node"):
+        import_model(sketch.saved(tmp_path))
+    bare = Sketch(FRAME, FRAME)
+    a, b = bare.values
+    bare.output(bare.node(kind, a, bare.node("Mul", b, bare.const(scale))), TensorProto.FLOAT)
+    with pytest.raises(UnsupportedNodeError, match=r"output 'm\w+': no quantizer stands between"):
+        import_model(bare.saved(tmp_path))
+
+
+def test_what_functions_are_not_defined_on(tmp_path: Path) -> None:
+    for kind, words in (("Sqrt", "square root of -"), ("Reciprocal", "a division by 0")):
+        sketch = Sketch(FRAME)
+        sketch.output(sketch.quantized(sketch.node(kind, sketch.values[0])))
+        with pytest.raises(UnsupportedNodeError, match=rf"cannot be evaluated .*\nwhy: .*{words}"):
+            import_model(sketch.saved(tmp_path))
+
+
+def test_activations_over_activations(tmp_path: Path) -> None:
+    sketch = Sketch(FRAME, FRAME)
+    sketch.output(sketch.quantized(sketch.node("Div", *sketch.values)))
+    with pytest.raises(UnsupportedNodeError, match=r"divides activations by activations\nwhy: .*normalized"):
+        import_model(sketch.saved(tmp_path))
 
 
 def test_branches_and_outputs(tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ from pulsefold.compiler.numerics.functions import (
     Function,
     LeakyRelu,
     Log,
+    Reciprocal,
     Sigmoid,
     Softplus,
     Softsign,
+    Sqrt,
     Tanh,
 )
 from pulsefold.compiler.numerics.line import Line
@@ -110,6 +112,20 @@ COMPOSED: dict[str, tuple[Callable[[Curve], Curve], Callable[[Decimal], Decimal]
     ),
     "mish": (mish, lambda x: D.multiply(x, tanh(softplus(x)))),
     "abs": (lambda x: x.then(Abs()), abs),
+    "root": (lambda x: x.then(Abs()).then(Sqrt()), lambda x: D.sqrt(abs(x))),
+    "reciprocal": (
+        lambda x: x.then(Abs()).then_line(Line(offset=Fraction(1))).then(Reciprocal()),
+        lambda x: D.divide(ONE, 1 + abs(x)),
+    ),
+    "sigmoid, written out": (
+        lambda x: (
+            x.then_line(Line(gain=Fraction(-1)))
+            .then(Exp())
+            .then_line(Line(offset=Fraction(1)))
+            .then(Reciprocal())
+        ),
+        sigmoid,
+    ),
     "log1p": (
         lambda x: x.then(Abs()).then_line(Line(offset=Fraction(1))).then(Log()),
         lambda x: D.ln(1 + abs(x)),

@@ -145,6 +145,18 @@ def focused() -> tuple[Net, str]:
     return net, net.conv(net.op("Concat", high, low, pooled, axis=1), 4, 8)
 
 
+def rivals() -> tuple[Net, str]:
+    """The greatest of two convolutions, as networks of maxout have it; the least of it and a mean."""
+    net = Net((3, 6, 6))
+
+    def linear(x: str, inputs: int) -> str:
+        return net.op("Conv", x, net.const(net.rng.normal(size=(4, inputs, 3, 3)) / 4), pads=[1] * 4)
+
+    y = net.op("Max", linear("x", 3), linear("x", 3), net.const(-0.5))
+    y = net.op("Relu", net.op("Min", linear(y, 4), net.op("GlobalAveragePool", net.conv(y, 4, 4))))
+    return net, net.conv(y, 3, 4)
+
+
 class Batches(ort.CalibrationDataReader):
     def __init__(self, arrays: np.ndarray) -> None:
         self.left = iter([{"x": array[np.newaxis]} for array in arrays])
@@ -183,4 +195,5 @@ NETWORKS: list[Callable[[], tuple[Net, str]]] = [
     attentive,
     causal,
     focused,
+    rivals,
 ]

@@ -47,6 +47,29 @@ def network(folder: Path, *, scale: float = 0.037) -> Path:
     return path
 
 
+@pytest.mark.parametrize("kind", [TensorProto.INT4, TensorProto.UINT4])
+def test_four_bits(tmp_path: Path, kind: int) -> None:
+    """NumPy has no such type: they are cast on their way in and out, and each layer is held by itself."""
+    low, high = (-8, 7) if kind == TensorProto.INT4 else (0, 15)
+    model = onnx.load(network(tmp_path, scale=0.4))
+    model.opset_import[0].version = 21
+    model.graph.initializer.append(helper.make_tensor("narrow", kind, [], [0]))
+    for node in model.graph.node:
+        if node.input[1] == "s":
+            node.input[2] = "narrow"
+    path = tmp_path / "narrow.onnx"
+    onnx.save(model, path)
+    graph = import_model(path)
+    report = compare_runtime(path, graph, frames())
+    assert report.ok, report.first
+    assert len(report.comparisons) == 5
+    first = next(node.output for node in graph.nodes if isinstance(node, (Requantize, Threshold)))
+    broken = compare_runtime(path, wrong(graph, first, 3), frames())
+    bad = [c.value for c in broken.comparisons if c.mismatches]
+    assert bad == [first]
+    assert (low, high) == (graph.tensors[first].type.minimum, graph.tensors[first].type.maximum)
+
+
 def frames(count: int = 400) -> np.ndarray:
     return RNG.normal(size=(count, 12)).astype(np.float32)
 

@@ -10,7 +10,7 @@ import numpy as np
 from pulsefold.compiler.frontend.builder import Builder
 from pulsefold.compiler.frontend.load import check_frame
 from pulsefold.compiler.frontend.nodes import OnnxNode
-from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, Value, exact
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Rivals, Stream, Value, exact
 from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.errors import ModelError, UnsupportedNodeError
 
@@ -70,6 +70,9 @@ class Call:
             raise self.refuse(
                 "it computes with the result of TopK or ArgMax", "make that the output of the model"
             )
+        if isinstance(value, Rivals):
+            todo = "quantize its output: the quantizer then takes each of its inputs"
+            raise self.refuse(f"no quantizer stands between {value.node!r} and this node", todo)
         if isinstance(value, Hosted) and _is_wide(value.steps[0]):
             raise self.refuse("it reads 16-bit activations", WIDE_TODO, WIDE_WHY)
         if isinstance(value, Hosted):
@@ -80,6 +83,11 @@ class Call:
         if value is None:
             raise self.wrong(f"its input {i} is missing")
         raise self.refuse(f"its input {i} is a constant", "give the activations there, or fold the constants")
+
+    def compared(self) -> Stream | Rivals:
+        """Input 0 of a quantizer: a stream, or the greatest or least of several."""
+        value = self.input(0)
+        return value if isinstance(value, Rivals) else self.stream()
 
     def const(self, i: int, what: str) -> Const:
         """Input `i`, which must be a constant named `what` in the message."""
@@ -122,7 +130,7 @@ class Call:
             return [int(v) for v in array.ravel()]
         return None
 
-    def by_channel(self, stream: Stream, const: Const, what: str) -> tuple[Fraction, ...]:
+    def by_channel(self, stream: Stream | Rivals, const: Const, what: str) -> tuple[Fraction, ...]:
         """A constant broadcast to the stream, as one exact number or one a channel."""
         if const.symbolic:
             raise self.refuse(
@@ -142,7 +150,9 @@ class Call:
         positions = np.broadcast_to(positions, stream.index.shape).ravel()
         return self._exact(const, self.per_channel(stream, positions, array.ravel(), what))
 
-    def per_channel(self, stream: Stream, positions: np.ndarray, values: np.ndarray, what: str) -> np.ndarray:
+    def per_channel(
+        self, stream: Stream | Rivals, positions: np.ndarray, values: np.ndarray, what: str
+    ) -> np.ndarray:
         """The one position a channel of a constant that has a position for each ONNX element."""
         channel = stream.index.ravel() % stream.channels
         first = np.zeros(stream.channels, np.int64)
@@ -160,7 +170,7 @@ class Call:
         """Refuse activations of too many elements before they are made."""
         check_frame([elements], self.node.where)
 
-    def shown(self, stream: Stream) -> str:
+    def shown(self, stream: Stream | Rivals) -> str:
         """The ONNX shape of a stream, for messages."""
         return str(["N", *stream.index.shape[1:]])
 

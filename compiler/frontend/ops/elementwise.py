@@ -6,9 +6,10 @@ from dataclasses import replace
 from fractions import Fraction
 
 from pulsefold.compiler.frontend.ops.common import Call, finite
-from pulsefold.compiler.frontend.ops.joins import added, multiplied
-from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream, exact
+from pulsefold.compiler.frontend.ops.joins import added, extremes, multiplied
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Rivals, Stream, exact
 from pulsefold.compiler.ir.graph import HostStep
+from pulsefold.compiler.numerics.functions import Reciprocal
 from pulsefold.compiler.numerics.line import Line
 from pulsefold.compiler.numerics.surd import Real, sqrt
 
@@ -83,24 +84,30 @@ def negative(call: Call) -> Stream:
 
 
 def divide(call: Call) -> Stream:
-    """x / a."""
+    """x / a, or a / x."""
+    if _two_streams(call):
+        why = "what is divided by activations is normalized: its gains come from the statistics of each frame"
+        todo = "train with BatchNormalization, whose statistics are constants"
+        raise call.refuse("it divides activations by activations", todo, why)
     stream, values, swapped = _operands(call)
     if swapped:
-        raise call.refuse("it divides a constant by the activations", "remove it from the model")
+        stream = call.builder.narrow(stream, call.node)
+        turned = stream.as_curve().then(Reciprocal()).then_line(*(Line(gain=v) for v in values))
+        return stream.curved(call.node.name, turned)
     if not all(values):
         raise call.wrong("it divides by zero", "train the model again, or remove the bad channel")
     return _affine(call, stream, tuple(1 / v for v in values), (Fraction(0),))
 
 
-def relu(call: Call) -> Stream | Hosted:
+def relu(call: Call) -> Stream | Hosted | Rivals:
     """max(x, 0)."""
     return _clamp(call, Fraction(0), None)
 
 
-def clip(call: Call) -> Stream | Hosted:
+def clip(call: Call) -> Stream | Hosted | Rivals:
     """min(max(x, min), max), bounds as attributes (before operator set 11) or inputs."""
     value = call.input(0)
-    stream = value.stream if isinstance(value, Hosted) else call.stream()
+    stream = value.stream if isinstance(value, Hosted) else call.compared()
     bounds: list[Fraction | None] = [None, None]
     for i, name in enumerate(("min", "max")):
         if name in call.node.attributes:
@@ -116,17 +123,19 @@ def clip(call: Call) -> Stream | Hosted:
     return _clamp(call, low, high)
 
 
-def extreme(call: Call) -> Stream | Hosted:
-    """Max-13 or Min-13 of a stream and one constant number."""
+def extreme(call: Call) -> Stream | Hosted | Rivals:
+    """Max-13 or Min-13 of streams and constant numbers."""
     constants = [value for value in call.inputs if isinstance(value, Const)]
-    streams = [i for i, value in enumerate(call.inputs) if not isinstance(value, Const)]
-    if len(streams) != 1 or any(c.value.size != 1 for c in constants):
-        raise call.refuse("it compares two streams, or with more than one number", "use Relu or Clip")
+    values = [value for value in call.inputs if not isinstance(value, Const)]
+    if any(c.value.size != 1 for c in constants):
+        raise call.refuse("it compares with more than one number", "use Relu or Clip")
+    greatest = call.node.op_type == "Max"
+    value = extremes(call, values, greatest=greatest) if len(values) > 1 else values[0]
+    if not constants:
+        return value  # type: ignore[return-value]
     bounds = [exact(finite(call, c, "constant").ravel()[0]) for c in constants]
-    call = replace(call, inputs=(call.inputs[streams[0]],))
-    if call.node.op_type == "Max":
-        return _clamp(call, max(bounds), None)
-    return _clamp(call, None, min(bounds))
+    call = replace(call, inputs=(value,))
+    return _clamp(call, max(bounds), None) if greatest else _clamp(call, None, min(bounds))
 
 
 def batch_normalization(call: Call) -> Stream:
@@ -206,8 +215,10 @@ def _affine(call: Call, stream: Stream, gains: tuple[Real, ...], offsets: tuple[
     return stream.stepped(call.node.name, step)
 
 
-def _clamp(call: Call, low: Fraction | None, high: Fraction | None) -> Stream | Hosted:
+def _clamp(call: Call, low: Fraction | None, high: Fraction | None) -> Stream | Hosted | Rivals:
     value = call.input(0)
+    if isinstance(value, Rivals):
+        return value.stepped(call.node.name, Line(low=low, high=high))
     if isinstance(value, Hosted):
         return value.then(HostStep(op="clip", low=low, high=high))
     stream = call.stream()

@@ -9,14 +9,15 @@ from math import gcd, lcm
 
 import numpy as np
 
+from pulsefold.compiler.frontend.greatest import greatest as greatest_of
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.values import Stream, canonical
+from pulsefold.compiler.frontend.values import Rivals, Stream, Value, canonical
 from pulsefold.compiler.ir.concat import Concat
 from pulsefold.compiler.ir.product import Product
 from pulsefold.compiler.ir.sum import Sum
 from pulsefold.compiler.numerics.line import Line
 
-__all__ = ["added", "concat", "concatenated", "multiplied"]
+__all__ = ["added", "concat", "concatenated", "extremes", "multiplied"]
 
 
 def concat(call: Call) -> Stream:
@@ -130,10 +131,33 @@ def _gain(call: Call, stream: Stream) -> Fraction:
     return gain
 
 
-def _aligned(call: Call, streams: Sequence[Stream]) -> tuple[list[Stream], Stream]:
+def extremes(call: Call, values: Sequence[Value | None], *, greatest: bool) -> Stream | Rivals:
+    """The greatest or least of streams, element by element."""
+    streams: list[Stream] = []
+    for i, value in enumerate(values):
+        # max(max(a, b), c) compares three.
+        if isinstance(value, Rivals) and value.greatest == greatest:
+            streams += value.streams
+        else:
+            streams.append(replace(call, inputs=tuple(values)).stream(i))
+    # An input of bytes comes once, whatever is made of it.
+    streams = [call.builder.narrow(s, call.node) if call.builder.is_bytes(s) else s for s in streams]
+    first = streams[0]
+    if any(s.shape != first.shape or not np.array_equal(s.index, first.index) for s in streams):
+        streams, _ = _aligned(call, streams, vectors=False)
+    first = streams[0]
+    levels = all(s.tensor in call.builder.quantized and not s.pools and s.curve is None for s in streams)
+    rising = all(line.rising and not line.clamped for line in first.lines)
+    if greatest and levels and rising and all(s.lines == first.lines for s in streams):
+        return greatest_of(call.builder, streams, call.node)
+    return Rivals(streams=tuple(streams), greatest=greatest, node=call.node.name)
+
+
+def _aligned(call: Call, streams: Sequence[Stream], *, vectors: bool = True) -> tuple[list[Stream], Stream]:
     """Plain integers that lie alike, and the stream whose place the result takes.
 
-    A vector (1, C, 1, 1) beside a frame (1, C, H, W) stays one; other broadcasts repeat elements.
+    A vector (1, C, 1, 1) beside a frame (1, C, H, W) stays one, if `vectors` may; other broadcasts repeat
+    elements.
     """
     plain = [call.builder.plain(s, call.node) for s in streams]
     try:
@@ -151,7 +175,8 @@ def _aligned(call: Call, streams: Sequence[Stream]) -> tuple[list[Stream], Strea
     result = []
     for s in plain:
         vector = s.shape == (1, 1, frame[2]) and s.index.size < np.prod(shape)
-        if vector and np.array_equal(np.broadcast_to(s.index, shape).ravel(), target.ravel() % frame[2]):
+        spread = np.broadcast_to(s.index, shape).ravel()
+        if vectors and vector and np.array_equal(spread, target.ravel() % frame[2]):
             result.append(s)
             continue
         taken = np.ascontiguousarray(np.broadcast_to(s.index, shape))

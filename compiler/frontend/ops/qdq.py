@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import WIDE_TODO, WIDE_WHY, Call, finite
-from pulsefold.compiler.frontend.values import Const, Hosted, Quantized, Stream, exact
+from pulsefold.compiler.frontend.values import Const, Hosted, Quantized, Rivals, Stream, exact
 from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.ir.types import type_for_range
 from pulsefold.compiler.numerics.constants import quantize_constant
@@ -50,7 +50,7 @@ def quantize_linear(call: Call) -> Const | Stream | Hosted:
     if name in ("int16", "uint16"):
         # As the last step of a network it is the host's; Call.stream refuses it in front of a layer.
         return quantized_on_host(call, Hosted(stream=call.stream(), steps=()), scale, zero, name)
-    return quantize(call, call.stream(), scale, zero, name, axis=call.integer("axis", 1))
+    return quantize(call, call.compared(), scale, zero, name, axis=call.integer("axis", 1))
 
 
 def quantized_on_host(call: Call, value: Hosted, scale: np.ndarray, zero: np.ndarray, name: str) -> Hosted:
@@ -70,7 +70,7 @@ def quantized_on_host(call: Call, value: Hosted, scale: np.ndarray, zero: np.nda
 
 def quantize(
     call: Call,
-    stream: Stream,
+    stream: Stream | Rivals,
     scale: np.ndarray,
     zero: np.ndarray,
     name: str,
@@ -223,7 +223,9 @@ def _constant(call: Call, const: Const, scale: np.ndarray, zero: np.ndarray, low
     return Const(value=q)
 
 
-def _along(call: Call, stream: Stream, array: np.ndarray, axis: int, what: str) -> tuple[Fraction, ...]:
+def _along(
+    call: Call, stream: Stream | Rivals, array: np.ndarray, axis: int, what: str
+) -> tuple[Fraction, ...]:
     if array.size == 1:
         return (exact(array.ravel()[0]),)
     rank = stream.index.ndim

@@ -36,7 +36,7 @@ def quant(call: Call) -> Const | Stream:
     finite(call, zero, "zero point")
     if isinstance(call.input(0), Const):
         return _constant(call, scale, zero.value, bits=bits, signed=signed, narrow=narrow, mode=mode)
-    stream = call.stream()
+    stream = call.compared()
     if bits > WIDEST:
         todo = f"quantize activations to at most {WIDEST} bits"
         raise call.refuse(f"it makes {bits}-bit activations, wider than {WIDEST} bits", todo)
@@ -63,13 +63,13 @@ def bipolar_quant(call: Call) -> Const | Stream:
     if isinstance(call.input(0), Const):
         x = finite(call, call.const(0, "input"), "input")
         return _quantized(call, x, np.where(x >= 0, 1, -1), scale.value)
-    stream = call.stream()
+    stream = call.compared()
     return call.builder.quantize(stream, bipolar(call.by_channel(stream, scale, "scale")), call.node)
 
 
 def multi_threshold_quant(call: Call) -> Stream:
     """MultiThreshold of qonnx.custom_op.general: out_scale * count(x >= threshold) + out_bias."""
-    stream = call.stream()
+    stream = call.compared()
     table = finite(call, call.const(1, "thresholds"), "thresholds")
     if table.ndim != 2 or table.size == 0:
         raise call.wrong(f"its thresholds have the shape {list(table.shape)}, and [channels, steps] is meant")

@@ -45,6 +45,31 @@ def test_a_clamp_at_the_end_is_quantized(placed):
     assert placed(n, n.act(n.conv(n.x, 6))) == [["x"], ["Relu"]]
 
 
+def test_what_a_maximum_compares_shares_a_scale_with_it(placed):
+    n = net()
+    x = n.binary("Max", n.conv(n.x, 6), n.conv(n.x, 6))
+    assert placed(n, n.conv(x, 3)) == [["x"], ["Conv", "Conv", "Max"]]
+
+
+def test_a_chain_of_functions_is_one(placed):
+    """Nothing is quantized within; what several read ends a chain."""
+    n = net()
+    shape = (6, 6, 6)
+    x = n.node("Abs", n.conv(n.x, 6, pad=0), shape=shape)
+    x = n.node("Add", x, n.const(0.1), shape=shape)
+    x = n.node("Sqrt", x, shape=shape)
+    assert placed(n, n.conv(x, 3)) == [["x"], ["Conv"], ["Sqrt"]]
+    n = net()
+    x = n.node("Exp", n.node("Neg", n.conv(n.x, 6, pad=0), shape=shape), shape=shape)
+    x = n.node("Add", n.const(1.0), x, shape=shape)
+    x = n.node("Div", n.const(1.0), x, shape=shape)
+    assert placed(n, n.conv(x, 3)) == [["x"], ["Conv"], ["Div"]]
+    n = net()
+    x = n.act(n.conv(n.x, 6, pad=0), "Tanh")
+    y = n.node("Abs", x, shape=shape)
+    assert placed(n, n.conv(x, 3), n.conv(y, 3)) == [["x"], ["Conv"], ["Tanh"], ["Abs"]]
+
+
 def test_maxima_and_movements_pass_levels_on(placed):
     n = net()
     x = n.upsample(n.pool(n.act(n.conv(n.x, 6))))

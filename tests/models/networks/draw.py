@@ -137,7 +137,7 @@ def _residual(draw: Draw, x: str) -> str:
         y = draw.net.conv(y, c, (1, 1), groups=draw.pick(1, c) if "group" in draw.features else 1)
     act = draw.chance(0.5)
     pair = (x, y) if draw.chance(0.5) else (y, x)
-    kind = draw.pick("Add", "Add", "Sub") if "sub" in draw.features else "Add"
+    kind = draw.pick("Add", "Add", "Sub", "Max", "Min") if "sub" in draw.features else "Add"
     z = draw.net.add(kind, *pair, shape=draw.net.shape[x], quantized=not act)
     return draw.activation(z, "Relu") if act else z
 
