@@ -131,7 +131,9 @@ class HostStep:
     ----------
     op
         ``"clip"``: min(max(x, low), high). ``"softmax"``, ``"log_softmax"``: over `axes` together.
-        ``"sigmoid"``, ``"tanh"``: of each element. ``"leaky_relu"``: x * scale below 0.
+        ``"sigmoid"``, ``"tanh"``, ``"softplus"``, ``"abs"``, ``"exp"``, ``"log"``, ``"sqrt"``: of each
+        element.
+        ``"leaky_relu"``: x * scale below 0.
         ``"affine"``: x * scale + offset.
         ``"quantize"``: clamp(round_half_even(x / scale) + offset, low, high).
     axes

@@ -32,8 +32,12 @@ def _step(step: HostStep, x: np.ndarray) -> np.ndarray:
             return 1 / (1 + np.exp(-x))
         case "leaky_relu":
             return np.where(x < 0, x * float(step.scale), x)
-        case "tanh":
-            return np.tanh(x)
+        case "softplus":
+            return np.logaddexp(x, 0)
+        case "abs" | "exp" | "log" | "sqrt" | "tanh":
+            # Above and below what a function takes there is infinity and NaN, as in the model itself.
+            with np.errstate(all="ignore"):
+                return getattr(np, step.op)(x)
         case "softmax" | "log_softmax":
             shifted = x - x.max(axis=step.axes, keepdims=True)
             total = np.exp(shifted).sum(axis=step.axes, keepdims=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from types import MappingProxyType
 
 from pulsefold.compiler.frontend.ops.common import Call
@@ -28,20 +29,25 @@ from pulsefold.compiler.numerics.line import Line
 
 __all__ = ["activation", "parametric_relu"]
 
-Made = tuple[Curve, HostStep | None]
+_ZERO, _ONE = Fraction(0), Fraction(1)
+
+#: What waits, and what the host does for it; nothing where it has no such function.
+Made = tuple[Curve, tuple[HostStep, ...]]
 
 
 def activation(call: Call) -> Stream | Hosted:
     """The function of the node's operator, as the table below has it."""
     value = call.input(0)
     if isinstance(value, Hosted):
-        _, step = _FUNCTIONS[call.node.op_type](call, Curve())
-        if step is None:
+        _, steps = _FUNCTIONS[call.node.op_type](call, Curve())
+        if not steps:
             raise call.refuse("it follows a step of the host, which has no such function", "drop it")
-        return value.then(step)
+        for step in steps:
+            value = value.then(step)
+        return value
     stream = call.builder.narrow(call.stream(), call.node)
-    curve, step = _FUNCTIONS[call.node.op_type](call, stream.as_curve())
-    return stream.curved(call.node.name, curve, *([step] if step else []))
+    curve, steps = _FUNCTIONS[call.node.op_type](call, stream.as_curve())
+    return stream.curved(call.node.name, curve, *steps)
 
 
 def parametric_relu(call: Call) -> Stream:
@@ -56,34 +62,35 @@ def parametric_relu(call: Call) -> Stream:
 
 def _leaky_relu(call: Call, x: Curve) -> Made:
     slope = call.number("alpha", 0.01)
-    return x.then(LeakyRelu(slope)), HostStep(op="leaky_relu", scale=slope)
+    return x.then(LeakyRelu(slope)), (HostStep(op="leaky_relu", scale=slope),)
 
 
 def _elu(call: Call, x: Curve) -> Made:
-    return x.then(Elu(call.number("alpha", 1.0))), None
+    return x.then(Elu(call.number("alpha", 1.0))), ()
 
 
 def _selu(call: Call, x: Curve) -> Made:
     alpha, gamma = call.number("alpha", 1.67326319), call.number("gamma", 1.05070102)
-    return x.then(Elu(alpha)).then_line(Line(gain=gamma)), None
+    return x.then(Elu(alpha)).then_line(Line(gain=gamma)), ()
 
 
 def _celu(call: Call, x: Curve) -> Made:
     alpha = call.number("alpha", 1.0)
-    return x.then_line(Line(gain=1 / alpha)).then(Elu()).then_line(Line(gain=alpha)), None
+    return x.then_line(Line(gain=1 / alpha)).then(Elu()).then_line(Line(gain=alpha)), ()
 
 
 def _hard_sigmoid(call: Call, x: Curve) -> Made:
     alpha, beta = call.number("alpha", 0.2), call.number("beta", 0.5)
-    return activations.hard_sigmoid(x, alpha, beta), None
+    line = HostStep(op="affine", scale=alpha, offset=beta)
+    return activations.hard_sigmoid(x, alpha, beta), (line, HostStep(op="clip", low=_ZERO, high=_ONE))
 
 
 def _swish(call: Call, x: Curve) -> Made:
-    return activations.silu(x, call.number("alpha", 1.0)), None
+    return activations.silu(x, call.number("alpha", 1.0)), ()
 
 
 def _gelu(call: Call, x: Curve) -> Made:
-    return activations.gelu(x, approximate=call.node.text("approximate", "none") == "tanh"), None
+    return activations.gelu(x, approximate=call.node.text("approximate", "none") == "tanh"), ()
 
 
 def _thresholded_relu(call: Call, x: Curve) -> Made:
@@ -101,31 +108,31 @@ def _power(call: Call, x: Curve) -> Made:
     curve = x
     for _ in range(n - 1):
         curve = curve.times(x)
-    return curve, None
+    return curve, ()
 
 
 _FUNCTIONS: Mapping[str, Callable[[Call, Curve], Made]] = MappingProxyType(
     {
-        "Abs": lambda _, x: (x.then(Abs()), None),
+        "Abs": lambda _, x: (x.then(Abs()), (HostStep(op="abs"),)),
         "Celu": _celu,
         "Elu": _elu,
-        "Erf": lambda _, x: (x.then(Erf()), None),
-        "Exp": lambda _, x: (x.then(Exp()), None),
+        "Erf": lambda _, x: (x.then(Erf()), ()),
+        "Exp": lambda _, x: (x.then(Exp()), (HostStep(op="exp"),)),
         "Gelu": _gelu,
         "HardSigmoid": _hard_sigmoid,
-        "HardSwish": lambda _, x: (activations.hard_swish(x), None),
+        "HardSwish": lambda _, x: (activations.hard_swish(x), ()),
         "LeakyRelu": _leaky_relu,
-        "Log": lambda _, x: (x.then(Log()), None),
-        "Mish": lambda _, x: (activations.mish(x), None),
+        "Log": lambda _, x: (x.then(Log()), (HostStep(op="log"),)),
+        "Mish": lambda _, x: (activations.mish(x), ()),
         "Pow": _power,
-        "Reciprocal": lambda _, x: (x.then(Reciprocal()), None),
+        "Reciprocal": lambda _, x: (x.then(Reciprocal()), ()),
         "Selu": _selu,
-        "Sigmoid": lambda _, x: (x.then(Sigmoid()), HostStep(op="sigmoid")),
-        "Softplus": lambda _, x: (x.then(Softplus()), None),
-        "Softsign": lambda _, x: (x.then(Softsign()), None),
-        "Sqrt": lambda _, x: (x.then(Sqrt()), None),
+        "Sigmoid": lambda _, x: (x.then(Sigmoid()), (HostStep(op="sigmoid"),)),
+        "Softplus": lambda _, x: (x.then(Softplus()), (HostStep(op="softplus"),)),
+        "Softsign": lambda _, x: (x.then(Softsign()), ()),
+        "Sqrt": lambda _, x: (x.then(Sqrt()), (HostStep(op="sqrt"),)),
         "Swish": _swish,
-        "Tanh": lambda _, x: (x.then(Tanh()), HostStep(op="tanh")),
+        "Tanh": lambda _, x: (x.then(Tanh()), (HostStep(op="tanh"),)),
         "ThresholdedRelu": _thresholded_relu,
     }
 )

@@ -11,7 +11,8 @@ import numpy as np
 
 from pulsefold.compiler.frontend.greatest import greatest as greatest_of
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.values import Rivals, Stream, Value, canonical
+from pulsefold.compiler.frontend.ops.moves import moved
+from pulsefold.compiler.frontend.values import Const, Rivals, Stream, Value, canonical, exact
 from pulsefold.compiler.ir.concat import Concat
 from pulsefold.compiler.ir.product import Product
 from pulsefold.compiler.ir.sum import Sum
@@ -21,9 +22,34 @@ __all__ = ["added", "concat", "concatenated", "extremes", "multiplied"]
 
 
 def concat(call: Call) -> Stream:
-    """Concat-13 of streams behind the batch axis."""
-    streams = [call.stream(i) for i in range(len(call.inputs))]
-    return concatenated(call, streams, call.integer("axis", 1))
+    """Concat-13 of streams behind the batch axis; constants of one number are filled in."""
+    constants = [value for value in call.inputs if isinstance(value, Const)]
+    streams = [call.stream(i) for i, value in enumerate(call.inputs) if not isinstance(value, Const)]
+    axis = call.integer("axis", 1)
+    if not constants:
+        return concatenated(call, streams, axis)
+    joined = concatenated(call.inside(), streams, axis) if len(streams) > 1 else streams[0]
+    numbers = {number for const in constants for number in _numbers(const)}
+    if len(numbers) > 1:
+        todo = "give them as one more input of the model"
+        raise call.refuse("it joins constants of several numbers to activations", todo)
+    parts, left = [], joined.index
+    for value in call.inputs:
+        if isinstance(value, Const):
+            parts.append(np.full(value.value.shape, -1, np.int32))
+        elif isinstance(value, Stream):
+            part, left = np.split(left, [value.index.shape[axis]], axis=axis)
+            parts.append(part)
+    return moved(call, joined, np.concatenate(parts, axis=axis), numbers.pop())
+
+
+def _numbers(const: Const) -> set[Fraction]:
+    """The exact numbers of a constant."""
+    if const.quantized is None:
+        return {exact(v) for v in np.unique(const.value)}
+    q, group = np.broadcast_arrays(const.quantized.q, const.quantized.group)
+    pairs = np.unique(np.stack([q.ravel(), group.ravel()]), axis=1).T
+    return {const.quantized.scales[g] * int(v) for v, g in pairs}
 
 
 def added(call: Call, streams: Sequence[Stream], signs: Sequence[int]) -> Stream:

@@ -331,7 +331,7 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def starts(self) -> np.ndarray:
-        """int64 [turns * rows]: where the accumulator starts: 0, or minus the threshold where :attr:`decided`."""
+        """int64 [turns * rows]: the start of the sum: 0, or minus the threshold where :attr:`decided`."""
         if self.steps is None or not self.decided:
             return np.zeros(len(self.weights), np.int64)
         steps = self.steps.shifted(self.offset, self.gain)
