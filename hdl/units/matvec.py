@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -175,10 +175,7 @@ class Hop(wiring.Component):
         """
         p = self.unit
         early = min(2, len(ends) - 1)
-        row, following = (Signal(range(max(2, p.all_folds)), name=n) for n in ("row", "following"))
-        end = ends[-1 - early]
-        m.d.comb += following.eq(Mux(end, Mux(row == p.all_folds - 1, 0, row + 1), row))
-        m.d.sync += row.eq(following)
+        row, following = walk_rows(m, p, ends[-1 - early])
         shape = Shape.cast(range(-p.columns - 1, 1))
         found = []
         for pe in range(p.hop):
@@ -192,6 +189,19 @@ class Hop(wiring.Component):
             m.d.comb += rom.address.eq(row if early else following)
             found.append(rom.data.as_signed())
         return found
+
+
+def walk_rows(m: Module, p: MatVec, end: Value) -> tuple[Signal, Value]:
+    """Number of the fold of rows, and of the one that it is after this cycle, in which `end` ends it.
+
+    The next one is counted ahead: a table stands behind the choice.
+    """
+    row, after = Signal(range(max(2, p.all_folds))), Signal(range(max(2, p.all_folds)), init=p.all_folds > 1)
+    following = Mux(end, after, row)
+    m.d.sync += row.eq(following)
+    with m.If(end):
+        m.d.sync += after.eq(Mux(after == p.all_folds - 1, 0, after + 1))
+    return row, following
 
 
 def lanes_of(word, lanes: int, bits: int) -> list:
@@ -246,9 +256,7 @@ def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
     ready = Signal()
     m.d.sync += ready.eq(done)
     m.d.comb += sink.valid.eq(ready)
-    row, following = (Signal(range(max(2, p.all_folds)), name=n) for n in ("row_out", "row_following"))
-    m.d.comb += following.eq(Mux(done, Mux(row == p.all_folds - 1, 0, row + 1), row))
-    m.d.sync += row.eq(following)
+    _, following = walk_rows(m, p, done)
     kind = p.accumulator_type
     for lane, raw in enumerate(raws):
         offsets = [int(v) for v in p.offset[lane % p.pe :: p.pe]]

@@ -11,6 +11,11 @@ from pulsefold.hdl.units.streams import UnitComponent, payload
 __all__ = ["WindowCircuit"]
 
 
+def either(late, without, with_it):
+    """A choice by what is known late in the cycle, of what is known early."""
+    return Mux(late, with_it, without)
+
+
 class WindowCircuit(UnitComponent):
     """A ring of rows, written in raster order and read window by window.
 
@@ -39,7 +44,7 @@ class WindowCircuit(UnitComponent):
         size = p.rows * p.bank_beats
         address = Signal(range(max(2, size)))
         column = Signal(range(max(2, p.row_beats)))
-        free, after = (Signal(range(p.rows + 1), init=p.rows, name=n) for n in ("free", "after"))
+        free = Signal(range(p.rows + 1), init=p.rows)
         writable = Signal(init=1)
         taken, last = Signal(), Signal()
         m.d.comb += [
@@ -47,9 +52,12 @@ class WindowCircuit(UnitComponent):
             taken.eq(self.i.valid & writable),
             last.eq(column == p.row_beats - 1),
             row_done.eq(taken & last),
-            after.eq(free - row_done + release),
         ]
-        m.d.sync += [free.eq(after), writable.eq(after != 0)]
+        after = free + release, free + release - 1
+        m.d.sync += [
+            free.eq(either(row_done, *after)),
+            writable.eq(either(row_done, *(n != 0 for n in after))),
+        ]
         with m.If(taken):
             m.d.sync += column.eq(Mux(last, 0, column + 1))
         number = self.walk_banks(m, taken, last, address, size)
@@ -107,23 +115,38 @@ class WindowCircuit(UnitComponent):
             ends = ends & last
 
         row_address, row = self.rows_walk(m, step, wrap)
-        # Rows that lie complete, against those that this output row needs.
+        # Rows that lie complete beyond those that this output row needs: it may be read while they are not
+        # fewer. That a row came and that an output row ends shows late in the cycle.
         program = p.row_program
-        ready = Signal(range(p.rows + 1))
-        need = Signal(range(p.rows + 1), init=program[0][0])
+        following = [*program[1:], program[0]]
+        changes = [less - need + more for (need, less), (more, _) in zip(program, following, strict=True)]
+        beyond = Signal(range(-p.rows, p.rows + 1), init=-program[0][0])
         release = Signal(range(p.rows + 1), init=program[0][1])
+        # How many fewer they are for the next output row, and one less than that.
+        fewer = [
+            Signal(range(min(changes) - 1, max(changes) + 1), init=changes[0] - k, name=f"fewer{k}")
+            for k in (0, 1)
+        ]
         row_over = step["oy"]
-        following = Array(program[1:] + program[:1])
         if oh > 1:
             with m.If(row_over):
                 m.d.sync += [
-                    need.eq(Array(n for n, _ in following)[count["oy"]]),
                     release.eq(Array(r for _, r in following)[count["oy"]]),
+                    *(
+                        f.eq(Array(Const(c - k, f.shape()) for c in [*changes[1:], changes[0]])[count["oy"]])
+                        for k, f in enumerate(fewer)
+                    ),
                 ]
-        m.d.sync += ready.eq(ready + row_done - Mux(row_over, release, 0))
+        m.d.sync += beyond.eq(
+            either(
+                row_over,
+                either(row_done, beyond, beyond + 1),
+                either(row_done, *(beyond - f for f in fewer)),
+            )
+        )
         released = Signal(range(p.rows + 1))
         m.d.sync += [released.eq(Mux(row_over, release, 0)), release_out.eq(released)]
-        m.d.comb += go.eq(some & (ready >= need))
+        m.d.comb += go.eq(some & ~beyond[-1])
 
         if p.pixels == 1:
             column = self.columns_walk(m, step, wrap)
