@@ -21,6 +21,7 @@ from pulsefold.compiler.quantize.graph import FloatGraph, Node
 from pulsefold.compiler.quantize.linear import is_linear
 from pulsefold.compiler.quantize.simplify import MOVES
 from pulsefold.compiler.quantize.types import Types, infer_types
+from pulsefold.errors import UnsupportedNodeError
 
 __all__ = ["Kind", "Placement", "place"]
 
@@ -108,6 +109,16 @@ class _Placer:
         for node in reversed(graph.nodes):
             if self._is_tail(node):
                 self.kinds[node.name] = Kind.TAIL
+            elif node.op in _TAILS:
+                todo = (
+                    f"cut the model at {node.inputs[0]!r} (onnx.utils.extract_model) and compute what follows"
+                )
+                raise UnsupportedNodeError(
+                    f"{node.op} stands in the middle of the network",
+                    where=node.where,
+                    why="it weighs values against each other, which is the host's work behind the last layer",
+                    todo=f"{todo} on the host",
+                )
         self.wanted: dict[str, bool] = {}
 
     def run(self) -> Placement:

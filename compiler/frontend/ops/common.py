@@ -78,7 +78,10 @@ class Call:
         if isinstance(value, Hosted):
             done = ", ".join(step.op for step in value.steps)
             msg = f"it computes with values that only the host has (behind {done})"
-            todo = "put a quantizer in front of that step, or make its result the output of the model"
+            todo = (
+                "make the result of that step the output of the model; or cut the model in front of it "
+                "(onnx.utils.extract_model) and compute what follows on the host"
+            )
             raise self.refuse(msg, todo)
         if value is None:
             raise self.wrong(f"its input {i} is missing")
@@ -93,10 +96,10 @@ class Call:
         """Input `i`, which must be a constant named `what` in the message."""
         value = self.input(i)
         if value is None:
-            raise self.wrong(f"its {what} (input {i}) is missing")
+            raise self.wrong(f"input {i}, its {what}, is missing")
         if not isinstance(value, Const):
             raise self.refuse(
-                f"its {what} (input {i}) is computed from the model's input",
+                f"input {i}, its {what}, is computed from the model's input",
                 "give a constant there: products of activations with activations have no fixed weights",
             )
         return value

@@ -10,6 +10,7 @@ import pytest
 import zoo
 from pulsefold.compiler.quantize.placement import place
 from pulsefold.compiler.quantize.simplify import simplify
+from pulsefold.errors import UnsupportedNodeError
 
 
 @pytest.fixture
@@ -183,11 +184,14 @@ def test_the_host_does_the_tail(placed, kind):
     assert placed(n, n.node(kind, x, shape=(5,), axis=1)) == [["x"], ["Relu"]]
 
 
-def test_a_softmax_in_the_middle_is_a_function(placed):
+def test_a_softmax_in_the_middle_is_refused(placed):
+    """Before any work is done, with the place to cut at: detectors weigh distances like that."""
     n = net(12)
     x = n.gemm(n.x, 8)
-    x = n.node("Softmax", x, shape=(8,), axis=1)
-    assert placed(n, n.gemm(x, 5)) == [["x"], ["Gemm"], ["Softmax"]]
+    y = n.node("Softmax", x, shape=(8,), axis=1)
+    with pytest.raises(UnsupportedNodeError, match=rf"softmax1 \(Softmax\).*middle.*\n.*\n.*cut .* at '{x}'"):
+        placed(n, n.gemm(y, 5))
+    assert placed(n, n.node("Mul", y, n.const(2.0), shape=(8,))) == [["x"]]
 
 
 def test_pads_of_zeros_pass_and_others_do_not(placed):
