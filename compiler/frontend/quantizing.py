@@ -37,6 +37,8 @@ WIDEST_OPERAND = 12
 #: Thresholds that cost less than a table.
 _FEW = 3
 
+_ALL = "quantize the float model anew: pulsefold quantize MODEL.onnx --calibration X.npy -o Q.onnx"
+
 QUANTIZE = (
     "quantize the activations in front of every matrix product to at most 8 bits; from the float model: "
     "pulsefold quantize MODEL.onnx --calibration X.npy -o Q.onnx"
@@ -128,6 +130,10 @@ class Quantizing(Store):
                 stream = self.pooled_now(stream)
         return stream
 
+    def is_wide(self, stream: Stream) -> bool:
+        """Whether its integers are too many for a table."""
+        return self.tensors[str(stream.tensor)].type.bits > WIDEST_OPERAND
+
     def same_integers(self, a: Stream, b: Stream) -> bool:
         """Whether both are functions of one narrow tensor's integers, element by element."""
         if a.tensor is None or a.tensor != b.tensor or a.pools or b.pools or a.norm or b.norm:
@@ -138,7 +144,7 @@ class Quantizing(Store):
         """The stream as integers of the graph behind lines without a clamp."""
         if stream.curve is not None or stream.norm is not None:
             msg = f"no quantizer stands between {stream.pending[-1]!r} and this node"
-            todo = "quantize its output: the function becomes an exact table there"
+            todo = f"quantize its output: the function becomes an exact table there; or {_ALL}"
             raise UnsupportedNodeError(msg, where=node.where, todo=todo)
         if stream.tensor is None:
             stream = self._identity(stream, node)

@@ -323,6 +323,10 @@ class Rivals:
         """C."""
         return self.streams[0].channels
 
+    def moved(self, index: np.ndarray) -> Rivals:
+        """The same seen through another ONNX shape."""
+        return replace(self, streams=tuple(s.moved(index) for s in self.streams))
+
     def stepped(self, node: str, line: Line) -> Rivals:
         """With a step that never falls."""
         return replace(self, streams=tuple(s.stepped(node, (line,)) for s in self.streams))

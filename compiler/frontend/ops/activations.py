@@ -7,7 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.values import Hosted, Stream
+from pulsefold.compiler.frontend.values import Hosted, Rivals, Stream
 from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.numerics import activations
 from pulsefold.compiler.numerics.curve import Curve
@@ -35,8 +35,8 @@ _ZERO, _ONE = Fraction(0), Fraction(1)
 Made = tuple[Curve, tuple[HostStep, ...]]
 
 
-def activation(call: Call) -> Stream | Hosted:
-    """The function of the node's operator, as the table below has it."""
+def activation(call: Call) -> Stream | Hosted | Rivals:
+    """The function of the node's operator, as the table below has it; |x| of wide sums is max(x, -x)."""
     value = call.input(0)
     if isinstance(value, Hosted):
         _, steps = _FUNCTIONS[call.node.op_type](call, Curve())
@@ -46,6 +46,9 @@ def activation(call: Call) -> Stream | Hosted:
             value = value.then(step)
         return value
     stream = call.builder.narrow(call.stream(), call.node)
+    if call.node.op_type == "Abs" and stream.curve is None and call.builder.is_wide(stream):
+        minus = stream.stepped(call.node.name, (Line(gain=-_ONE),))
+        return Rivals(streams=(stream, minus), greatest=True, node=call.node.name)
     curve, steps = _FUNCTIONS[call.node.op_type](call, stream.as_curve())
     return stream.curved(call.node.name, curve, *steps)
 

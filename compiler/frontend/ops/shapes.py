@@ -7,11 +7,11 @@ from math import prod
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
-from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Stream
+from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Rivals, Stream
 
 __all__ = ["flatten", "identity", "reshape", "shape_of", "size_of", "squeeze", "transpose", "unsqueeze"]
 
-Flowing = Stream | Pick | Hosted
+Flowing = Stream | Pick | Hosted | Rivals
 
 
 def identity(call: Call) -> Flowing:
@@ -113,11 +113,11 @@ def size_of(call: Call) -> Const:
 
 def _flowing(call: Call) -> Flowing:
     value = call.input(0)
-    return value if isinstance(value, (Pick, Hosted)) else call.stream()
+    return value if isinstance(value, (Pick, Hosted, Rivals)) else call.stream()
 
 
 def _moved(call: Call, value: Flowing, index: np.ndarray) -> Flowing:
-    if isinstance(value, (Stream, Pick)):
+    if isinstance(value, (Stream, Pick, Rivals)):
         return value.moved(index)
     # The host's steps look at axes: only axes of one element may come and go behind them.
     wide = [n for n in index.shape if n > 1] == [n for n in value.index.shape if n > 1]
