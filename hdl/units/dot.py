@@ -77,7 +77,7 @@ def negated(m, unit, narrow, wide, name) -> Term:
     high = max(kind.maximum, -kind.minimum - 1)
     low = min(kind.minimum, -kind.maximum - 1)
     values = [v if kind.signed else Cat(v, Const(0, 1)) for v in wide]
-    stored = unit.inverts and unit.narrow == "weight"
+    stored = unit.inverts
     ones = [(n if stored else ~n) if bipolar else n[1] for n in narrow]
     if unit.gates:
         m.submodules[f"{name}_pairs"] = pairs = GatedPairs(signed(len(values[0])), len(wide), 1, op="xor")
