@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import FrameType
@@ -30,6 +30,9 @@ _TAIL = 12
 #: Seconds between looks at whether a tool is to be stopped.
 _POLL_S = 0.1
 
+#: Seconds between looks at whether its log has grown.
+_LOOK_S = 2.0
+
 
 def run_tool(
     tool: Tool,
@@ -38,6 +41,7 @@ def run_tool(
     cwd: Path,
     log: Path,
     stop: threading.Event | None = None,
+    hopeless: Callable[[float], bool] | None = None,
 ) -> float:
     """Run `tool` to its end.
 
@@ -53,6 +57,8 @@ def run_tool(
         File that takes its output and error streams, replaced if there.
     stop
         Ends the tool when it is set: signals reach the main thread alone, and this one may be another.
+    hopeless
+        Asked now and then, with the seconds for which the log has not grown, whether to end the tool.
 
     Returns
     -------
@@ -90,7 +96,7 @@ def run_tool(
             start_new_session=True,
         )
         try:
-            code = _wait(process, stop)
+            code = _wait(process, stop, hopeless, log)
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -102,14 +108,29 @@ def run_tool(
     return seconds
 
 
-def _wait(process: subprocess.Popen[bytes], stop: threading.Event | None) -> int:
+def _wait(
+    process: subprocess.Popen[bytes],
+    stop: threading.Event | None,
+    hopeless: Callable[[float], bool] | None,
+    log: Path,
+) -> int:
     """The exit code, once there is one."""
-    while stop is not None:
+    size, grown = -1, 0.0
+    looked = time.monotonic()
+    while stop is not None or hopeless is not None:
         try:
             return process.wait(_POLL_S)
         except subprocess.TimeoutExpired:
-            if stop.is_set():
+            if stop is not None and stop.is_set():
                 raise CancelledError from None
+        now = time.monotonic()
+        if hopeless is None or now - looked < _LOOK_S:
+            continue
+        looked = now
+        if log.stat().st_size != size:
+            size, grown = log.stat().st_size, now
+        elif hopeless(now - grown):
+            raise CancelledError
     return process.wait()
 
 

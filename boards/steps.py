@@ -6,7 +6,9 @@ import json
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from pulsefold.boards.flow.joined import refuse_joined_nets
 from pulsefold.boards.implementation import Implementation, Seconds, SeedResult
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.timing import RouteReport, read_report
-from pulsefold.boards.toolchain import find_tool
+from pulsefold.boards.toolchain import Tool, find_tool
 from pulsefold.boards.top import TOP
 from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.errors import DoesNotFitError, ToolFailedError
@@ -133,7 +135,16 @@ class Steps:
         title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
         key = [netlist.folder.name, constraints, *arguments]
         try:
-            step = self._step("route", title, self.flow.router, key, prepare, drop=("netlist.json",), log=log)
+            step = self._step(
+                "route",
+                title,
+                self.flow.router,
+                key,
+                prepare,
+                drop=("netlist.json",),
+                log=log,
+                second=self.flow.second_route,
+            )
         except ToolFailedError as error:
             if not any(sign in error.why for sign in _FULL):
                 raise
@@ -211,6 +222,7 @@ class Steps:
         drop: Sequence[str] = (),
         finish: Callable[[Path], None] | None = None,
         log: str = "",
+        second: Callable[[list[str], Path, float], list[str] | None] | None = None,
     ) -> Step:
         """Run one tool in a cache entry, or take the entry; `drop` names files that are inputs alone."""
         tool = find_tool(tool_name)
@@ -221,7 +233,7 @@ class Steps:
         def fill(folder: Path) -> None:
             nonlocal made
             self.progress(f"{title}: running {tool.name}")
-            seconds = run_tool(tool, prepare(folder), cwd=folder, log=written, stop=self.stop)
+            seconds = self._run(tool, prepare(folder), folder, written, title, second)
             if finish is not None:
                 finish(folder)
             for file in drop:
@@ -236,6 +248,35 @@ class Steps:
         seconds = float((folder / "seconds").read_text())
         self.progress(f"{title}: {'cached' if not made else f'done in {seconds:.1f} s'}")
         return Step(folder=folder, seconds=seconds, cached=not made)
+
+    def _run(
+        self,
+        tool: Tool,
+        arguments: list[str],
+        folder: Path,
+        log: Path,
+        title: str,
+        second: Callable[[list[str], Path, float], list[str] | None] | None,
+    ) -> float:
+        """Seconds that the tool took, once more by another way where `second` has one."""
+        other: list[str] | None = None
+
+        def hopeless(still_s: float) -> bool:
+            nonlocal other
+            other = second(arguments, log, still_s) if second else None
+            return other is not None
+
+        start = time.monotonic()
+        try:
+            return run_tool(
+                tool, arguments, cwd=folder, log=log, stop=self.stop, hopeless=hopeless if second else None
+            )
+        except CancelledError:
+            if other is None:
+                raise
+            self.progress(f"{title}: it gets no further, again by another way")
+            run_tool(tool, other, cwd=folder, log=log, stop=self.stop)
+        return time.monotonic() - start
 
     def _needed(self, netlist: Step) -> Resources:
         path = netlist.folder / "cells.json"

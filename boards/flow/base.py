@@ -64,6 +64,13 @@ class Flow(Protocol):
         """Family's own arguments; `luts` as synthesis counts them."""
         ...
 
+    def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
+        """Other arguments for a design on which the tool gets no further; None: let it go on.
+
+        `log` is what it has written so far, which has not grown for `still_s` seconds.
+        """
+        ...
+
     def pack_arguments(self, board: Board) -> list[str]:
         """All arguments of the packer."""
         ...

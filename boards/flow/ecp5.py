@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -28,6 +30,13 @@ _LARGE_LUTS = 10_000
 
 #: Loads of a net that is not a clock. The placer puts what drives hundreds in the middle of all of them.
 _MOST_LOADS = 48
+
+
+#: Last line of a router1 that is at work: the seconds that it has taken so far.
+_ROUTED = re.compile(rb"Info: +\d+ \|[^\n]*\| +\d+\| +[\d.]+ +([\d.]+)\|\s*\Z")
+
+#: Seconds without a further line after which it may be standing still.
+_STILL_S = 120
 
 
 class Ecp5Flow:
@@ -92,6 +101,21 @@ class Ecp5Flow:
         if luts >= _LARGE_LUTS:
             arguments += ["--placer", "static", "--router", "router1"]
         return arguments
+
+    def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
+        """The other router, where the first one cannot get the last arcs out of each other's way.
+
+        That one reaches the higher clock, and mostly ends. Where it does not, it writes a line for each
+        thousand arcs until hardly any are left, and then no more.
+        """
+        if "router1" not in arguments:
+            return None
+        with log.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - 4096))
+            row = _ROUTED.search(stream.read())
+        if row is None or still_s < max(_STILL_S, float(row[1]) / 2):
+            return None
+        return ["router2" if a == "router1" else a for a in arguments]
 
     def pack_arguments(self, board: Board) -> list[str]:
         """Compressed: loading takes a third of the time."""

@@ -48,6 +48,9 @@ class GowinFlow:
             *("--write", self.routed_name),
         ]
 
+    def second_route(self, arguments: list[str], log: Path, still_s: float) -> None:
+        """None is known to be needed."""
+
     def pack_arguments(self, board: Board) -> list[str]:
         """The flash pins serve as plain pins after configuration, as amaranth-boards has it."""
         return [

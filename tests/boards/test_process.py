@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,22 @@ def test_tool_that_does_not_start(tmp_path):
     tool = Tool(name="ghost", path=tmp_path / "ghost", version="1", packaged=False)
     with pytest.raises(ToolFailedError, match="ghost does not start"):
         run_tool(tool, [], cwd=tmp_path, log=tmp_path / "log")
+
+
+def test_hopeless_tool_is_ended(tmp_path):
+    asked = []
+
+    def hopeless(still_s: float) -> bool:
+        asked.append(still_s)
+        return len(asked) == 2
+
+    script = "echo $$ > pid; for n in 1 2 3 4; do echo at work; sleep 1; done; sleep 60"
+    log = tmp_path / "log"
+    with pytest.raises(CancelledError):
+        run_tool(SHELL, ["-c", script], cwd=tmp_path, log=log, hopeless=hopeless)
+    assert log.read_text().count("at work") == 4
+    assert 1 < asked[0] < asked[1] < 10
+    assert not _runs(int((tmp_path / "pid").read_text()))
 
 
 def _interrupt(*_):

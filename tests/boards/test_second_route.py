@@ -1,0 +1,67 @@
+"""A router that gets no further, and what is run in its place."""
+
+from pathlib import Path
+
+import pytest
+
+from pulsefold.boards import get_board
+from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.flow import flow_for
+from pulsefold.boards.steps import Steps
+from pulsefold.boards.toolchain import Tool
+
+FLOW = flow_for("ecp5")
+ARGUMENTS = ["--85k", "--router", "router1", "--seed", "1"]
+
+#: As nextpnr wrote it of a design with many multipliers, until it wrote no more.
+STILL = """Info:    IterCnt |  w/ripup   wo/ripup |  w/r  wo/r |      arcs| batch(sec) total(sec)|
+Info:     112000 |    12703      95606 |  127   826 |      1586|      18.63     157.97|
+Info:     113000 |    12960      96321 |  257   715 |      1265|      41.28     199.24|
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "still_s", "other"),
+    [
+        (STILL, 121, True),
+        (STILL, 119, False),
+        # Long batches of a design that routes for long, or of a machine with much else to do.
+        (STILL.replace("199.24", "600.00"), 299, False),
+        (STILL.replace("199.24", "600.00"), 301, True),
+        (STILL + "Info: Routing complete.\n", 1000, False),
+        ("Info: at iteration #5: temp = 0.000000, timing cost = 691, wirelen = 427595\n", 1000, False),
+        ("", 1000, False),
+    ],
+)
+def test_when_the_other_router_is_taken(tmp_path: Path, text: str, still_s: float, other: bool) -> None:
+    log = tmp_path / "log"
+    log.write_text("Info: placed\n" * 1000 + text)
+    wanted = ["--85k", "--router", "router2", "--seed", "1"] if other else None
+    assert FLOW.second_route(ARGUMENTS, log, still_s) == wanted
+
+
+def test_there_is_no_third_way(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(STILL)
+    assert FLOW.second_route(["--router", "router2"], log, 1000) is None
+
+
+def test_a_tool_is_run_again_by_another_way(tmp_path: Path) -> None:
+    said: list[str] = []
+    steps = Steps(
+        board=get_board("ulx3s-85f"),
+        flow=FLOW,
+        cache=BuildCache(root=tmp_path / "cache"),
+        logs=tmp_path,
+        progress=said.append,
+    )
+    shell, log = Tool(name="shell", path=Path("/bin/sh"), version="1", packaged=False), tmp_path / "log"
+
+    def second(arguments: list[str], log: Path, still_s: float) -> list[str] | None:
+        return ["-c", "echo second; touch done"] if still_s > 1 and "first" in log.read_text() else None
+
+    seconds = steps._run(shell, ["-c", "echo first; sleep 60"], tmp_path, log, "route", second)
+    assert (tmp_path / "done").exists()
+    assert log.read_text() == "second\n"
+    assert 2 < seconds < 30
+    assert said == ["route: it gets no further, again by another way"]
