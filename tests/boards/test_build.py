@@ -110,7 +110,7 @@ def test_clock_that_timing_allows(name, asked, core, cache, tmp_path):
     assert made.timing_met
     assert made.clock_mhz != asked
     # With the new clock it may have become faster still.
-    assert 0.93 * made.fmax_mhz < made.clock_mhz <= made.fmax_mhz
+    assert 0.9 * made.fmax_mhz < made.clock_mhz <= made.fmax_mhz
 
 
 def test_missed_timing_leaves_only_logs(core, cache, tmp_path):
