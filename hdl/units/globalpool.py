@@ -15,7 +15,7 @@ __all__ = ["GlobalPoolCircuit"]
 
 
 class GlobalPoolCircuit(UnitComponent):
-    """A running result a channel, read a beat ahead and written back as the beat is taken.
+    """A running result a channel, read a beat or two ahead and written back as the beat is taken.
 
     The result of the beat that comes next is never the one being written, as a pixel has two beats or more
     where there is a memory. Timing as the parameter object states.
@@ -66,13 +66,13 @@ class GlobalPoolCircuit(UnitComponent):
         late = p.memory == "block"
         ahead = Signal(range(p.folds), init=1 + late)
         m.d.comb += [write.addr.eq(fold), write.data.eq(after), write.en.eq(taken), read.addr.eq(ahead)]
-        word = Signal(p.output.width, reset_less=True)
+        word = read.data
+        if late:
+            word = Signal(p.output.width, reset_less=True)
+            with m.If(taken):
+                m.d.sync += word.eq(read.data)
         with m.If(taken):
-            m.d.sync += [
-                word.eq(read.data),
-                before.eq(word if late else read.data),
-                ahead.eq(next_address(ahead, p.folds)),
-            ]
+            m.d.sync += [before.eq(word), ahead.eq(next_address(ahead, p.folds))]
         return m
 
     def joined(self, x, before, first) -> Value:
