@@ -8,6 +8,7 @@ from pathlib import Path
 from pulsefold.compiler.frontend.refused import DEFAULT_TODO, REFUSED
 from pulsefold.compiler.frontend.registry import RULES
 from pulsefold.compiler.plan.lower import RULES as CIRCUITS
+from pulsefold.compiler.plan.lower import WITHIN
 from pulsefold.sim.golden.onnx_ops import WRITERS
 from pulsefold.sim.golden.run import OPERATIONS
 
@@ -58,7 +59,7 @@ def _lines() -> Iterator[str]:
     yield "| operation | golden model | integer ONNX | dataflow circuit |"
     yield "|---|---|---|---|"
     for kind in sorted(OPERATIONS, key=lambda k: k.__name__):
-        marks = ("yes" if kind in table else "no" for table in (OPERATIONS, WRITERS, CIRCUITS))
+        marks = ("yes" if kind in table else "no" for table in (OPERATIONS, WRITERS, {*CIRCUITS, *WITHIN}))
         yield f"| {kind.__name__} | {' | '.join(marks)} |"
     yield ""
     yield "## Refused by name"

@@ -1,6 +1,7 @@
 """The typed integer graph: the one contract that everything else reads."""
 
 from pulsefold.compiler.ir.concat import Concat
+from pulsefold.compiler.ir.constant import Constant
 from pulsefold.compiler.ir.conv import Conv
 from pulsefold.compiler.ir.graph import Graph, HostStep, Input, Node, Output, Tensor, chw_index
 from pulsefold.compiler.ir.lrn import Lrn
@@ -16,6 +17,7 @@ from pulsefold.compiler.ir.types import ElementType, type_for_range
 
 __all__ = [
     "Concat",
+    "Constant",
     "Conv",
     "ElementType",
     "Graph",

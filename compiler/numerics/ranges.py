@@ -9,6 +9,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import (
     Concat,
+    Constant,
     Conv,
     Graph,
     Input,
@@ -122,6 +123,10 @@ def _concat(_: Concat, __: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
     return np.concatenate([r[0] for r in ranges]), np.concatenate([r[1] for r in ranges])
 
 
+def _constant(node: Constant, _: Sequence[Tensor], __: Sequence[Range]) -> Range:
+    return node.values.min(axis=(0, 1)), node.values.max(axis=(0, 1))
+
+
 def _reorder(node: Reorder, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
     filled = node.index < 0
     if all(x.min() == x.max() for x in ranges[0]):
@@ -139,6 +144,7 @@ def _reorder(node: Reorder, tensors: Sequence[Tensor], ranges: Sequence[Range]) 
 _RULES: Mapping[type, Callable[..., Range]] = MappingProxyType(
     {
         Concat: _concat,
+        Constant: _constant,
         Conv: _conv,
         Lrn: _lrn,
         MaxPool: _same,

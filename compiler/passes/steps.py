@@ -66,7 +66,7 @@ def _pair(graph: Graph, ranges: Mapping[str, Range]) -> tuple[Threshold, Thresho
     writers = {node.output: node for node in graph.nodes if isinstance(node, Threshold)}
     shown = {output.tensor for output in graph.outputs}
     for second in graph.nodes:
-        first = writers.get(second.inputs[0])
+        first = writers.get(second.input) if isinstance(second, Threshold) else None
         if first is None or not isinstance(second, Threshold):
             continue
         if first.output in shown or len(graph.readers(first.output)) > 1:

@@ -10,6 +10,7 @@ from math import gcd
 import numpy as np
 
 from pulsefold.compiler.ir import (
+    Constant,
     Conv,
     ElementType,
     Graph,
@@ -83,6 +84,8 @@ class Layer:
         Tensors in, in the order of the node's inputs.
     y
         Tensor out.
+    tables
+        The integers, int64 (H, W, C), of each input that is a :class:`~pulsefold.compiler.ir.Constant`.
     """
 
     name: str
@@ -90,6 +93,13 @@ class Layer:
     steps: Threshold | Requantize | None
     xs: tuple[Tensor, ...]
     y: Tensor
+    tables: tuple[np.ndarray | None, ...] = ()
+
+    @property
+    def streams(self) -> tuple[Tensor, ...]:
+        """Tensors in that flow: all but tables."""
+        tables = self.tables or (None,) * len(self.xs)
+        return tuple(x for x, table in zip(self.xs, tables, strict=True) if table is None)
 
     @property
     def x(self) -> Tensor:
@@ -192,12 +202,16 @@ def converters(name: str, kind: ElementType, elements: int, a: int, b: int) -> I
 
 
 def layers_of(graph: Graph) -> tuple[Layer, ...]:
-    """Layers of a graph in its order; a Threshold or Requantize that alone reads a Conv joins it."""
+    """Layers of a graph in its order; a Threshold or Requantize that alone reads a Conv joins it.
+
+    A Constant is no layer: it is in what reads it.
+    """
+    tables = {node.output: node.values for node in graph.nodes if isinstance(node, Constant)}
     exits = {output.tensor for output in graph.outputs}
     layers: list[Layer] = []
     joined: set[str] = set()
     for node in graph.nodes:
-        if node.name in joined:
+        if node.name in joined or isinstance(node, Constant):
             continue
         steps = None
         readers = graph.readers(node.output)
@@ -213,6 +227,7 @@ def layers_of(graph: Graph) -> tuple[Layer, ...]:
                 steps=steps,
                 xs=tuple(graph.tensors[name] for name in node.inputs),
                 y=graph.tensors[(steps or node).output],
+                tables=tuple(tables.get(name) for name in node.inputs),
             )
         )
     return tuple(layers)

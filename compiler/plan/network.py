@@ -123,7 +123,7 @@ class _Builder:
         self.inputs: list[Stream] = []
         self.readers: dict[str, list[Reader]] = {name: [] for name in graph.tensors}
         for layer in layers:
-            for port, x in enumerate(layer.xs):
+            for port, x in enumerate(layer.streams):
                 self.readers[x.name].append(Reader(layer=layer.name, port=port))
         for port, name in enumerate(self.exits):
             self.readers[name].append(Reader(layer=None, port=port))
@@ -137,7 +137,7 @@ class _Builder:
             self.spread(name, first, Source(unit=None, port=port), stream)
         for layer in self.layers:
             run = self.runs[layer.name]
-            at = [self.feeds[Reader(layer=layer.name, port=port)] for port in range(len(layer.xs))]
+            at = [self.feeds[Reader(layer=layer.name, port=port)] for port in range(len(layer.streams))]
             for k, unit in enumerate(run):
                 at = [self.add(unit, layer.name, self.computed(layer, unit, last=k == len(run) - 1), *at)]
             self.spread(layer.y.name, layer.name, at[0], run[-1].outputs[0])

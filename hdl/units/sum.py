@@ -6,6 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib.memory import Memory
 
 from pulsefold.hdl.memory.ram import memory_attributes
+from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.reduction import tree_sum
@@ -37,9 +38,10 @@ class SumCircuit(UnitComponent):
 
 
 def take_pixels(m: Module, unit: UnitComponent) -> tuple[Signal, list[Value]]:
-    """Take a beat from every input at once, of a spread one for the first pixel of a frame alone.
+    """Take a beat from every stream at once, of a spread one for the first pixel of a frame alone.
 
-    Gives a signal that is high in the cycle of taking, and the beats a cycle later.
+    Gives a signal that is high in the cycle of taking, and the beats of all inputs, tables among them,
+    later by the parameter object's read latency.
     """
     p = unit.unit
     taken, earn = Signal(name="taken"), Signal(name="earn")
@@ -55,11 +57,23 @@ def take_pixels(m: Module, unit: UnitComponent) -> tuple[Signal, list[Value]]:
                 first.eq(pixel == p.pixels - 1),
             ]
     there = [
-        port.valid | ~first if spread else port.valid for port, spread in zip(unit.ins, p.spread, strict=True)
+        port.valid | ~first if spread else port.valid for port, spread in zip(unit.ins, p.alone, strict=True)
     ]
     m.d.comb += [taken.eq(some & Cat(there).all()), earn.eq(unit.o.valid & unit.o.ready)]
     words: list[Value] = []
-    for k, (port, spread) in enumerate(zip(unit.ins, p.spread, strict=True)):
+    ports, place = iter(unit.ins), None
+    for k, (spread, flows) in enumerate(zip(p.spread, p.flows, strict=True)):
+        if not flows:
+            if place is None:
+                place = Signal(range(max(2, p.cycles)))
+                with m.If(taken):
+                    m.d.sync += place.eq(Mux(place == p.cycles - 1, 0, place + 1))
+            late = p.read_latency > 1
+            m.submodules[f"table{k}"] = rom = Rom(p.types[k].bits * p.lanes, p.words(k), p.memory, late=late)
+            m.d.comb += rom.address.eq(place)
+            words.append(rom.data)
+            continue
+        port = next(ports)
         m.d.comb += port.ready.eq(taken & first if spread else taken)
         x = port.p.as_value()
         if spread and p.pixels > 1:
@@ -73,7 +87,5 @@ def take_pixels(m: Module, unit: UnitComponent) -> tuple[Signal, list[Value]]:
                 read.addr.eq(fold),
             ]
             x = Mux(first, x, read.data)
-        word = Signal(len(x), name=f"word{k}", reset_less=True)
-        m.d.sync += word.eq(x)
-        words.append(word)
+        words.append(delayed(m, x, p.read_latency, f"word{k}"))
     return taken, words

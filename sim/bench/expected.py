@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from pulsefold.compiler.plan.units import (
@@ -55,17 +57,25 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
     return taken.reshape(len(x), -1, unit.pixels * unit.lanes)
 
 
+def operands(unit: SumUnit | ProductUnit, x: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Each input [frames, 1 or pixels, C], tables [1, pixels, C]."""
+    frames, streams = len(x[0]) // unit.inputs[0].beats, iter(x)
+    return [
+        next(streams).reshape(frames, -1, unit.channels) if flows else unit.table(k)[np.newaxis]
+        for k, flows in enumerate(unit.flows)
+    ]
+
+
 def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
     """Integers [beats, lanes] at every output for integers [frames * beats, lanes] at each input."""
     if isinstance(unit, Fork):
         return x[0]
     if isinstance(unit, SumUnit):
         frames = len(x[0]) // unit.inputs[0].beats
-        terms = (a.reshape(frames, -1, unit.channels) * g for a, g in zip(x, unit.gains, strict=True))
+        terms = (a * g for a, g in zip(operands(unit, x), unit.gains, strict=True))
         return sum(terms, np.zeros((frames, unit.pixels, 1), np.int64)).reshape(-1, unit.lanes)
     if isinstance(unit, ProductUnit):
-        frames = len(x[0]) // unit.inputs[0].beats
-        a, b = (v.reshape(frames, -1, unit.channels) - z for v, z in zip(x, unit.zeros, strict=True))
+        a, b = (v - z for v, z in zip(operands(unit, x), unit.zeros, strict=True))
         return (a * b).reshape(-1, unit.lanes)
     if isinstance(unit, ConcatUnit):
         parts = [a.reshape(-1, channels) for a, channels in zip(x, unit.channels, strict=True)]

@@ -11,6 +11,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import (
     Concat,
+    Constant,
     Lrn,
     MaxPool,
     Product,
@@ -60,6 +61,13 @@ def write_product(writer: Writer, node: Product) -> None:
         for name, zero in zip(node.inputs, node.zeros, strict=True)
     ]
     writer.write(writer.emit("Mul", parts), kind, node.output)
+
+
+def write_constant(writer: Writer, node: Constant) -> None:
+    """An initializer [1, C, H, W]."""
+    kind = writer.carried(node.output)
+    value = writer.constant(node.values.transpose(2, 0, 1)[np.newaxis], kind)
+    writer.write(value, kind, node.output)
 
 
 def write_concat(writer: Writer, node: Concat) -> None:
@@ -219,6 +227,7 @@ def write_lrn(writer: Writer, node: Lrn) -> None:
 WRITERS: Mapping[type, Callable[[Writer, Any], None]] = MappingProxyType(
     {
         Concat: write_concat,
+        Constant: write_constant,
         Conv: write_conv,
         Lrn: write_lrn,
         MaxPool: write_maxpool,

@@ -9,6 +9,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import (
     Concat,
+    Constant,
     Conv,
     Graph,
     Lrn,
@@ -22,6 +23,7 @@ from pulsefold.compiler.ir import (
     Threshold,
 )
 from pulsefold.errors import InputArrayError
+from pulsefold.sim.golden.constant import constant
 from pulsefold.sim.golden.conv import conv
 from pulsefold.sim.golden.joins import concat, product, sum_
 from pulsefold.sim.golden.lrn import lrn
@@ -38,6 +40,7 @@ __all__ = ["OPERATIONS", "run"]
 OPERATIONS: Mapping[type, Callable[..., np.ndarray]] = MappingProxyType(
     {
         Concat: concat,
+        Constant: constant,
         Conv: conv,
         Lrn: lrn,
         MaxPool: maxpool,

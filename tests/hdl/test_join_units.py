@@ -8,8 +8,8 @@ from draws import INT, divisor, few, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulsefold.compiler.ir import Concat, ElementType, Sum, Tensor, type_for_range
-from pulsefold.compiler.plan.units import ConcatUnit, SumUnit
+from pulsefold.compiler.ir import Concat, Constant, ElementType, Product, Sum, Tensor, type_for_range
+from pulsefold.compiler.plan.units import ConcatUnit, ProductUnit, SumUnit
 from pulsefold.errors import FoldingError
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden import OPERATIONS
@@ -38,6 +38,35 @@ def sums(draw) -> SumUnit:
         lanes=divisor(draw, channels),
         output_type=type_for_range(min(0, sum(e[0] for e in ends)), max(0, sum(e[1] for e in ends))),
     )
+
+
+@st.composite
+def tabled(draw) -> SumUnit | ProductUnit:
+    """A stream and a constant; frames of more than 128 beats have theirs in block RAM."""
+    kind = draw(TYPES)
+    channels, pixels = draw(st.sampled_from([(1, 1), (2, 1), (4, 5), (6, 7), (1, 130)]))
+    rng = np.random.default_rng(draw(seeds))
+    table = rng.integers(-40, 90, (1, pixels, channels))
+    node = Constant(name="t", output="t", values=table)
+    x, t = Tensor(name="x", shape=(1, pixels, channels), type=kind), node.output_tensor()
+    common = {
+        "name": "tabled",
+        "types": (x.type, t.type),
+        "spread": (False, False),
+        "tables": (None, table),
+        "channels": channels,
+        "pixels": pixels,
+        "lanes": divisor(draw, channels),
+    }
+    if draw(st.booleans()):
+        gains = (draw(st.sampled_from([1, -1, 3])), draw(st.sampled_from([1, 5])))
+        whole = Sum(name="y", inputs=("x", "t"), output="y", gains=gains)
+        return SumUnit(gains=gains, output_type=whole.output_tensor(x, t).type, **common)
+    zeros = (draw(st.sampled_from([0, 1])), 0)
+    whole = Product(name="y", inputs=("x", "t"), output="y", zeros=zeros)
+    multiplies = draw(st.sampled_from(["lut", "dsp"]))
+    output = whole.output_tensor(x, t).type
+    return ProductUnit(zeros=zeros, multiplies=multiplies, output_type=output, **common)
 
 
 @st.composite
@@ -86,6 +115,31 @@ def test_unit_models_are_golden(unit, seed):
 @few(6)
 @given(sums(), seeds)
 def test_sum(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tabled(), seeds)
+def test_models_of_units_with_tables_are_golden(unit, seed):
+    x = np.random.default_rng(seed).integers(0, 2, (2, 1, unit.pixels, unit.channels))
+    names = {"name": "n", "inputs": ("x", "t"), "output": "y"}
+    added = isinstance(unit, SumUnit)
+    node = Sum(**names, gains=unit.gains) if added else Product(**names, zeros=unit.zeros)
+    constant = Constant(name="t", output="t", values=unit.tables[1])
+    want = OPERATIONS[type(node)](node, x, OPERATIONS[Constant](constant))
+    got = expected_values(unit, x.reshape(-1, unit.lanes))
+    np.testing.assert_array_equal(got.reshape(want.shape), want)
+
+
+@settings(max_examples=12, deadline=None)
+@given(tabled(), seeds)
+def test_tables_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@few(4)
+@given(tabled(), seeds)
+def test_tables(check_unit, unit, seed):
     check_unit(unit, seed)
 
 

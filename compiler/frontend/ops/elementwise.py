@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from pulsefold.compiler.frontend.ops.common import Call, finite
 from pulsefold.compiler.frontend.ops.joins import added, extremes, multiplied
+from pulsefold.compiler.frontend.ops.tables import differs, with_table
 from pulsefold.compiler.frontend.values import Const, Hosted, Pick, Rivals, Stream, exact
 from pulsefold.compiler.ir.graph import HostStep
 from pulsefold.compiler.numerics.functions import Reciprocal
@@ -38,6 +39,8 @@ def add(call: Call) -> Stream:
             a, b = both
             return a.curved(call.node.name, a.as_curve().plus(b.as_curve()))
         return added(call, both, (1, 1))
+    if both := _stream_and_table(call):
+        return added(call, both, (1, 1))
     stream, values, _ = _operands(call)
     return _affine(call, stream, (_ONE,), values)
 
@@ -46,6 +49,8 @@ def subtract(call: Call) -> Stream:
     """x - b, b - x, or x - y of two streams."""
     if both := _two_streams(call):
         return added(call, both, (1, -1))
+    if both := _stream_and_table(call):
+        return added(call, both, (-1, 1) if isinstance(call.input(0), Const) else (1, -1))
     stream, values, swapped = _operands(call)
     if swapped:
         return _affine(call, stream, (-_ONE,), values)
@@ -57,7 +62,9 @@ def sum_of(call: Call) -> Stream:
     streams = [value for value in call.inputs if isinstance(value, Stream)]
     total = added(call, streams, (1,) * len(streams)) if len(streams) > 1 else streams[0]
     for value in call.inputs:
-        if isinstance(value, Const):
+        if isinstance(value, Const) and differs(call, total, value):
+            total = added(call, with_table(call, total, value), (1, 1))
+        elif isinstance(value, Const):
             total = _affine(call, total, (_ONE,), call.by_channel(total, value, "constant"))
     return total
 
@@ -74,6 +81,8 @@ def multiply(call: Call) -> Stream:
             a, b = both
             return a.curved(call.node.name, a.as_curve().times(b.as_curve()))
         return multiplied(call, both)
+    if both := _stream_and_table(call):
+        return multiplied(call, both)
     stream, values, _ = _operands(call)
     return _affine(call, stream, values, (Fraction(0),))
 
@@ -89,6 +98,8 @@ def divide(call: Call) -> Stream:
         why = "what is divided by activations is normalized: its gains come from the statistics of each frame"
         todo = "train with BatchNormalization, whose statistics are constants"
         raise call.refuse("it divides activations by activations", todo, why)
+    if isinstance(call.input(1), Const) and (both := _stream_and_table(call, inverted=True)):
+        return multiplied(call, both)
     stream, values, swapped = _operands(call)
     if swapped:
         stream = call.builder.narrow(stream, call.node)
@@ -190,6 +201,13 @@ def _two_streams(call: Call) -> list[Stream]:
     """The operands where both are streams, else nothing."""
     both = [value for value in (call.input(0), call.input(1)) if isinstance(value, Stream)]
     return both if len(both) == 2 else []
+
+
+def _stream_and_table(call: Call, *, inverted: bool = False) -> list[Stream]:
+    """Stream and constant (or one over it), where that differs within a channel; else nothing."""
+    first = isinstance(call.input(0), Const)
+    stream, const = call.stream(int(first)), call.const(int(not first), "constant")
+    return with_table(call, stream, const, inverted=inverted) if differs(call, stream, const) else []
 
 
 def _operands(call: Call) -> tuple[Stream, tuple[Fraction, ...], bool]:

@@ -12,7 +12,8 @@ import numpy as np
 from pulsefold.compiler.frontend.greatest import greatest as greatest_of
 from pulsefold.compiler.frontend.ops.common import Call
 from pulsefold.compiler.frontend.ops.moves import moved
-from pulsefold.compiler.frontend.values import Const, Rivals, Stream, Value, canonical, exact
+from pulsefold.compiler.frontend.ops.tables import Elements, beside, elements
+from pulsefold.compiler.frontend.values import Const, Rivals, Stream, Value, canonical
 from pulsefold.compiler.ir.concat import Concat
 from pulsefold.compiler.ir.product import Product
 from pulsefold.compiler.ir.sum import Sum
@@ -22,34 +23,29 @@ __all__ = ["added", "concat", "concatenated", "extremes", "multiplied"]
 
 
 def concat(call: Call) -> Stream:
-    """Concat-13 of streams behind the batch axis; constants of one number are filled in."""
+    """Concat-13 of streams behind the batch axis; constants are filled in, several numbers added to 0."""
     constants = [value for value in call.inputs if isinstance(value, Const)]
     streams = [call.stream(i) for i, value in enumerate(call.inputs) if not isinstance(value, Const)]
     axis = call.integer("axis", 1)
     if not constants:
         return concatenated(call, streams, axis)
     joined = concatenated(call.inside(), streams, axis) if len(streams) > 1 else streams[0]
-    numbers = {number for const in constants for number in _numbers(const)}
-    if len(numbers) > 1:
-        todo = "give them as one more input of the model"
-        raise call.refuse("it joins constants of several numbers to activations", todo)
-    parts, left = [], joined.index
+    numbers, places, tables, left = set[Fraction](), [], [], joined.index
     for value in call.inputs:
         if isinstance(value, Const):
-            parts.append(np.full(value.value.shape, -1, np.int32))
+            tables.append(elements(call, value))
+            numbers.update(tables[-1].values)
+            places.append(np.full(value.value.shape, -1, np.int32))
         elif isinstance(value, Stream):
-            part, left = np.split(left, [value.index.shape[axis]], axis=axis)
-            parts.append(part)
-    return moved(call, joined, np.concatenate(parts, axis=axis), numbers.pop())
-
-
-def _numbers(const: Const) -> set[Fraction]:
-    """The exact numbers of a constant."""
-    if const.quantized is None:
-        return {exact(v) for v in np.unique(const.value)}
-    q, group = np.broadcast_arrays(const.quantized.q, const.quantized.group)
-    pairs = np.unique(np.stack([q.ravel(), group.ravel()]), axis=1).T
-    return {const.quantized.scales[g] * int(v) for v, g in pairs}
+            place, left = np.split(left, [value.index.shape[axis]], axis=axis)
+            places.append(place)
+            tables.append(Elements.zeros(place.shape))
+    one = len(numbers) == 1
+    outside = call if one else call.inside()
+    filled = moved(outside, joined, np.concatenate(places, axis=axis), numbers.pop() if one else Fraction(0))
+    if one:
+        return filled
+    return added(call, [filled, beside(call, filled, Elements.joined(tables, axis))], (1, 1))
 
 
 def added(call: Call, streams: Sequence[Stream], signs: Sequence[int]) -> Stream:
@@ -114,18 +110,18 @@ def concatenated(call: Call, streams: Sequence[Stream], axis: int) -> Stream:
         target = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
         frame = (*streams[0].shape[:2], size)
         return _side_by_side(call, streams, sources, replace(streams[0], shape=frame, index=target))
-    frame, target = canonical(tuple(shape))
-    # Along another axis: all elements in one row, then each to its place.
-    rows = []
-    for s in streams:
-        order = np.arange(s.index.size, dtype=np.int32).reshape(s.index.shape)
-        rows.append(call.builder.reorder(s, call.node, s.index, order, (1, 1, s.index.size)))
-    total = int(np.prod(shape))
-    flat = replace(rows[0], shape=(1, 1, total), index=np.arange(total, dtype=np.int32).reshape(1, total))
-    joined = _side_by_side(call, rows, sources, flat)
-    starts = np.cumsum([0, *(s.index.size for s in rows)])
-    taken = np.concatenate([s.index + start for s, start in zip(rows, starts[:-1], strict=True)], axis=axis)
-    return call.builder.reorder(joined, call.node, taken.astype(np.int32), target, frame)
+    # Along another axis: that of the channels for now, so that each of several scales is that of channels.
+    turned = [call.builder.reorder(s, call.node, s.index, *_turned(s.index.shape, axis)) for s in streams]
+    target, frame = _turned(tuple(shape), axis)
+    return _side_by_side(call, turned, sources, replace(turned[0], shape=frame, index=target))
+
+
+def _turned(shape: tuple[int, ...], axis: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+    """Index and frame of an ONNX value one of whose axes is that of the channels, all others pixels."""
+    size, channels = int(np.prod(shape)), shape[axis]
+    order = [n for i, n in enumerate(shape) if i != axis]
+    index = np.arange(size, dtype=np.int32).reshape(*order, channels)
+    return np.moveaxis(index, -1, axis), (1, size // channels, channels)
 
 
 def _channels_last(stream: Stream) -> bool:

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pulsefold.compiler.ir import (
     Concat,
+    Constant,
     Conv,
     Lrn,
     MaxPool,
@@ -28,7 +29,7 @@ from pulsefold.compiler.plan.lower.rule import Rule
 from pulsefold.compiler.plan.units import Unit
 from pulsefold.errors import UnsupportedNodeError
 
-__all__ = ["RULES", "lanes_of", "units_of"]
+__all__ = ["RULES", "WITHIN", "lanes_of", "units_of"]
 
 
 #: How each operation becomes units.
@@ -47,6 +48,9 @@ RULES: Mapping[type, Rule] = MappingProxyType(
         Threshold: Rule(units=threshold_units),
     }
 )
+
+#: Operations without units of their own: they lie in the memory of what reads them.
+WITHIN = frozenset({Constant})
 
 
 def units_of(layer: Layer, fold: Fold, family: str) -> list[Unit]:
@@ -70,7 +74,10 @@ def lanes_of(layer: Layer) -> list[int]:
 def rule_of(layer: Layer) -> Rule:
     """How to lower a layer."""
     kind = type(layer.node)
+    where = f"{layer.node.name} ({kind.__name__})"
+    if len(layer.streams) < len(layer.xs) and kind not in (Sum, Product):
+        todo = "add or multiply the constant"
+        raise UnsupportedNodeError("no circuit for this operation on a constant", where=where, todo=todo)
     if kind not in RULES:
-        where = f"{layer.node.name} ({kind.__name__})"
         raise UnsupportedNodeError("no circuit for this operation", where=where, todo="remove it")
     return RULES[kind]

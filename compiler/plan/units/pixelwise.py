@@ -16,11 +16,15 @@ from pulsefold.compiler.plan.units.base import (
     OneOutput,
     Stream,
     accept_times,
+    bits_for,
 )
-from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiler.plan.units.memory import memory_cost, rom_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["Elementwise", "Pixelwise", "SpreadJoin", "lanes_error"]
+
+#: Beats of a frame up to which tables lie in LUTs.
+_SHALLOW = 128
 
 
 def lanes_error(name: str, lanes: int, channels: int) -> FoldingError:
@@ -128,25 +132,62 @@ class SpreadJoin(Pixelwise):
         Element type of each input.
     spread
         Whether an input has one pixel a frame; not all of them, unless `pixels` is 1.
+    tables
+        Of an input that is the same in every frame its integers, int64 (H, W, C), at most one element a place
+        of the frame: no stream, but a memory that each beat reads a word of. Empty where there is none.
     """
 
     types: tuple[ElementType, ...]
     spread: tuple[bool, ...]
+    tables: tuple[np.ndarray | None, ...] = ()
+
+    @property
+    def flows(self) -> tuple[bool, ...]:
+        """Which inputs are streams."""
+        return tuple(t is None for t in self.tables) if self.tables else (True,) * len(self.types)
+
+    @property
+    def memory(self) -> str:
+        """Style of the memories of tables: LUTs while shallow."""
+        return "lut" if self.cycles <= _SHALLOW else "block"
+
+    @property
+    def read_latency(self) -> int:
+        """Cycles from taking a beat to its words: a memory's, and those of a block RAM are registered."""
+        return 1 if all(self.flows) or self.memory == "lut" else 2
 
     @property
     def inputs(self) -> tuple[Stream, ...]:
         """Operands."""
         return tuple(
             Stream(type=kind, lanes=self.lanes, beats=self.folds * (1 if alone else self.pixels))
-            for kind, alone in zip(self.types, self.spread, strict=True)
+            for kind, alone, flows in zip(self.types, self.spread, self.flows, strict=True)
+            if flows
         )
+
+    @property
+    def alone(self) -> tuple[bool, ...]:
+        """Of each stream, whether it is spread."""
+        return tuple(s for s, flows in zip(self.spread, self.flows, strict=True) if flows)
+
+    def table(self, k: int) -> np.ndarray:
+        """Input `k`, a table, int64 [pixels, C]."""
+        table = self.tables[k]
+        assert table is not None
+        return table.reshape(self.pixels, self.channels)
+
+    def words(self, k: int) -> list[int]:
+        """Contents of the memory of table `k`: the beats of a frame."""
+        beats = self.table(k).reshape(-1, self.lanes)
+        encoded = self.types[k].encode(beats).astype(object)
+        return [int(w) for w in (encoded << np.arange(self.lanes) * self.types[k].bits).sum(axis=1)]
 
     def moves(self, *arrivals: np.ndarray) -> Moves:
         """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         beats = self.pixels * self.folds
         frames = max(len(a) for a in arrivals) // beats
         waits = np.zeros((frames, beats), np.int64)
-        for alone, arrival in zip(self.spread, arrivals, strict=True):
+        for alone, arrival in zip(self.alone, arrivals, strict=True):
             part = waits[:, : self.folds] if alone else waits
             np.maximum(part, arrival.reshape(frames, -1), out=part)
         taken = accept_times(waits.ravel())
@@ -159,12 +200,18 @@ class SpreadJoin(Pixelwise):
     def each(self, values: np.ndarray) -> tuple[np.ndarray, ...]:
         """Of a value a step, those of the beats of each input."""
         steps = values.reshape(-1, self.pixels * self.folds)
-        return tuple((steps[:, : self.folds] if alone else steps).ravel() for alone in self.spread)
+        return tuple((steps[:, : self.folds] if alone else steps).ravel() for alone in self.alone)
 
     def kept_cost(self, family: str) -> Resources:
-        """Of what keeps the spread inputs."""
+        """Of what keeps the spread inputs, and of the tables."""
         total = Resources()
-        for stream, alone in zip(self.inputs, self.spread, strict=True):
+        for stream, alone in zip(self.inputs, self.alone, strict=True):
             if alone and self.pixels > 1:
                 total += memory_cost(family, self.folds, stream.width, "ram") + Resources(luts=stream.width)
+            total += Resources(ffs=stream.width * self.read_latency)
+        for kind, flows in zip(self.types, self.flows, strict=True):
+            if not flows:
+                width = kind.bits * self.lanes
+                total += rom_cost(family, self.cycles, width, self.memory)
+                total += Resources(luts=bits_for(self.cycles), ffs=bits_for(self.cycles))
         return total

@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.units.pixelwise import SpreadJoin
 __all__ = ["ProductUnit"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProductUnit(SpreadJoin):
     """y[h, w, c] = (a[h, w, c] - zeros[0]) * (b[h, w, c] - zeros[1]); a spread operand has one pixel.
 
@@ -56,9 +56,9 @@ class ProductUnit(SpreadJoin):
 
     @property
     def pipeline(self) -> int:
-        """Cycles from taking a beat to the buffer: input register, zeros, multiplier or adder tree."""
+        """Cycles from taking a beat to the buffer: inputs, zeros, multiplier or adder tree."""
         product = 1 if self.multiplies == "dsp" else (len(self.terms) - 1).bit_length()
-        return 1 + any(self.zeros) + product
+        return self.read_latency + any(self.zeros) + product
 
     def cost(self, family: str) -> Resources:
         """Multipliers, what keeps a spread operand, buffer."""
@@ -70,7 +70,7 @@ class ProductUnit(SpreadJoin):
             lane += tree_cost(self.terms) + Resources(luts=a * b)
         total = Resources(
             luts=lane.luts * self.lanes + 25,
-            ffs=lane.ffs * self.lanes + sum(s.width for s in self.inputs) + self.pipeline + 10,
+            ffs=lane.ffs * self.lanes + self.pipeline + 10,
             dsps=lane.dsps * self.lanes,
         )
         return total + self.kept_cost(family) + buffer_cost(family, self.buffer_depth, self.output.width)

@@ -44,8 +44,8 @@ class SumUnit(SpreadJoin):
 
     @property
     def pipeline(self) -> int:
-        """Cycles from taking a beat to the buffer: input register, products, adder tree."""
-        return 1 + self.products[0].latency + (len(self.types) - 1).bit_length()
+        """Cycles from taking a beat to the buffer: inputs, products, adder tree."""
+        return self.read_latency + self.products[0].latency + (len(self.types) - 1).bit_length()
 
     def cost(self, family: str) -> Resources:
         """Products, adder tree, what keeps spread inputs, buffer."""
@@ -54,7 +54,7 @@ class SumUnit(SpreadJoin):
             lane += product.cost(family)
         total = Resources(
             luts=lane.luts * self.lanes + 12,
-            ffs=lane.ffs * self.lanes + sum(s.width for s in self.inputs) + self.pipeline,
+            ffs=lane.ffs * self.lanes + self.pipeline,
             dsps=lane.dsps * self.lanes,
         )
         return total + self.kept_cost(family) + buffer_cost(family, self.buffer_depth, self.output.width)
