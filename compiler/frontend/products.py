@@ -26,7 +26,7 @@ def behind_product(
     scale: Sequence[Fraction],
     bias: Sequence[Real],
 ) -> tuple[Line, ...]:
-    """The lines of a Conv's accumulators, see :meth:`Builder.linear`."""
+    """The lines of a Conv's accumulators, one where all are the same, see :meth:`Builder.linear`."""
     outputs, _, _, inside = weights.shape
     offset_any = any(line.offset != 0 for line in before)
     if not offset_any and max(len(scale), len(bias), len(before)) == 1:
@@ -42,4 +42,4 @@ def behind_product(
             for c in range(inside):
                 offset = offset + s * int(sums[o, c]) * before[first + c].offset
         lines.append(Line(gain=before[first % len(before)].gain * s, offset=offset))
-    return tuple(lines)
+    return tuple(lines[:1]) if all(line == lines[0] for line in lines) else tuple(lines)

@@ -189,49 +189,60 @@ class Quantizing(Store):
     def _curved(self, stream: Stream, quantizer: Quantizer, node: OnnxNode) -> Stream:
         """A curve and a quantizer: a Table of narrow integers, or a Threshold of wide ones."""
         assert stream.curve is not None
-        tensor = self.tensors[str(stream.tensor)]
-        low, high = self.ranges[tensor.name]
-        directed = all(stream.curve.direction(c) is not None for c in range(stream.curve.channels))
-        narrow = tensor.type.bits <= WIDEST_OPERAND and not tensor.type.is_bipolar
-        sources = (*stream.pending, node.name)
-        output = node.outputs[0]
         try:
-            if narrow and not (directed and quantizer.count <= _FEW):
-                least, most = int(low.min()), int(high.max())
-                values = table_values(stream.curve, quantizer, least, most)
-                # Integers of the type that cannot come give what their neighbour gives.
-                edges = ((0, 0), (least - tensor.type.minimum, tensor.type.maximum - most))
-                table = Table(
-                    name=node.name,
-                    input=tensor.name,
-                    output=output,
-                    values=np.pad(values, edges, mode="edge"),
-                    least=tensor.type.minimum,
-                    type=quantizer.type,
-                    sources=sources,
-                )
-                name = self.add(table, quantizer.scale, quantizer.offset)
-            elif directed:
-                thresholds, descending = curve_thresholds(stream.curve, quantizer, low, high)
-                threshold = Threshold(
-                    name=node.name,
-                    input=tensor.name,
-                    output=output,
-                    thresholds=thresholds,
-                    descending=descending,
-                    first=quantizer.first,
-                    type=quantizer.type,
-                    sources=sources,
-                )
-                name = self.add(threshold, quantizer.scale, quantizer.offset)
-            else:
-                msg = f"{stream.pending[-1]!r} rises and falls, and reads {tensor.type} accumulators"
-                todo = "put a quantizer of at most 8 bits in front of it: it becomes a table there"
-                raise UnsupportedNodeError(msg, where=node.where, todo=todo)
+            return self._evaluated(stream, quantizer, node, self.ranges[str(stream.tensor)])
+        except ArithmeticError:
+            # Not on all levels of the quantizer in front; perhaps on those that what it reads can reach.
+            reached = self.reached(str(stream.tensor))
+        try:
+            return self._evaluated(stream, quantizer, node, reached)
         except ArithmeticError as error:
             msg = f"{stream.pending[-1]!r} cannot be evaluated on what it reads"
             todo = "check that its input lies where the function is defined"
             raise UnsupportedNodeError(msg, where=node.where, why=str(error), todo=todo) from None
+
+    def _evaluated(
+        self, stream: Stream, quantizer: Quantizer, node: OnnxNode, reach: tuple[np.ndarray, np.ndarray]
+    ) -> Stream:
+        """The curve on the integers of a range; those of the type that cannot come give what others give."""
+        assert stream.curve is not None
+        tensor, (low, high) = self.tensors[str(stream.tensor)], reach
+        directed = all(stream.curve.direction(c) is not None for c in range(stream.curve.channels))
+        narrow = tensor.type.bits <= WIDEST_OPERAND and not tensor.type.is_bipolar
+        sources = (*stream.pending, node.name)
+        output = node.outputs[0]
+        if narrow and not (directed and quantizer.count <= _FEW):
+            least, most = int(low.min()), int(high.max())
+            values = table_values(stream.curve, quantizer, least, most)
+            # Integers of the type that cannot come give what their neighbour gives.
+            edges = ((0, 0), (least - tensor.type.minimum, tensor.type.maximum - most))
+            table = Table(
+                name=node.name,
+                input=tensor.name,
+                output=output,
+                values=np.pad(values, edges, mode="edge"),
+                least=tensor.type.minimum,
+                type=quantizer.type,
+                sources=sources,
+            )
+            name = self.add(table, quantizer.scale, quantizer.offset)
+        elif directed:
+            thresholds, descending = curve_thresholds(stream.curve, quantizer, low, high)
+            threshold = Threshold(
+                name=node.name,
+                input=tensor.name,
+                output=output,
+                thresholds=thresholds,
+                descending=descending,
+                first=quantizer.first,
+                type=quantizer.type,
+                sources=sources,
+            )
+            name = self.add(threshold, quantizer.scale, quantizer.offset)
+        else:
+            msg = f"{stream.pending[-1]!r} rises and falls, and reads {tensor.type} accumulators"
+            todo = "put a quantizer of at most 8 bits in front of it: it becomes a table there"
+            raise UnsupportedNodeError(msg, where=node.where, todo=todo)
         return self._quantized_as(stream, name, quantizer)
 
     def _then_pooled(self, stream: Stream, behind: Stream, output: str) -> Stream:

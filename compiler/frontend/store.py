@@ -109,6 +109,15 @@ class Store:
         )
         return tensor
 
+    def reached(self, tensor: str) -> tuple[np.ndarray, np.ndarray]:
+        """What a tensor's channels can reach; :attr:`ranges` tells all levels of its quantizer."""
+        found = {source.tensor: input_range(source) for source in self.inputs}
+        for node in self.nodes:
+            if tensor not in found:
+                read = [self.tensors[name] for name in node.inputs]
+                found[node.output] = node_range(node, read, [found[name] for name in node.inputs])
+        return found[tensor]
+
     def pruned(self, outputs: Iterable[str]) -> tuple[tuple[Node, ...], dict[str, Tensor]]:
         """Nodes and tensors that the outputs depend on."""
         wanted = set(outputs)

@@ -7,6 +7,8 @@ the function is: nothing inside is quantized.
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 from pulsefold.compiler.quantize.affine import is_affine
 from pulsefold.compiler.quantize.graph import FloatGraph, Node
 from pulsefold.compiler.quantize.types import Types
@@ -29,21 +31,24 @@ POINTWISE = frozenset(
 _LONGEST = 16
 
 
-def composites(graph: FloatGraph, types: Types) -> dict[str, tuple[str, frozenset[str]]]:
+def composites(
+    graph: FloatGraph, types: Types, apart: frozenset[str] = frozenset()
+) -> dict[str, tuple[str, frozenset[str]]]:
     """Result of each function of several nodes -> its source, and the names of its nodes.
 
-    Of functions inside one another only the outermost is given.
+    Of functions inside one another only the outermost is given. The nodes named in `apart` differ from
+    position to position, and belong to none.
     """
     makers, readers = graph.makers(), graph.readers()
     found: dict[str, tuple[str, frozenset[str]]] = {}
     for node in graph.nodes:
         streams = _streams(graph, node)
-        if node.op in POINTWISE and len(streams) > 1 and types.is_float(node.output):
-            region = _region(graph, node, makers)
+        if _pointwise(node, apart) and len(streams) > 1 and types.is_float(node.output):
+            region = _region(graph, node, makers, apart)
             if region is not None and _closed(graph, node, region[1], makers, readers):
                 found[node.output] = region
     taken = {name for _, names in found.values() for name in names}
-    found |= _chains(graph, types, taken, makers, readers)
+    found |= _chains(graph, types, taken | apart, makers, readers)
     inner = {
         result for result, (_, nodes) in found.items() if any(nodes < others for _, others in found.values())
     }
@@ -51,7 +56,7 @@ def composites(graph: FloatGraph, types: Types) -> dict[str, tuple[str, frozense
 
 
 def _chains(
-    graph: FloatGraph, types: Types, taken: set[str], makers: dict[str, Node], readers: dict[str, list[Node]]
+    graph: FloatGraph, types: Types, taken: Set[str], makers: dict[str, Node], readers: dict[str, list[Node]]
 ) -> dict[str, tuple[str, frozenset[str]]]:
     """Functions one behind the other, with steps between them, whose values nothing else reads."""
     found: dict[str, tuple[str, frozenset[str]]] = {}
@@ -76,6 +81,11 @@ def _chains(
             (source,) = _streams(graph, chain[-1])
             found[node.output] = source, frozenset(n.name for n in chain)
     return found
+
+
+def _pointwise(node: Node, apart: frozenset[str]) -> bool:
+    """Whether what a node computes depends on values alone, not on where they are."""
+    return node.op in POINTWISE and node.name not in apart
 
 
 def _curved(graph: FloatGraph, node: Node) -> bool:
@@ -110,7 +120,9 @@ def _closed(
     return True
 
 
-def _region(graph: FloatGraph, node: Node, makers: dict[str, Node]) -> tuple[str, frozenset[str]] | None:
+def _region(
+    graph: FloatGraph, node: Node, makers: dict[str, Node], apart: frozenset[str]
+) -> tuple[str, frozenset[str]] | None:
     """The nearest single value that everything `node` reads comes from, pointwise, and the nodes between.
 
     The open values are replaced by what their makers read, latest first, until one is left.
@@ -122,7 +134,7 @@ def _region(graph: FloatGraph, node: Node, makers: dict[str, Node]) -> tuple[str
         # The latest can't be the common source: the others would have to come from it.
         latest = max(streams, key=lambda v: order[makers[v].name] if v in makers else -1)
         maker = makers.get(latest)
-        if maker is None or maker.op not in POINTWISE or len(inside) >= _LONGEST:
+        if maker is None or not _pointwise(maker, apart) or len(inside) >= _LONGEST:
             return None
         inside.add(maker.name)
         streams.remove(latest)

@@ -20,6 +20,7 @@ from pulsefold.compiler.quantize.functions import composites
 from pulsefold.compiler.quantize.graph import FloatGraph, Node
 from pulsefold.compiler.quantize.linear import is_linear
 from pulsefold.compiler.quantize.simplify import MOVES
+from pulsefold.compiler.quantize.tables import find_tables
 from pulsefold.compiler.quantize.types import Types, infer_types
 from pulsefold.errors import UnsupportedNodeError
 
@@ -30,7 +31,9 @@ class Kind(Enum):
     """What a node does to values."""
 
     LINEAR = auto()  #: products with constant weights
-    JOIN = auto()  #: several streams, element by element
+    JOIN = (
+        auto()
+    )  #: several streams, or a constant that differs from position to position, element by element
     CONCAT = auto()
     AVERAGE = auto()  #: average pools, interpolation
     PASS = auto()  #: maximum pools and movements: levels stay levels
@@ -97,10 +100,11 @@ class _Placer:
     def __init__(self, graph: FloatGraph) -> None:
         self.graph = graph
         self.types: Types = infer_types(graph)
+        self.tables = find_tables(graph, self.types)
         self.makers = graph.makers()
         self.readers = graph.readers()
         self.kinds: dict[str, Kind] = {}
-        for result, (_, names) in composites(graph, self.types).items():
+        for result, (_, names) in composites(graph, self.types, self.tables).items():
             for name in names:
                 self.kinds[name] = Kind.INSIDE
             self.kinds[self.makers[result].name] = Kind.FUNCTION
@@ -163,7 +167,7 @@ class _Placer:
             return Kind.PASS if node.text("mode", "nearest") == "nearest" else Kind.AVERAGE
         if node.op in _AVERAGES:
             return Kind.AVERAGE
-        if node.op in _JOINS and len(streams) > 1:
+        if (node.op in _JOINS and len(streams) > 1) or node.name in self.tables:
             return Kind.JOIN
         clamp = node.op in _CLAMPS and all(n in graph.constants for n in node.inputs[1:] if n)
         return Kind.WAIT if clamp or is_affine(graph, node) or node.op == "Cast" else Kind.FUNCTION
@@ -290,7 +294,7 @@ class _Placer:
         node = self.makers.get(name)
         if node is None or depth > 64:
             return False
-        if node.op in _NONNEGATIVE:
+        if node.op in _NONNEGATIVE or (node.op == "Mul" and node.inputs[0] == node.inputs[1]):
             return True
         if node.op == "Clip":
             low = self.graph.constants.get(node.input(1))

@@ -24,6 +24,7 @@ from pulsefold.compiler.quantize.read import read_float
 from pulsefold.compiler.quantize.recipe import Recipe
 from pulsefold.compiler.quantize.refine import refine
 from pulsefold.compiler.quantize.simplify import simplify
+from pulsefold.compiler.quantize.tables import round_tables
 from pulsefold.compiler.quantize.weights import LayerWeights
 
 __all__ = ["Quantized", "quantize_model"]
@@ -96,6 +97,7 @@ def quantize_model(
     if recipe.equalize:
         equalize(graph)
     x = check_calibration(calibration, graph)
+    round_tables(graph)
     placement = place(graph)
     layers = find_layers(graph, placement, recipe)
     histograms = observe(graph, placement.values, x, say)

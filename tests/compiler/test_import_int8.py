@@ -93,6 +93,12 @@ def i64(s: Sketch, *values: int) -> str:
     return s.const(values, np.int64)
 
 
+def to_sizes(s: Sketch, x: str, how: str, *sizes: int) -> str:
+    """Resized linearly to a frame of these sizes."""
+    whole = i64(s, 4, 4, *sizes)
+    return s.node("Resize", x, "", "", whole, mode="linear", coordinate_transformation_mode=how)
+
+
 def by_channel(s: Sketch, kind: str, x: str) -> str:
     """Height and width of (N, H, W, C) reduced, both kept, and a gain for each channel behind."""
     return s.node("Mul", s.node(kind, x, axes=[1, 2], keepdims=1), s.const([1.0, 0.5, 2.0]))
@@ -166,6 +172,15 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
             coordinate_transformation_mode="asymmetric",
         ),
     ),
+    "resize linear aligned": (FRAME, lambda s, x: to_sizes(s, x, "align_corners", 11, 17)),
+    "resize linear aligned to fewer": (FRAME, lambda s, x: to_sizes(s, x, "align_corners", 11, 3)),
+    "resize linear smaller": (
+        FRAME,
+        lambda s, x: s.node("Resize", x, "", s.const([1, 1, 0.5, 0.5]), mode="linear"),
+    ),
+    "resize linear to any": (FRAME, lambda s, x: to_sizes(s, x, "half_pixel", 8, 4)),
+    "resize linear columns": ((4, 6), lambda s, x: to_sizes(s, x, "pytorch_half_pixel", 8)),
+    "resize linear of one pixel": ((4, 1, 1), lambda s, x: to_sizes(s, x, "align_corners", 3, 5)),
     "depth to space": (FRAME, lambda s, x: s.node("DepthToSpace", x, blocksize=2, mode="CRD")),
     "space to depth": ((2, 6, 4), lambda s, x: s.node("SpaceToDepth", x, blocksize=2)),
     "slice": (
@@ -208,6 +223,10 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
     "neg": (FRAME, lambda s, x: s.node("Neg", x)),
     "square root": (FRAME, lambda s, x: s.node("Sqrt", s.node("Abs", x))),
     "square root of a ReLU": (FRAME, lambda s, x: s.node("Sqrt", s.node("Relu", x))),
+    "square root of levels above zero": (
+        FRAME,
+        lambda s, x: s.node("Sqrt", s.dequantized(s.quantized(s.node("Relu", x)))),
+    ),
     "reciprocal": (FRAME, lambda s, x: s.node("Reciprocal", s.node("Add", s.node("Abs", x), s.const(0.5)))),
     "constants over": (
         FRAME,

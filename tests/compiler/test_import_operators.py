@@ -513,3 +513,27 @@ def test_inspection_counts(tmp_path: Path, net: Start) -> None:
     assert inspection.parameters == 54 + 160
     assert inspection.activation_bits == (1, 4)
     assert max(inspection.weight_bits) <= 4
+
+
+@pytest.mark.parametrize("how", ["align_corners", "half_pixel", "asymmetric"])
+@pytest.mark.parametrize(("height", "width"), [(8, 9), (3, 16), (5, 2), (1, 4)])
+def test_linear_resize_to_any_size(tmp_path: Path, net: Start, how: str, height: int, width: int) -> None:
+    """Places between pixels that no binary fraction is."""
+    n = net("N", 2, 5, 4).quant(0.5, bits=5)
+    sizes = n.const([height, width], np.int64)
+    n.add("Resize", "", "", sizes, axes=[2, 3], mode="linear", coordinate_transformation_mode=how)
+    n.opsets[0] = ("", 18)
+    graph = checked(n.quant(0.25, bits=6), tmp_path)
+    assert graph.outputs[0].shape == (2, height, width)
+
+
+def test_linear_resize_to_places_too_fine_is_refused(tmp_path: Path, net: Start) -> None:
+    n = net("N", 1, 5, 5).quant(0.5, bits=5)
+    n.add("Resize", "", n.const([1, 1, 1.3, 1.3]), mode="linear").quant(0.25)
+    with pytest.raises(UnsupportedNodeError, match="places that are multiples of 1/"):
+        import_model(n.save(tmp_path))
+    n = net("N", 1, 6, 6).quant(0.5, bits=5)
+    n.add("Resize", "", n.const([1, 1, 0.5, 0.5]), mode="linear", antialias=1).quant(0.25)
+    n.opsets[0] = ("", 18)
+    with pytest.raises(UnsupportedNodeError, match="antialias"):
+        import_model(n.save(tmp_path))

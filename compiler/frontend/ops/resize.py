@@ -1,4 +1,4 @@
-"""Resize and Upsample: nearest by moving pixels, linear by fixed weights; ConvTranspose by zeros between."""
+"""Resize and Upsample, nearest ones by moving pixels; ConvTranspose by zeros between pixels."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import floor
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call, finite
+from pulsefold.compiler.frontend.ops.interpolate import interpolated, source_place
 from pulsefold.compiler.frontend.ops.linear import framed, vector, weights_of
 from pulsefold.compiler.frontend.ops.moves import moved
-from pulsefold.compiler.frontend.ops.qdq import quantize
 from pulsefold.compiler.frontend.ops.windows import pair
 from pulsefold.compiler.frontend.values import Const, Stream, canonical, exact
 from pulsefold.compiler.numerics.surd import Real
@@ -29,7 +29,7 @@ def upsample(call: Call) -> Stream:
 
 
 def resize(call: Call) -> Stream:
-    """Resize-19, nearest of any factor and linear of whole ones."""
+    """Resize-19, nearest of any factor and linear of rational ones."""
     stream = call.stream()
     rank = stream.index.ndim
     place = 1 if call.opset < 11 else 2
@@ -54,6 +54,8 @@ def resize(call: Call) -> Stream:
     coordinate = call.node.text("coordinate_transformation_mode", default)
     nearest = call.node.text("nearest_mode", "round_prefer_floor" if call.opset >= 11 else "floor")
     mode = call.node.text("mode", "nearest")
+    if call.integer("antialias", 0) and mode != "nearest" and min(given) < 1:
+        raise call.refuse("it smooths what it makes smaller (antialias)", "export with antialias off")
     return _resized(call, stream, given, target, mode, coordinate, nearest)
 
 
@@ -79,33 +81,14 @@ def _resized(
         taken = stream.index
         for axis in range(1, len(shape)):
             places = [
-                _nearest(nearest, _source(call, coordinate, k, scales[axis], shape[axis], sizes[axis]))
+                _nearest(nearest, source_place(call, coordinate, k, scales[axis], shape[axis], sizes[axis]))
                 for k in range(sizes[axis])
             ]
             taken = np.take(taken, np.clip(places, 0, shape[axis] - 1), axis=axis)
         return moved(call, stream, taken)
     if mode not in ("linear", "bilinear"):
         raise call.refuse(f"its mode is {mode!r}", "use nearest or linear")
-    return _linear(call, scales, coordinate)
-
-
-def _source(call: Call, mode: str, k: int, scale: Fraction, n: int, size: int) -> Fraction:
-    """The place in the input, along one axis, that element `k` of the output comes from."""
-    match mode:
-        case "half_pixel":
-            return (k + Fraction(1, 2)) / scale - Fraction(1, 2)
-        case "pytorch_half_pixel":
-            return (k + Fraction(1, 2)) / scale - Fraction(1, 2) if size > 1 else Fraction(0)
-        case "half_pixel_symmetric":
-            centre = Fraction(n, 2) * (1 - Fraction(size) / (scale * n))
-            return centre + (k + Fraction(1, 2)) / scale - Fraction(1, 2)
-        case "asymmetric":
-            return k / scale
-        case "align_corners":
-            return Fraction(k * (n - 1), size - 1) if size > 1 else Fraction(0)
-        case "tf_half_pixel_for_nn":
-            return (k + Fraction(1, 2)) / scale
-    raise call.refuse(f"coordinate_transformation_mode is {mode!r}", "use half_pixel or asymmetric")
+    return interpolated(call, scales, sizes, coordinate)
 
 
 def _nearest(mode: str, place: Fraction) -> int:
@@ -119,75 +102,6 @@ def _nearest(mode: str, place: Fraction) -> int:
             return floor(place + half)
     # Halves go down.
     return -floor(half - place)
-
-
-def _linear(call: Call, scales: list[Fraction], coordinate: str) -> Stream:
-    """Each pixel becomes factor x factor of them: a depthwise convolution, then depth to space.
-
-    With half_pixel a pixel of phase r lies at (r + 1/2) / f - 1/2 from its source, so that the weights of the
-    pixels around it are multiples of 1 / (2f); with asymmetric at r / f.
-
-    ONNX does not say what becomes of the fraction where the elements are integers. It is dropped, as by ONNX
-    Runtime, whose quantizer writes such files.
-    """
-    stream = framed(call)
-    outside, whole = call, np.dtype(stream.dtype).kind in "iu"
-    if whole:
-        call = call.inside()
-    axes = stream.index.ndim - 2
-    factors = [int(s) for s in scales[2:]]
-    exact_factors = all(s.denominator == 1 for s in scales) and scales[1] == 1
-    if not exact_factors or coordinate not in ("half_pixel", "pytorch_half_pixel", "asymmetric"):
-        shown = [float(s) for s in scales]
-        msg = f"it resizes linearly by {shown} with {coordinate}"
-        raise call.refuse(msg, "use whole factors with half_pixel or asymmetric, or nearest")
-    if whole and any(f & (f - 1) for f in factors):
-        msg = f"it resizes integers linearly by {factors}"
-        todo = "use factors of two, four and so on, or dequantize in front of it"
-        raise call.refuse(msg, todo, "where float32 is not exact it drops too much of a fraction")
-    fy, fx = (1, factors[0]) if axes == 1 else (factors[0], factors[1])
-    h, w, c = stream.shape
-    # Pixels beyond the edge repeat it.
-    y, x = np.clip(np.arange(-1, h + 1), 0, h - 1), np.clip(np.arange(-1, w + 1), 0, w - 1)
-    taken = stream.index.reshape(1, c, h, w)[:, :, y][:, :, :, x]
-    edged = moved(call, stream, taken)
-    ky, kx = (_phases(f, coordinate) for f in (fy, fx))
-    kernel = np.einsum("ai,bj->abij", ky[0], kx[0]).reshape(fy * fx, 3, 3)
-    weights = np.tile(kernel, (c, 1, 1)).reshape(c * fy * fx, 3, 3, 1)
-    edged = call.builder.integers(edged, call.node, by_channel=True)
-    scale = Fraction(1, ky[1] * kx[1])
-    grown = call.builder.linear(
-        edged,
-        call.node,
-        weights=weights,
-        scale=(scale,),
-        bias=(Fraction(0),),
-        shape=(1, c * fy * fx, 0, 0),
-        groups=c,
-    )
-    index = grown.index.reshape(1, c, fy, fx, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(1, c, h * fy, w * fx)
-    grown = grown.moved(index.reshape(1, c, w * fx) if axes == 1 else index)
-    if whole:
-        return quantize(outside, grown, np.ones(()), np.zeros((), np.int64), stream.dtype, mode="DOWN")
-    return grown
-
-
-def _phases(factor: int, coordinate: str) -> tuple[np.ndarray, int]:
-    """Weights of the pixels before, at and behind, int64 [factor, 3], and what they add up to."""
-    below = 2 * factor
-    rows = np.zeros((factor, 3), np.int64)
-    for r in range(factor):
-        place = (
-            Fraction(2 * r + 1, 2 * factor) - Fraction(1, 2)
-            if coordinate != "asymmetric"
-            else Fraction(r, factor)
-        )
-        first = floor(place)
-        rest = place - first
-        rows[r, first + 1] += int((1 - rest) * below)
-        if rest:
-            rows[r, first + 2] += int(rest * below)
-    return rows, below
 
 
 def conv_transpose(call: Call) -> Stream:

@@ -11,7 +11,7 @@ depth. The networks are not trained.
 """
 
 from zoo.classify import densenet, inception, mobilenet, nin, resnet, shufflenet, vgg, xception
-from zoo.detect import ssd, yolo
+from zoo.detect import decoded, ssd, yolo
 from zoo.joint import fused, siamese
 from zoo.net import Net
 from zoo.segment import fcn, segnet, unet
@@ -21,6 +21,7 @@ __all__ = [
     "SMALL",
     "TINY",
     "Net",
+    "decoded",
     "densenet",
     "fcn",
     "fused",
