@@ -45,11 +45,15 @@ def reachable(graph: Graph) -> dict[str, Range]:
 
 
 def input_range(source: Input) -> Range:
-    """From the first to the last level of a graph input."""
+    """From the first to the last level of a graph input that some number reaches."""
     count = source.thresholds.shape[1]
     step = 2 if (source.first, count) == (-1, 1) else 1
+    always, never = (np.sum(source.thresholds == end, axis=1) for end in (-np.inf, np.inf))
+    least = np.where(source.descending, never, always)
+    most = count - np.where(source.descending, always, never)
     channels = source.frame[2]
-    return np.full(channels, source.first), np.full(channels, source.first + step * count)
+    low, high = (np.broadcast_to(source.first + step * n, channels).copy() for n in (least, most))
+    return low, high
 
 
 def node_range(node: Node, tensors: Sequence[Tensor], ranges: Sequence[Range]) -> Range:
