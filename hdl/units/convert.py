@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -27,32 +27,35 @@ class ConvertCircuit(UnitComponent):
                 self.i.ready.eq(buffer.i.ready),
             ]
             return m
-        position = Signal(range(p.ratio))
-        last = position == p.ratio - 1
+        # The wide beat's enable has hundreds of loads: what it depends on comes from registers.
+        position, last = Signal(range(p.ratio)), Signal()
+        moves = Signal()
+        with m.If(moves):
+            m.d.sync += [position.eq(Mux(last, 0, position + 1)), last.eq(position == p.ratio - 2)]
         if p.up:
             kept = Signal((p.ratio - 1) * p.input.width, reset_less=True)
             m.d.comb += [
                 buffer.i.p.eq(regrouped(Cat(kept, self.i.p), p.ratio, p.groups)),
                 buffer.i.valid.eq(self.i.valid & last),
                 self.i.ready.eq(~last | buffer.i.ready),
+                moves.eq(self.i.valid & self.i.ready),
             ]
-            with m.If(self.i.valid & self.i.ready):
-                m.d.sync += [kept.eq(Cat(kept, self.i.p)[p.input.width :]), position.eq(position + 1)]
-                with m.If(last):
-                    m.d.sync += position.eq(0)
-        else:
-            word, busy = Signal(p.input.width, reset_less=True), Signal()
-            m.d.comb += [
-                buffer.i.p.eq(word[: p.output.width]),
-                buffer.i.valid.eq(busy),
-                self.i.ready.eq(~busy | (last & buffer.i.ready)),
-            ]
-            with m.If(busy & buffer.i.ready):
-                m.d.sync += [word.eq(word >> p.output.width), position.eq(position + 1)]
-                with m.If(last):
-                    m.d.sync += [busy.eq(0), position.eq(0)]
-            with m.If(self.i.valid & self.i.ready):
-                m.d.sync += [word.eq(self.i.p), busy.eq(1), position.eq(0)]
+            with m.If(moves):
+                m.d.sync += kept.eq(Cat(kept, self.i.p)[p.input.width :])
+            return m
+        word, busy = Signal(p.input.width, reset_less=True), Signal()
+        m.d.comb += [
+            buffer.i.p.eq(word[: p.output.width]),
+            buffer.i.valid.eq(busy),
+            moves.eq(busy & buffer.i.ready),
+            self.i.ready.eq(~busy | (last & buffer.i.ready)),
+        ]
+        # An idle register takes what there is, a beat or not; of the top slice nothing is kept, as it is sent
+        # from the bottom.
+        empty = ~busy | last
+        slices = Cat(word[p.output.width :], self.i.p.as_value()[-p.output.width :])
+        with m.If(~busy | buffer.i.ready):
+            m.d.sync += [word.eq(Mux(empty, self.i.p, slices)), busy.eq(~empty | self.i.valid)]
         return m
 
 

@@ -368,12 +368,13 @@ class MatVecCircuit(UnitComponent):
         m.submodules.replay = memory = Memory(
             shape=p.input.width, depth=p.column_folds, init=[], attrs=memory_attributes("ram")
         )
+        # Written a cycle later, and read no sooner than two: whether a beat came shows late in its cycle.
         write, read = memory.write_port(), memory.read_port(domain="comb")
         replayed = Signal(p.input.width, reset_less=True)
+        m.d.sync += write.en.eq(write_enable)
         m.d.comb += [
-            write.addr.eq(column),
-            write.data.eq(self.i.p),
-            write.en.eq(write_enable),
+            write.addr.eq(delayed(m, column, 1, "written")),
+            write.data.eq(delayed(m, self.i.p.as_value(), 1, "writing")),
             read.addr.eq(column),
         ]
         m.d.sync += replayed.eq(read.data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 
 from pulsefold.hdl.memory.ram import LateRam
-from pulsefold.hdl.units.credits import credit_gate
+from pulsefold.hdl.units.credits import credits_left
 from pulsefold.hdl.units.streams import UnitComponent, payload
 
 __all__ = ["WindowCircuit"]
@@ -46,11 +46,11 @@ class WindowCircuit(UnitComponent):
         column = Signal(range(max(2, p.row_beats)))
         free = Signal(range(p.rows + 1), init=p.rows)
         writable = Signal(init=1)
-        taken, last = Signal(), Signal()
+        # Registers lead to what follows from a beat: that it came shows late in the cycle.
+        taken, last = Signal(), Signal(init=p.row_beats == 1)
         m.d.comb += [
             self.i.ready.eq(writable),
             taken.eq(self.i.valid & writable),
-            last.eq(column == p.row_beats - 1),
             row_done.eq(taken & last),
         ]
         after = free + release, free + release - 1
@@ -60,6 +60,8 @@ class WindowCircuit(UnitComponent):
         ]
         with m.If(taken):
             m.d.sync += column.eq(Mux(last, 0, column + 1))
+            if p.row_beats > 1:
+                m.d.sync += last.eq(column == p.row_beats - 2)
         number = self.walk_banks(m, taken, last, address, size)
         for k, bank in enumerate(banks):
             m.d.comb += [
@@ -93,7 +95,7 @@ class WindowCircuit(UnitComponent):
         """Steps through the windows, and releases rows no later window of the frame needs."""
         p = self.unit
         go, earn = Signal(), Signal()
-        some = credit_gate(m, p.buffer_depth, spend=go, earn=earn)
+        _, credit = credits_left(m, p.buffer_depth, spend=go, earn=earn)
         m.d.comb += earn.eq(self.o.valid & self.o.ready)
 
         (kh, kw), (oh, ow), folds = p.kernel, p.output_shape, p.folds
@@ -137,16 +139,14 @@ class WindowCircuit(UnitComponent):
                         for k, f in enumerate(fewer)
                     ),
                 ]
-        m.d.sync += beyond.eq(
-            either(
-                row_over,
-                either(row_done, beyond, beyond + 1),
-                either(row_done, *(beyond - f for f in fewer)),
-            )
+        beyond_next = either(
+            row_over,
+            either(row_done, beyond, beyond + 1),
+            either(row_done, *(beyond - f for f in fewer)),
         )
+        m.d.sync += [beyond.eq(beyond_next), go.eq(credit & ~beyond_next[-1])]
         released = Signal(range(p.rows + 1))
         m.d.sync += [released.eq(Mux(row_over, release, 0)), release_out.eq(released)]
-        m.d.comb += go.eq(some & ~beyond[-1])
 
         if p.pixels == 1:
             column = self.columns_walk(m, step, wrap)
