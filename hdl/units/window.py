@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 
 from pulsefold.hdl.memory.ram import LateRam
+from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.credits import credits_left
 from pulsefold.hdl.units.streams import UnitComponent, payload
 
@@ -63,11 +64,16 @@ class WindowCircuit(UnitComponent):
             if p.row_beats > 1:
                 m.d.sync += last.eq(column == p.row_beats - 2)
         number = self.walk_banks(m, taken, last, address, size)
+        # Written a cycle later: the row is read no sooner than three after its last beat.
+        place = delayed(m, address, 1, "place")
+        word = delayed(m, self.i.p.as_value(), 1, "word")
         for k, bank in enumerate(banks):
+            enable = Signal(name=f"write{k}")
+            m.d.sync += enable.eq(taken & (number == k))
             m.d.comb += [
-                bank.write_address.eq(address),
-                bank.write_enable.eq(taken & (number == k)),
-                bank.write_data.eq(self.i.p),
+                bank.write_address.eq(place),
+                bank.write_data.eq(word),
+                bank.write_enable.eq(enable),
             ]
 
     def walk_banks(self, m, taken, last, address, size: int):
@@ -116,7 +122,14 @@ class WindowCircuit(UnitComponent):
                     m.d.sync += last.eq(count[name] == size - 2)
             ends = ends & last
 
-        row_address, row = self.rows_walk(m, step, wrap)
+        # The addresses follow a cycle later: what steps shows late, and leads to many of their bits.
+        walk, back = (
+            {name: delayed(m, event, 1, f"{kind}_{name}", reset_less=False) for name, event in events.items()}
+            for kind, events in (("walk", step), ("back", wrap))
+        )
+        went = delayed(m, go, 1, "went", reset_less=False)
+        fold, kx = (delayed(m, count[name], 1, name) for name in ("fold", "kx"))
+        row_address, row = self.rows_walk(m, walk, back)
         # Rows that lie complete beyond those that this output row needs: it may be read while they are not
         # fewer. That a row came and that an output row ends shows late in the cycle.
         program = p.row_program
@@ -149,11 +162,11 @@ class WindowCircuit(UnitComponent):
         m.d.sync += [released.eq(Mux(row_over, release, 0)), release_out.eq(released)]
 
         if p.pixels == 1:
-            column = self.columns_walk(m, step, wrap)
-            self.fetch(m, banks[0], buffer, go, row_address, row, column, count["fold"])
+            column = self.columns_walk(m, walk, back)
+            self.fetch(m, banks[0], buffer, went, row_address, row, column, fold)
         else:
-            left = self.left_walk(m, step, wrap)
-            self.fetch_several(m, banks, buffer, go, row_address, row, left, count)
+            left = self.left_walk(m, walk, back)
+            self.fetch_several(m, banks, buffer, went, row_address, row, left, fold, kx)
 
     def rows_walk(self, m, step, wrap):
         """Ring address and frame index of the tap's row."""
@@ -200,11 +213,11 @@ class WindowCircuit(UnitComponent):
                 m.d.sync += [left.eq(value), column.eq(value)]
         return column
 
-    def fetch(self, m, memory, buffer, go, row_address, row, column, fold) -> None:
+    def fetch(self, m, memory, buffer, went, row_address, row, column, fold) -> None:
         """Four registers: offset, two of the memory, padding."""
         p = self.unit
-        valid = [Signal(name=f"valid_{k}") for k in range(p.pipeline)]
-        previous = go
+        valid = [Signal(name=f"valid_{k}") for k in range(p.pipeline - 1)]
+        previous = went
         for v in valid:
             m.d.sync += v.eq(previous)
             previous = v
@@ -243,10 +256,9 @@ class WindowCircuit(UnitComponent):
             m.d.sync += left.eq(0)
         return left
 
-    def fetch_several(self, m, banks, buffer, go, row_address, row, left, count) -> None:
+    def fetch_several(self, m, banks, buffer, went, row_address, row, left, fold, kx) -> None:
         """Five registers: place in each bank, offset, two of the memory, exchange and padding."""
         p = self.unit
-        kx = count["kx"]
 
         def later(value, cycles: int, name: str) -> list[Signal]:
             chain = [value]
@@ -255,7 +267,7 @@ class WindowCircuit(UnitComponent):
                 m.d.sync += chain[-1].eq(chain[-2])
             return chain
 
-        valid = later(go, p.pipeline, "valid")
+        valid = later(went, p.pipeline - 1, "valid")
         base, start = later(row_address, 2, "base"), later(left, 1, "left")
         kernel_column = later(kx, 4, "kx")
         words = []
@@ -265,7 +277,7 @@ class WindowCircuit(UnitComponent):
             spot = Signal(range(min(table), max(table) + p.folds), name=f"spot_{b}")
             offset = Signal(signed(max(len(left), len(spot)) + 2), name=f"offset_{b}")
             m.d.sync += [
-                spot.eq(Array(Const(q, spot.shape()) for q in table)[kx] + count["fold"]),
+                spot.eq(Array(Const(q, spot.shape()) for q in table)[kx] + fold),
                 offset.eq(start[1] + spot),
             ]
             m.d.comb += bank.read_address.eq(base[2] + offset)

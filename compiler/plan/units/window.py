@@ -102,7 +102,7 @@ class Window(OneInput, OneOutput):
     memory
         ``"block"`` or ``"ram"`` (LUT RAM).
     buffer_depth
-        Entries of the output buffer, at least 8 for one beat a cycle.
+        Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Window(OneInput, OneOutput):
     pixels: int = 1
     rows: int = 0
     memory: str = "block"
-    buffer_depth: int = 8
+    buffer_depth: int = 0
 
     #: Cycles from the count after a row's last use to its place being writable: its reads must be over.
     RELEASE = 2
@@ -131,6 +131,9 @@ class Window(OneInput, OneOutput):
         if self.output_shape[1] % self.pixels or gcd(self.pixels, self.stride[1]) > 1:
             todo = f"choose pixels that divide {self.output_shape[1]} and share no factor with the stride"
             raise FoldingError(f"cannot send {self.pixels} pixels a beat", where=self.name, todo=todo)
+        if self.buffer_depth == 0:
+            # A credit comes back in the cycle after that in which its beat is offered.
+            object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 1)
         if self.rows == 0:
             object.__setattr__(self, "rows", self.enough_rows)
         if self.rows < self.least_rows:
@@ -146,9 +149,10 @@ class Window(OneInput, OneOutput):
     def pipeline(self) -> int:
         """Cycles from a tap's address being counted to its beat entering the output buffer.
 
-        Offset, memory and its register, padding; with several pixels one more, for the place in each bank.
+        Walk, offset, memory and its register, padding; with several pixels one more, for the place in each
+        bank.
         """
-        return 4 if self.pixels == 1 else 5
+        return 5 if self.pixels == 1 else 6
 
     @property
     def bank_beats(self) -> int:
