@@ -114,6 +114,9 @@ class WindowCircuit(UnitComponent):
             size = sizes[name]
             count[name] = Signal(range(max(2, size)), name=name)
             last = Signal(init=size == 1, name=f"last_{name}")
+            if name == "oy":
+                # One register for all: whether a row ends leads to whether the next one may begin.
+                ends = self.row_ends(m, go)
             step[name], wrap[name] = Signal(name=f"step_{name}"), Signal(name=f"wrap_{name}")
             m.d.comb += [step[name].eq(go & ends), wrap[name].eq(go & ends & last)]
             with m.If(step[name]):
@@ -167,6 +170,16 @@ class WindowCircuit(UnitComponent):
         else:
             left = self.left_walk(m, walk, back)
             self.fetch_several(m, banks, buffer, went, row_address, row, left, fold, kx)
+
+    def row_ends(self, m, go) -> Signal:
+        """Whether the next beat is an output row's last, counted on its own."""
+        beats = self.unit.sent_row
+        ends = Signal(init=beats == 1)
+        if beats > 1:
+            beat = Signal(range(beats))
+            with m.If(go):
+                m.d.sync += [beat.eq(Mux(ends, 0, beat + 1)), ends.eq(beat == beats - 2)]
+        return ends
 
     def rows_walk(self, m, step, wrap):
         """Ring address and frame index of the tap's row."""
