@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.streams import UnitComponent
 
 __all__ = ["ConvertCircuit"]
@@ -28,10 +29,8 @@ class ConvertCircuit(UnitComponent):
             ]
             return m
         # The wide beat's enable has hundreds of loads: what it depends on comes from registers.
-        position, last = Signal(range(p.ratio)), Signal()
         moves = Signal()
-        with m.If(moves):
-            m.d.sync += [position.eq(Mux(last, 0, position + 1)), last.eq(position == p.ratio - 2)]
+        last = Counter(m, p.ratio, moves, "position").last
         if p.up:
             kept = Signal((p.ratio - 1) * p.input.width, reset_less=True)
             m.d.comb += [

@@ -8,6 +8,7 @@ from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.technology import is_ecp5
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape
 
@@ -24,9 +25,9 @@ class DepthwiseCircuit(UnitComponent):
         p = self.unit
         m = Module()
         self.connect_output(m)
-        tap, address = Signal(range(max(2, p.taps))), Signal(range(max(2, p.depth)))
-        first, last = tap == 0, tap == p.taps - 1
         taken, earn = Signal(), Signal()
+        tap, address = (Counter(m, n, taken, name) for n, name in ((p.taps, "tap"), (p.depth, "address")))
+        first, last = tap.first, tap.last
         some = credit_gate(m, p.buffer_depth, spend=taken & last, earn=earn)
         m.d.comb += [
             self.i.ready.eq(some | ~last),
@@ -34,17 +35,12 @@ class DepthwiseCircuit(UnitComponent):
             earn.eq(self.o.valid & self.o.ready),
             self.buffer.i.valid.eq(delayed(m, taken & last, p.pipeline, "valid", reset_less=False)),
         ]
-        with m.If(taken):
-            m.d.sync += [
-                tap.eq(Mux(last, 0, tap + 1)),
-                address.eq(Mux(address == p.depth - 1, 0, address + 1)),
-            ]
         word = Const(0, 1)
         if p.word_width:
             late = p.memory == "block"
             column = block_width("ecp5", p.depth) if is_ecp5(platform) and late else 0
             m.submodules.weights = rom = Rom(p.word_width, p.words, p.memory, column, late=late)
-            m.d.comb += rom.address.eq(address)
+            m.d.comb += rom.address.eq(address.value)
             word = rom.data
         x = delayed(m, self.i.payload.as_value(), p.read_latency, "x")
         # Control of the product that is there.

@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from pulsefold.hdl.memory.buffer import next_address
 from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.units.affine import lane_number
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -25,10 +26,10 @@ class GlobalPoolCircuit(UnitComponent):
         p = self.unit
         m = Module()
         self.connect_output(m)
-        pixel = Signal(range(max(2, p.pixels)))
-        fold = Signal(range(max(2, p.folds)))
-        first, last = pixel == 0, pixel == p.pixels - 1
         taken, done, earn = Signal(), Signal(), Signal()
+        fold = Counter(m, p.folds, taken, "fold")
+        pixel = Counter(m, p.pixels, taken & fold.last, "pixel")
+        first, last = pixel.first, pixel.last
         some = credit_gate(m, p.buffer_depth, spend=taken & last, earn=earn)
         m.d.comb += [
             self.i.ready.eq(some | ~last),
@@ -37,10 +38,6 @@ class GlobalPoolCircuit(UnitComponent):
             self.buffer.i.valid.eq(done),
         ]
         m.d.sync += done.eq(taken & last)
-        with m.If(taken):
-            m.d.sync += fold.eq(Mux(fold == p.folds - 1, 0, fold + 1))
-            with m.If(fold == p.folds - 1):
-                m.d.sync += pixel.eq(Mux(last, 0, pixel + 1))
 
         before = Signal(p.output.width, reset_less=True)
         after, result = Signal(p.output.width), Signal(p.output.width, reset_less=True)
@@ -65,7 +62,7 @@ class GlobalPoolCircuit(UnitComponent):
         # What block RAM gives comes late in its cycle, and is added in the next.
         late = p.memory == "block"
         ahead = Signal(range(p.folds), init=1 + late)
-        m.d.comb += [write.addr.eq(fold), write.data.eq(after), write.en.eq(taken), read.addr.eq(ahead)]
+        m.d.comb += [write.addr.eq(fold.value), write.data.eq(after), write.en.eq(taken), read.addr.eq(ahead)]
         word = read.data
         if late:
             word = Signal(p.output.width, reset_less=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
 
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape
 
@@ -17,9 +18,9 @@ class MaxPoolCircuit(UnitComponent):
         p = self.unit
         m = Module()
         buffer = self.buffer
-        tap = Signal(range(p.taps + 1))
-        first, last = tap == 0, tap == p.taps - 1
         taken, done, earn = Signal(), Signal(), Signal()
+        tap = Counter(m, p.taps, taken, "tap")
+        first, last = tap.first, tap.last
         some = credit_gate(m, p.buffer_depth, spend=taken & last, earn=earn)
         m.d.comb += [
             self.i.ready.eq(some),
@@ -29,8 +30,6 @@ class MaxPoolCircuit(UnitComponent):
         self.connect_output(m)
         m.d.comb += buffer.i.valid.eq(done)
         m.d.sync += done.eq(taken & last)
-        with m.If(taken):
-            m.d.sync += tap.eq(Mux(last, 0, tap + 1))
         for lane in range(p.lanes):
             best = Signal(p.type.bits, name=f"best{lane}")
             x = self.i.p[lane]

@@ -8,6 +8,7 @@ from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.technology import is_ecp5
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -78,10 +79,7 @@ class RequantizeCircuit(UnitComponent):
         column = block_width("ecp5", p.depth) if is_ecp5(platform) and late else 0
         m.submodules.constants = rom = Rom(p.part_width, p.parts_of_words, p.memory, column, late=late)
         if p.depth > 1:
-            address = Signal(range(p.depth))
-            with m.If(step):
-                m.d.sync += address.eq(Mux(address == p.depth - 1, 0, address + 1))
-            m.d.comb += rom.address.eq(address)
+            m.d.comb += rom.address.eq(Counter(m, p.depth, step, "address").value)
         parts = [rom.data]
         for k in range(p.parts - 1):
             parts.insert(0, delayed(m, parts[0], 1, f"part{k}"))

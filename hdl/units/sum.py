@@ -8,6 +8,7 @@ from amaranth.lib.memory import Memory
 from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.reduction import tree_sum
 from pulsefold.hdl.units.streams import UnitComponent
@@ -46,16 +47,8 @@ def take_pixels(m: Module, unit: UnitComponent) -> tuple[Signal, list[Value]]:
     p = unit.unit
     taken, earn = Signal(name="taken"), Signal(name="earn")
     some = credit_gate(m, p.buffer_depth, spend=taken, earn=earn)
-    fold, pixel = Signal(range(max(2, p.folds))), Signal(range(max(2, p.pixels)))
-    first = Signal(init=1)
-    last = fold == p.folds - 1
-    with m.If(taken):
-        m.d.sync += fold.eq(Mux(last, 0, fold + 1))
-        with m.If(last):
-            m.d.sync += [
-                pixel.eq(Mux(pixel == p.pixels - 1, 0, pixel + 1)),
-                first.eq(pixel == p.pixels - 1),
-            ]
+    fold = Counter(m, p.folds, taken, "fold")
+    first = Counter(m, p.pixels, taken & fold.last, "pixel").first
     there = [
         port.valid | ~first if spread else port.valid for port, spread in zip(unit.ins, p.alone, strict=True)
     ]
@@ -81,10 +74,10 @@ def take_pixels(m: Module, unit: UnitComponent) -> tuple[Signal, list[Value]]:
             m.submodules[f"kept{k}"] = kept
             write, read = kept.write_port(), kept.read_port(domain="comb")
             m.d.comb += [
-                write.addr.eq(fold),
+                write.addr.eq(fold.value),
                 write.data.eq(x),
                 write.en.eq(taken & first),
-                read.addr.eq(fold),
+                read.addr.eq(fold.value),
             ]
             x = Mux(first, x, read.data)
         words.append(delayed(m, x, p.read_latency, f"word{k}"))

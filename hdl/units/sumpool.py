@@ -5,6 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -18,9 +19,9 @@ class SumPoolCircuit(UnitComponent):
         p = self.unit
         m = Module()
         self.connect_output(m)
-        tap = Signal(range(p.taps + 1))
-        first, last = tap == 0, tap == p.taps - 1
         taken, done, earn = Signal(), Signal(), Signal()
+        tap = Counter(m, p.taps, taken, "tap")
+        first, last = tap.first, tap.last
         some = credit_gate(m, p.buffer_depth, spend=taken & last, earn=earn)
         m.d.comb += [
             self.i.ready.eq(some | ~last),
@@ -29,8 +30,6 @@ class SumPoolCircuit(UnitComponent):
             self.buffer.i.valid.eq(delayed(m, done, p.pipeline - 1, "valid", reset_less=False)),
         ]
         m.d.sync += done.eq(taken & last)
-        with m.If(taken):
-            m.d.sync += tap.eq(Mux(last, 0, tap + 1))
         word = self.constants(m, done) if p.varies else Const(0, 1)
         for lane in range(p.lanes):
             shape = Shape.cast(range(p.product.low, p.product.high + 1))
@@ -48,11 +47,8 @@ class SumPoolCircuit(UnitComponent):
         sizes = {"fold": p.folds, "column": len(columns), "row": len(rows)}
         count, carry = {}, done
         for name, size in sizes.items():
-            count[name] = Signal(range(max(2, size)), name=name)
-            last = count[name] == size - 1
-            with m.If(carry):
-                m.d.sync += count[name].eq(Mux(last, 0, count[name] + 1))
-            carry = carry & last
+            counter = Counter(m, size, carry, name)
+            count[name], carry = counter.value, carry & counter.last
         across = len(set(columns))
         place = Array(k * across for k in rows)[count["row"]] + Array(columns)[count["column"]]
         index = Signal(range(len(pairs)))

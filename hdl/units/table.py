@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal
 
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -30,11 +31,7 @@ class TableCircuit(UnitComponent):
             earn.eq(self.o.valid & self.o.ready),
             self.buffer.i.valid.eq(delayed(m, taken, 1 + p.read_latency, "valid", reset_less=False)),
         ]
-        fold, kept = Signal(range(max(2, p.folds))), Signal(range(max(2, p.folds)))
-        if p.folds > 1:
-            m.d.sync += kept.eq(fold)
-            with m.If(taken):
-                m.d.sync += fold.eq(Mux(fold == p.folds - 1, 0, fold + 1))
+        kept = delayed(m, Counter(m, p.folds, taken, "fold").value, 1, "kept", reset_less=False)
         for lane in range(p.lanes):
             x = Signal(p.type.bits, name=f"x{lane}", reset_less=True)
             m.d.sync += x.eq(self.i.p[lane])

@@ -12,6 +12,7 @@ from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.technology import is_ecp5
 from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape
 
@@ -60,11 +61,7 @@ class ThresholdPipeline(wiring.Component):
         if self.by_row:
             rows = [self.row[lane] for lane in range(self.lanes)]
         else:
-            fold = Signal(range(max(2, self.folds)))
-            if self.folds > 1:
-                with m.If(self.valid):
-                    m.d.sync += fold.eq(Mux(fold == self.folds - 1, 0, fold + 1))
-            rows = [fold]
+            rows = [Counter(m, self.folds, self.valid, "fold").value]
         valid, x = self.valid, [self.x[lane] for lane in range(self.lanes)]
         found = [Signal(0, name=f"found_{lane}") for lane in range(self.lanes)]
         for stage in range(self.steps.stages):

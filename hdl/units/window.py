@@ -6,6 +6,7 @@ from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 
 from pulsefold.hdl.memory.ram import LateRam
 from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credits_left
 from pulsefold.hdl.units.streams import UnitComponent, payload
 
@@ -44,11 +45,11 @@ class WindowCircuit(UnitComponent):
         p = self.unit
         size = p.rows * p.bank_beats
         address = Signal(range(max(2, size)))
-        column = Signal(range(max(2, p.row_beats)))
         free = Signal(range(p.rows + 1), init=p.rows)
         writable = Signal(init=1)
         # Registers lead to what follows from a beat: that it came shows late in the cycle.
-        taken, last = Signal(), Signal(init=p.row_beats == 1)
+        taken = Signal()
+        last = Counter(m, p.row_beats, taken, "written").last
         m.d.comb += [
             self.i.ready.eq(writable),
             taken.eq(self.i.valid & writable),
@@ -59,10 +60,6 @@ class WindowCircuit(UnitComponent):
             free.eq(either(row_done, *after)),
             writable.eq(either(row_done, *(n != 0 for n in after))),
         ]
-        with m.If(taken):
-            m.d.sync += column.eq(Mux(last, 0, column + 1))
-            if p.row_beats > 1:
-                m.d.sync += last.eq(column == p.row_beats - 2)
         number = self.walk_banks(m, taken, last, address, size)
         # Written a cycle later: the row is read no sooner than three after its last beat.
         place = delayed(m, address, 1, "place")
@@ -84,13 +81,12 @@ class WindowCircuit(UnitComponent):
             with m.If(taken):
                 m.d.sync += address.eq(onward)
             return Const(0, 1)
-        number, fold = Signal(range(p.pixels)), Signal(range(max(2, p.folds)))
-        over = fold == p.folds - 1
+        number = Signal(range(p.pixels))
+        over = Counter(m, p.folds, taken, "written_fold").last
         # A row's last column may lie in any bank: the next row begins in the first, at the next address.
         wraps = last | (number == p.pixels - 1)
         with m.If(taken):
             m.d.sync += [
-                fold.eq(Mux(over, 0, fold + 1)),
                 address.eq(Mux(over & ~wraps, address - (p.folds - 1), onward)),
             ]
             with m.If(over):
@@ -111,19 +107,14 @@ class WindowCircuit(UnitComponent):
         # Whether all counters before one stand at their ends, from registers: `go` comes late in the cycle.
         ends = Const(1, 1)
         for name in order:
-            size = sizes[name]
-            count[name] = Signal(range(max(2, size)), name=name)
-            last = Signal(init=size == 1, name=f"last_{name}")
             if name == "oy":
                 # One register for all: whether a row ends leads to whether the next one may begin.
-                ends = self.row_ends(m, go)
+                ends = Counter(m, p.sent_row, go, "sent").last
             step[name], wrap[name] = Signal(name=f"step_{name}"), Signal(name=f"wrap_{name}")
-            m.d.comb += [step[name].eq(go & ends), wrap[name].eq(go & ends & last)]
-            with m.If(step[name]):
-                m.d.sync += count[name].eq(Mux(last, 0, count[name] + 1))
-                if size > 1:
-                    m.d.sync += last.eq(count[name] == size - 2)
-            ends = ends & last
+            counter = Counter(m, sizes[name], step[name], name)
+            count[name] = counter.value
+            m.d.comb += [step[name].eq(go & ends), wrap[name].eq(go & ends & counter.last)]
+            ends = ends & counter.last
 
         # The addresses follow a cycle later: what steps shows late, and leads to many of their bits.
         walk, back = (
@@ -170,16 +161,6 @@ class WindowCircuit(UnitComponent):
         else:
             left = self.left_walk(m, walk, back)
             self.fetch_several(m, banks, buffer, went, row_address, row, left, fold, kx)
-
-    def row_ends(self, m, go) -> Signal:
-        """Whether the next beat is an output row's last, counted on its own."""
-        beats = self.unit.sent_row
-        ends = Signal(init=beats == 1)
-        if beats > 1:
-            beat = Signal(range(beats))
-            with m.If(go):
-                m.d.sync += [beat.eq(Mux(ends, 0, beat + 1)), ends.eq(beat == beats - 2)]
-        return ends
 
     def rows_walk(self, m, step, wrap):
         """Ring address and frame index of the tap's row."""
