@@ -157,6 +157,17 @@ def rivals() -> tuple[Net, str]:
     return net, net.conv(y, 3, 4)
 
 
+def placed() -> tuple[Net, str]:
+    """Coordinates beside the input, an embedding and a mask of positions, corners aligned to any size."""
+    net = Net((2, 5, 6))
+    places = np.stack(np.meshgrid(np.linspace(-1, 1, 6), np.linspace(-1, 1, 5)))[np.newaxis]
+    y = net.conv(net.op("Concat", "x", net.const(places), axis=1), 4, 4, 3)
+    y = net.op("Add", net.const(net.rng.normal(size=(1, 4, 5, 6))), y)
+    y = net.conv(net.op("Mul", y, net.const(net.rng.uniform(size=(5, 6)))), 4, 4, 3)
+    how = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    return net, net.conv(net.op("Resize", y, "", "", net.whole(1, 4, 9, 3), **how), 3, 4)
+
+
 class Batches(ort.CalibrationDataReader):
     def __init__(self, arrays: np.ndarray) -> None:
         self.left = iter([{"x": array[np.newaxis]} for array in arrays])
@@ -196,4 +207,5 @@ NETWORKS: list[Callable[[], tuple[Net, str]]] = [
     causal,
     focused,
     rivals,
+    placed,
 ]

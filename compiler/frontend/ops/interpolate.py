@@ -81,11 +81,11 @@ def interpolated(call: Call, scales: list[Fraction], sizes: list[int], coordinat
 
 def _blended(call: Call, places: list[list[Fraction]]) -> Stream:
     """The pixels around each place, times how near they are, added: a term for each way to round."""
-    stream = call.stream()
-    if np.dtype(stream.dtype).kind in "iu":
-        msg = "it resizes integers linearly, by no whole factors"
-        raise call.refuse(msg, "dequantize in front of it", "ONNX does not say what becomes of fractions")
+    stream, outside = call.stream(), call
     below = [lcm(*(p.denominator for p in line)) for line in places]
+    if whole := np.dtype(stream.dtype).kind in "iu":
+        _check_fractions(call, below)
+        call = call.inside()
     if max(below) > _FINEST:
         shown = " and ".join(map(str, below))
         msg = f"it resizes linearly to places that are multiples of 1/{shown} of a pixel"
@@ -106,7 +106,24 @@ def _blended(call: Call, places: list[list[Fraction]]) -> Stream:
         near = moved(part, stream, taken)
         terms.append(multiply(replace(_part(part, "weighted"), inputs=(near, weighted))))
     total = added(call, terms, (1,) * len(terms)) if len(terms) > 1 else terms[0]
-    return total.stepped(call.node.name, (Line(gain=Fraction(1, prod(below))),))
+    total = total.stepped(call.node.name, (Line(gain=Fraction(1, prod(below))),))
+    return _dropped(outside, total, stream.dtype) if whole else total
+
+
+def _check_fractions(call: Call, below: list[int]) -> None:
+    if any(n & (n - 1) for n in below):
+        msg = f"it resizes integers linearly to places of 1/{' and 1/'.join(map(str, below))} of a pixel"
+        todo = "use factors of two, four and so on, or dequantize in front of it"
+        raise call.refuse(msg, todo, "where float32 is not exact it drops too much of a fraction")
+
+
+def _dropped(call: Call, stream: Stream, dtype: str) -> Stream:
+    """Integers without their fractions.
+
+    ONNX does not say what becomes of the fraction where the elements are integers. It is dropped, as by ONNX
+    Runtime, whose quantizer writes such files.
+    """
+    return quantize(call, stream, np.ones(()), np.zeros((), np.int64), dtype, mode="DOWN")
 
 
 def _part(call: Call, what: str) -> Call:
@@ -119,19 +136,14 @@ def _by_phases(call: Call, factors: list[int], coordinate: str) -> Stream:
 
     With half_pixel a pixel of phase r lies at (r + 1/2) / f - 1/2 from its source, so that the weights of the
     pixels around it are multiples of 1 / (2f); with asymmetric at r / f.
-
-    ONNX does not say what becomes of the fraction where the elements are integers. It is dropped, as by ONNX
-    Runtime, whose quantizer writes such files.
     """
     stream = framed(call)
     outside, whole = call, np.dtype(stream.dtype).kind in "iu"
     if whole:
         call = call.inside()
     axes = stream.index.ndim - 2
-    if whole and any(f & (f - 1) for f in factors):
-        msg = f"it resizes integers linearly by {factors}"
-        todo = "use factors of two, four and so on, or dequantize in front of it"
-        raise call.refuse(msg, todo, "where float32 is not exact it drops too much of a fraction")
+    if whole:
+        _check_fractions(call, factors)
     fy, fx = (1, factors[0]) if axes == 1 else (factors[0], factors[1])
     h, w, c = stream.shape
     # Pixels beyond the edge repeat it.
@@ -155,7 +167,7 @@ def _by_phases(call: Call, factors: list[int], coordinate: str) -> Stream:
     index = grown.index.reshape(1, c, fy, fx, h, w).transpose(0, 1, 4, 2, 5, 3).reshape(1, c, h * fy, w * fx)
     grown = grown.moved(index.reshape(1, c, w * fx) if axes == 1 else index)
     if whole:
-        return quantize(outside, grown, np.ones(()), np.zeros((), np.int64), stream.dtype, mode="DOWN")
+        return _dropped(outside, grown, stream.dtype)
     return grown
 
 

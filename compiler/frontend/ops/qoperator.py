@@ -9,8 +9,9 @@ import numpy as np
 
 from pulsefold.compiler.frontend.ops.activations import activation
 from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.ops.elementwise import add, multiply
 from pulsefold.compiler.frontend.ops.host import softmax
-from pulsefold.compiler.frontend.ops.joins import added, concatenated, multiplied
+from pulsefold.compiler.frontend.ops.joins import concat
 from pulsefold.compiler.frontend.ops.linear import convolved, framed, product
 from pulsefold.compiler.frontend.ops.pool import average_pool, averaged
 from pulsefold.compiler.frontend.ops.qdq import (
@@ -50,7 +51,7 @@ def qlinear_conv(call: Call) -> Stream:
 
 def qlinear_matmul(call: Call) -> Stream:
     """QLinearMatMul-21 with constant weights."""
-    x = _read(call, 0, 1, 2)
+    x = _reading(call, 0, 1, 2).stream()
     scale, zero, _ = scale_and_zero(call, 4, 5)
     weights = dequantized_constant(call, call.const(3, "weights"), scale, zero, 1)
     return _written(call, product(call.inside(), weights, transposed=False, stream=x), 6, 7)
@@ -58,7 +59,7 @@ def qlinear_matmul(call: Call) -> Stream:
 
 def qgemm(call: Call) -> Stream:
     """QGemm of com.microsoft: y = Q(alpha * DQ(A) DQ(B) + C * a_scale * b_scale * alpha)."""
-    x = _read(call, 0, 1, 2)
+    x = _reading(call, 0, 1, 2).stream()
     scale, zero, _ = scale_and_zero(call, 4, 5)
     transposed = bool(call.integer("transB", 0))
     if call.integer("transA", 0):
@@ -74,28 +75,15 @@ def qgemm(call: Call) -> Stream:
 
 def qlinear_binary(call: Call) -> Stream:
     """QLinearAdd and QLinearMul of com.microsoft; a constant operand is allowed."""
-    add = call.node.op_type == "QLinearAdd"
-    operands = [
-        call.input(i) if isinstance(call.input(i), Const) else _read(call, i, i + 1, i + 2) for i in (0, 3)
-    ]
-    streams = [value for value in operands if isinstance(value, Stream)]
-    if len(streams) == 2:
-        y = added(call.inside(), streams, (1, 1)) if add else multiplied(call.inside(), streams)
-        return _written(call, y, 6, 7)
-    place = 0 if isinstance(operands[0], Const) else 3
-    scale, zero, _ = scale_and_zero(call, place + 1, place + 2)
-    const = dequantized_constant(call, call.const(place, "constant"), scale, zero, 1)
-    values = call.by_channel(streams[0], const, "constant")
-    step = tuple(Line(offset=v) if add else Line(gain=v) for v in values)
-    y = streams[0].stepped(call.node.name, step)
-    return _written(call, y, 6, 7)
+    operands = tuple(_read(call, i, i + 1, i + 2) for i in (0, 3))
+    inside = replace(call.inside(), inputs=operands)
+    return _written(call, add(inside) if call.node.op_type == "QLinearAdd" else multiply(inside), 6, 7)
 
 
 def qlinear_concat(call: Call) -> Stream:
     """QLinearConcat of com.microsoft: (y_scale, y_zero_point, then x, scale and zero point of each)."""
-    streams = [_read(call, i, i + 1, i + 2) for i in range(2, len(call.inputs), 3)]
-    y = concatenated(call.inside(), streams, call.integer("axis", 1))
-    return _written(call, y, 0, 1)
+    parts = tuple(_read(call, i, i + 1, i + 2) for i in range(2, len(call.inputs), 3))
+    return _written(call, concat(replace(call.inside(), inputs=parts)), 0, 1)
 
 
 def qlinear_average_pool(call: Call) -> Stream:
@@ -158,8 +146,13 @@ def _shifted(call: Call, i: int, j: int) -> Call:
     return replace(call, inputs=(stream, *call.inputs[1:]))
 
 
-def _read(call: Call, i: int, scale: int, zero: int) -> Stream:
-    return dequantize(call, call.stream(i), *scale_and_zero(call, scale, zero)[:2])
+def _read(call: Call, i: int, scale: int, zero: int) -> Stream | Const:
+    """Input `i` dequantized."""
+    s, z, _ = scale_and_zero(call, scale, zero)
+    value = call.input(i)
+    if isinstance(value, Const):
+        return dequantized_constant(call, value, s, z, 1)
+    return dequantize(call, call.stream(i), s, z)
 
 
 def _reading(call: Call, i: int, scale: int, zero: int) -> Call:
