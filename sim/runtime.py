@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper
+from onnx import TensorProto, helper
 
 from pulsefold.compiler.frontend.load import load_model
 from pulsefold.compiler.frontend.places import quantizer_places
@@ -34,6 +34,9 @@ from pulsefold.sim.source import Source, State
 from pulsefold.sim.source.bounds import UNIT
 
 __all__ = ["compare_runtime", "runnable"]
+
+#: Relative rounding of float16.
+_HALF_UNIT = 2.0**-11
 
 #: What NumPy has no type for: these are cast on their way in and out.
 _NARROW = {"int4": np.int8, "uint4": np.uint8, "int2": np.int8, "uint2": np.uint8}
@@ -70,6 +73,7 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
     feeds = source.named(x)
     keep = {place.tensor for place in places.values()}
     weights = {n: v for n, v in source.constants.items() if v.dtype.name not in _NARROW}
+    unit = _unit(source.model)
     pieces: _Pieces | None = None
     found: dict[str, list[Comparison]] = {}
     for part in source.chunks(feeds, frames_at_once(graph)):
@@ -100,22 +104,30 @@ def compare_runtime(path: Path | str, graph: Graph, x: np.ndarray | Mapping[str,
         got = pieces.run(given)
         for name, (node, kept, golden) in exact.items():
             differing = np.asarray(got[name]).astype(np.float64) != golden
-            excused = on_boundary(node, kept, np.asarray(got[name]).astype(np.float64), UNIT)
+            excused = on_boundary(node, kept, np.asarray(got[name]).astype(np.float64), unit)
             # The exact level settles to golden's integer, or lies on the boundary beside it.
-            excused &= on_boundary(node, kept, golden, UNIT)
+            excused &= on_boundary(node, kept, golden, unit)
             found.setdefault(name, []).append(compared(name, differing, excused))
         for name in source.outputs:
             if name in exact:
                 continue
             want, value = np.asarray(got[name], np.float64), np.asarray(state.values[name], np.float64)
             error = state.errors[name]
-            room = 0.0 if error is None else 2 * UNIT * error
+            room = 0.0 if error is None else 2 * unit * error
             differing = np.abs(want - value) > room
             found.setdefault(name, []).append(compared(name, differing, np.zeros(differing.shape, np.bool_)))
     return Report(
         comparisons=tuple(merged(parts) for parts in found.values()),
         frames=min(len(v) for v in feeds.values()),
     )
+
+
+def _unit(model: onnx.ModelProto) -> float:
+    """Relative rounding of the narrowest floats that the source computes in."""
+    kinds = {tensor.data_type for tensor in model.graph.initializer}
+    kinds |= {value.type.tensor_type.elem_type for value in model.graph.input}
+    kinds |= {a.i for node in model.graph.node if node.op_type == "Cast" for a in node.attribute}
+    return _HALF_UNIT if TensorProto.FLOAT16 in kinds else UNIT
 
 
 class _Pieces:

@@ -12,6 +12,7 @@ import onnx.inliner
 from google.protobuf.message import DecodeError
 from onnx import external_data_helper
 
+from pulsefold.compiler.frontend.contributed import define_contributed
 from pulsefold.errors import ModelError
 
 __all__ = ["MAX_ELEMENTS", "check_elements", "check_frame", "load_model"]
@@ -65,6 +66,7 @@ def load_model(path: Path | str) -> onnx.ModelProto:
     if len(model.graph.node) > MAX_NODES:
         msg = f"it has {len(model.graph.node)} nodes, and the limit is {MAX_NODES}"
         raise ModelError(msg, where=where, todo="simplify it, with onnxsim for example")
+    define_contributed(model)
     if model.functions:
         model = _inlined(model, where)
     _check_names(model.graph, where)

@@ -196,7 +196,7 @@ _CUSTOM = frozenset(
     {"qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas", "com.microsoft", ""}
 )
 #: Standard operators that ONNX Runtime also writes under its own domain.
-_BOTH = frozenset({"QuantizeLinear", "DequantizeLinear", "Gelu"})
+_BOTH = frozenset({"QuantizeLinear", "DequantizeLinear"})
 
 
 def rule_for(node: OnnxNode) -> Rule | None:

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from pulsefold.compiler.quantize.calibration import Images, check_calibration
+from pulsefold.compiler.quantize.check import check_operators
 from pulsefold.compiler.quantize.equalize import equalize
 from pulsefold.compiler.quantize.formats import Plain, Qdq, Qonnx
 from pulsefold.compiler.quantize.graph import FloatGraph
@@ -94,6 +95,7 @@ def quantize_model(
     say(f"reading {path.name}")
     graph = read_float(path, recipe.opset)
     simplify(graph)
+    check_operators(graph)
     if recipe.equalize:
         equalize(graph)
     x = check_calibration(calibration, graph)

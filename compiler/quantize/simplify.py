@@ -58,11 +58,15 @@ def simplify(graph: FloatGraph) -> None:
 
 
 def _drop_idle(graph: FloatGraph) -> None:
-    types = infer_types(graph)
+    types, readers = infer_types(graph), graph.readers()
     for node in list(graph.nodes):
         idle = node.op in ("Identity", "Dropout")
         if node.op == "Cast":
             idle = node.attributes.get("to") == types.kinds.get(node.inputs[0])
+        if node.op == "MaxPool" and not any(
+            n in readers or n in graph.output_names for n in node.outputs[1:]
+        ):
+            del node.outputs[1:]
         if idle and not (node.inputs[0] in graph.constants and node.output in graph.output_names):
             graph.drop(node)
 

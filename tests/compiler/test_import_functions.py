@@ -6,10 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from pulsefold.compiler.frontend import import_model
+from pulsefold.compiler.frontend.load import load_model
+from pulsefold.compiler.ir import Table
 from pulsefold.errors import ModelError
 from pulsefold.sim.reference import compare
 from pulsefold.sim.runtime import compare_runtime
@@ -93,3 +96,64 @@ def test_functions_that_grow_without_end(tmp_path: Path) -> None:
     assert "'F0' calls itself" in refused(made, path)
     many = [function(f"F{i}", ["x"], relu) for i in range(201)]
     assert "201 functions of its own" in refused(model(many, call("F0", ["x"], "y")), path)
+
+
+CONTRIBUTED = [
+    ("Gelu", {}),
+    ("FastGelu", {}),
+    ("FastGelu", {"bias": True}),
+    ("BiasGelu", {"bias": True}),
+    ("QuickGelu", {}),
+    ("QuickGelu", {"alpha": 1.5}),
+]
+
+
+@pytest.mark.parametrize(("kind", "attributes"), CONTRIBUTED)
+def test_functions_of_onnx_runtime(kind: str, attributes: dict, tmp_path: Path) -> None:
+    """Written out they are what ONNX Runtime's own kernels compute."""
+    numbers = {k: v for k, v in attributes.items() if k != "bias"}
+    tensors = {"bias": np.linspace(-1, 1, 5, dtype=np.float32)} if "bias" in attributes else {}
+    node = helper.make_node(kind, ["x", *tensors], ["y"], domain="com.microsoft", **numbers)
+    graph = helper.make_graph(
+        [node],
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 5])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 5])],
+        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    written = load_model(path)
+    assert all(node.domain == "" for node in written.graph.node)
+    x = np.random.default_rng(1).normal(size=(200, 5)).astype(np.float32) * 3
+    (want,), (got,) = (
+        onnxruntime.InferenceSession(m.SerializeToString()).run(None, {"x": x})
+        for m in (onnx.load(path), written)
+    )
+    np.testing.assert_allclose(got, want, atol=2e-6)
+
+
+def test_a_function_of_onnx_runtime_becomes_a_table(tmp_path: Path) -> None:
+    scales = {"s": np.float32(0.25), "z": np.int8(3)}
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"]),
+        helper.make_node("QuickGelu", ["d"], ["g"], domain="com.microsoft"),
+        helper.make_node("QuantizeLinear", ["g", "s", "z"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 6])],
+        [helper.make_tensor_value_info("y", TensorProto.INT8, ["N", 6])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in scales.items()],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    path = tmp_path / "net.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    made = import_model(path)
+    assert [type(node) for node in made.nodes] == [Table]
+    x = np.random.default_rng(1).normal(size=(50, 6)).astype(np.float32) * 8
+    for check in (compare, compare_runtime):
+        assert check(path, made, x).ok

@@ -150,3 +150,36 @@ def test_options_that_do_not_exist(option, value):
 def test_qdq_has_no_three_bits():
     with pytest.raises(PulsefoldError, match=r"--format.*ternary"):
         Recipe(weights=Format.parse("ternary", "--weights", few=True), format="qdq")
+
+
+def behind(kind: str, *inputs: str, outputs: int = 1, **attributes) -> onnx.ModelProto:
+    """Three convolutions, the middle one with a node of this kind behind it."""
+    n = convolution()
+    x = n.conv(n.x, 2)
+    names = ["z", *(f"z{i}" for i in range(1, outputs))]
+    scales = [n.const([1, 1, 1.3, 1.3]) if name == "scales" else name for name in inputs]
+    n.nodes.append(helper.make_node(kind, [x, *scales], names, name="odd", **attributes))
+    n.shape["z"] = (2, 6, 6)
+    if outputs > 1:
+        n.nodes.append(helper.make_node("Cast", [names[1]], ["places"], to=TensorProto.FLOAT))
+        n.shape["places"] = (2, 6, 6)
+        return n.model(n.conv("z", 2), n.conv("places", 2))
+    return n.model(n.conv("z", 2))
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (behind("Sin"), r"odd \(Sin\): there is no rule for Sin"),
+        (behind("Resize", "", "scales", mode="cubic"), r"odd \(Resize\): it resizes with cubic"),
+        (behind("Resize", "", "scales", mode="linear"), r"odd \(Resize\).*\n.*give the sizes"),
+        (behind("Resize", "", "scales", mode="linear", antialias=1), r"odd \(Resize\).*antialias"),
+        (behind("MaxPool", outputs=2, kernel_shape=[1, 1]), r"odd \(MaxPool\): the places of its maxima"),
+        (behind("MaxPool", kernel_shape=[1, 1, 1]), r"odd \(MaxPool\).*3 spatial axes"),
+    ],
+)
+def test_what_no_circuit_follows_from_is_refused_before_calibration(quantized, model, words):
+    """The images are no numbers at all: nobody has looked at them yet."""
+    with pytest.raises(UnsupportedNodeError, match=words) as raised:
+        quantized(model, np.full((2, 3, 6, 6), np.nan, np.float32))
+    assert raised.value.todo
