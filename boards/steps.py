@@ -79,7 +79,7 @@ class Steps:
             other = self.flow.second_synthesis(self.board, TOP)
             if other is None or "ERROR" in error.why:
                 raise
-            self.progress(f"synthesis: Yosys gave up without a message; once more with {other}")
+            self.progress("synthesis: Yosys gave up without a message; once more in another way")
             return self._synthesise(text, other, commands)
 
     def _synthesise(self, text: str, command: str, commands: Sequence[str]) -> Step:

@@ -50,11 +50,21 @@ class Ecp5Flow:
 
     def synthesis(self, board: Board, top: str) -> str:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""
-        return f"synth_ecp5 -abc9 -no-rw-check -top {top}"
+        return self._apart(f"synth_ecp5 -abc9 -no-rw-check -top {top}", top)
 
     def second_synthesis(self, board: Board, top: str) -> str:
         """ABC9 given the flip-flops too: it maps the netlists on which it otherwise ends without a word."""
-        return f"{self.synthesis(board, top)} -dff"
+        return self._apart(f"synth_ecp5 -abc9 -no-rw-check -top {top} -dff", top)
+
+    @staticmethod
+    def _apart(command: str, top: str) -> str:
+        """The network mapped apart from the link, then both flattened.
+
+        Mapping gives up depth for area as far as the deepest logic of what it maps goes. The link's runs at
+        the board's own clock, deeper than what the network's allows.
+        """
+        keep = f"setattr -mod -set keep_hierarchy 1 {top}.network"
+        return f"{keep}; {command}; setattr -mod -unset keep_hierarchy *; flatten; opt_clean"
 
     def finish(self, netlist: Path) -> None:
         """Ends of carry chains, registers of block RAM and multipliers, shared blocks, drivers copied."""

@@ -173,7 +173,7 @@ def test_synthesis_that_gives_up_is_tried_another_way(cache, tmp_path):
     with pytest.raises(ToolFailedError, match="nextpnr-ecp5 ended with code"):
         build(text, get_board("ulx3s-85f"), 90.0, tmp_path, cache=cache, progress=steps.append)
     assert steps[0] == "synthesis: running yosys"
-    assert steps[1].endswith("once more with synth_ecp5 -abc9 -no-rw-check -top top -dff")
+    assert steps[1].endswith("once more in another way")
     assert steps[2] == "synthesis: running yosys"
     assert steps[3].startswith("synthesis: done")
 

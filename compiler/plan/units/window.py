@@ -302,12 +302,13 @@ class Window(OneInput, OneOutput):
     def cost(self, family: str) -> Resources:
         """Row memory, counters, buffer."""
         depth = self.rows * self.bank_beats
-        logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 25 + len(self.row_program) // 4
+        logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 70 + len(self.row_program) // 4
         return (
             sum((memory_cost(family, depth, self.input.width, self.memory),) * self.pixels, Resources())
             + Resources(luts=(self.pixels - 1) * (self.output.width * 0.6 + 4 * bits_for(depth)))
             + Resources(
-                luts=logic + self.output.width * bool(any(self.pads)), ffs=logic * 0.4 + 2 * self.output.width
+                luts=logic + self.output.width * bool(any(self.pads)),
+                ffs=logic * 0.4 + 20 + self.input.width + 2 * self.output.width,
             )
             + buffer_cost(family, self.buffer_depth, self.output.width)
         )
