@@ -28,6 +28,10 @@ _DEVICES = {"LFE5U-12F": "--12k"} | {
 #: From here on the analytic placer wins: at 21.7 k LUT it routed at 132 MHz where the default got far less.
 _LARGE_LUTS = 10_000
 
+#: What mapping takes a wire to last, in ps. Yosys says 300; routed, one lasts twice as long and more, and
+#: LUTs in a row are slower beside carry chains than it takes them to be.
+_WIRE_PS = 700
+
 #: Loads of a net that is not a clock. The placer puts what drives hundreds in the middle of all of them.
 _MOST_LOADS = 48
 
@@ -50,21 +54,34 @@ class Ecp5Flow:
 
     def synthesis(self, board: Board, top: str) -> str:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""
-        return self._apart(f"synth_ecp5 -abc9 -no-rw-check -top {top}", top)
+        return self._mapped(top, "")
 
     def second_synthesis(self, board: Board, top: str) -> str:
         """ABC9 given the flip-flops too: it maps the netlists on which it otherwise ends without a word."""
-        return self._apart(f"synth_ecp5 -abc9 -no-rw-check -top {top} -dff", top)
+        return self._mapped(top, " -dff")
 
     @staticmethod
-    def _apart(command: str, top: str) -> str:
+    def _mapped(top: str, options: str) -> str:
         """The network mapped apart from the link, then both flattened.
 
         Mapping gives up depth for area as far as the deepest logic of what it maps goes. The link's runs at
         the board's own clock, deeper than what the network's allows.
         """
-        keep = f"setattr -mod -set keep_hierarchy 1 {top}.network"
-        return f"{keep}; {command}; setattr -mod -unset keep_hierarchy *; flatten; opt_clean"
+        synth = f"synth_ecp5 -abc9 -no-rw-check -top {top} -run"
+        return "; ".join(
+            [
+                f"setattr -mod -set keep_hierarchy 1 {top}.network",
+                f"{synth} begin:map_luts",
+                "check -latchonly -assert",
+                "techmap -map +/lattice/latches_map.v",
+                f"abc9 -W {_WIRE_PS}{options}",
+                "clean",
+                f"{synth} map_cells:",
+                "setattr -mod -unset keep_hierarchy *",
+                "flatten",
+                "opt_clean",
+            ]
+        )
 
     def finish(self, netlist: Path) -> None:
         """Ends of carry chains, registers of block RAM and multipliers, shared blocks, drivers copied."""
