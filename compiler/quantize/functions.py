@@ -27,6 +27,9 @@ POINTWISE = frozenset(
 )
 # fmt: on
 
+#: Functions that are infinite or steep at 0.
+_SINGULAR = frozenset({"Div", "Log", "Pow", "Reciprocal", "Sqrt"})
+
 #: Nodes of the longest function that is looked for: GELU by tanh has eight.
 _LONGEST = 16
 
@@ -74,9 +77,13 @@ def _chains(
             if len(readers[source]) > 1 or source in graph.output_names:
                 break
             chain.append(maker)
-        # In front of the first function they are steps like any other.
+        # In front of the first function they are steps like any other, but for one that has no value at 0:
+        # a bound or a shift keeps it from there, and a quantizer between them would not.
+        steps = []
         while not _curved(graph, chain[-1]):
-            chain.pop()
+            steps.append(chain.pop())
+        if chain[-1].op in _SINGULAR:
+            chain += steps[::-1]
         if len(chain) > 1:
             (source,) = _streams(graph, chain[-1])
             found[node.output] = source, frozenset(n.name for n in chain)

@@ -227,6 +227,23 @@ UNARY: dict[str, tuple[tuple[int, ...], Make]] = {
         FRAME,
         lambda s, x: s.node("Sqrt", s.dequantized(s.quantized(s.node("Relu", x)))),
     ),
+    "power of minus a half": (
+        FRAME,
+        lambda s, x: s.node("Pow", s.node("Add", s.node("Abs", x), s.const(0.5)), s.const(-0.5)),
+    ),
+    "power of a half": (FRAME, lambda s, x: s.node("Pow", s.node("Relu", x), s.const(0.5))),
+    "maxout": (
+        FRAME,
+        lambda s, x: s.node("ReduceMax", s.node("Reshape", x, i64(s, 0, 2, 2, 6, 5)), axes=[2], keepdims=0),
+    ),
+    "maxout of sums": (
+        FRAME,
+        lambda s, x: s.node(
+            "ReduceMax",
+            s.node("Reshape", s.node("Conv", x, s.weights(6, 4, 1, 1)), i64(s, 0, 2, 3, 6, 5)),
+            axes=[2],
+        ),
+    ),
     "reciprocal": (FRAME, lambda s, x: s.node("Reciprocal", s.node("Add", s.node("Abs", x), s.const(0.5)))),
     "constants over": (
         FRAME,

@@ -537,3 +537,13 @@ def test_linear_resize_to_places_too_fine_is_refused(tmp_path: Path, net: Start)
     n.opsets[0] = ("", 18)
     with pytest.raises(UnsupportedNodeError, match="antialias"):
         import_model(n.save(tmp_path))
+
+
+@pytest.mark.parametrize("axis", [1, 2, -1])
+def test_best_of_any_axis(tmp_path: Path, net: Start, axis: int) -> None:
+    """Behind a linear Resize, whose channels lie side by side for each phase, as segmentation has it."""
+    n = net("N", 3, 4, 5).quant(0.5, bits=5)
+    n.add("Resize", "", n.const([1, 1, 2, 2]), mode="linear").add("ArgMax", axis=axis, keepdims=0)
+    graph = checked(n, tmp_path)
+    assert graph.outputs[0].kind == "topk_indices"
+    assert graph.outputs[0].shape == tuple(s for i, s in enumerate((3, 8, 10)) if i != (axis % 4) - 1)

@@ -101,12 +101,16 @@ def _thresholded_relu(call: Call, x: Curve) -> Made:
 
 
 def _power(call: Call, x: Curve) -> Made:
-    """Pow-15 of a small whole exponent."""
+    """Pow-15 of a small whole exponent, 1/2, -1/2 or -1."""
     exponent = call.const(1, "exponent").value
+    if exponent.size == 1 and float(exponent.ravel()[0]) in (0.5, -0.5, -1.0):
+        root = x if exponent.ravel()[0] == -1 else x.then(Sqrt())
+        return root if exponent.ravel()[0] > 0 else root.then(Reciprocal()), ()
     n = int(exponent.ravel()[0]) if exponent.size == 1 else 0
     if exponent.size != 1 or n != exponent.ravel()[0] or not 1 <= n <= 4:
         raise call.refuse(
-            f"its exponent is {exponent.ravel()[:4].tolist()}", "use a whole exponent from 1 to 4"
+            f"its exponent is {exponent.ravel()[:4].tolist()}",
+            "use a whole exponent from 1 to 4, or 1/2, -1/2, -1",
         )
     curve = x
     for _ in range(n - 1):

@@ -50,8 +50,11 @@ class Call:
 
     def inside(self) -> Call:
         """The call with an output of its own: the value in front of the node's quantizer."""
-        name = f"{self.node.outputs[0]}/accumulators"
-        return replace(self, node=replace(self.node, outputs=(name,)))
+        return self.part("accumulators")
+
+    def part(self, what: str) -> Call:
+        """The call with an output for a part of its own."""
+        return replace(self, node=replace(self.node, outputs=(f"{self.node.outputs[0]}/{what}",)))
 
     def refuse(self, what: str, todo: str, why: str = "") -> UnsupportedNodeError:
         """The error for something this node does that has no rule."""

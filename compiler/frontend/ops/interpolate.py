@@ -100,11 +100,11 @@ def _blended(call: Call, places: list[list[Fraction]]) -> Stream:
             weights = np.multiply.outer(weights, above if up else unit - above)
         if not weights.any():
             continue
-        part = _part(call, f"{'/'.join(map(str, corner))}")
+        part = call.part("/".join(map(str, corner)))
         # The exact factor comes with the weights: they are whole, and float32 holds them.
         weighted = Const(value=weights.reshape(1, 1, *weights.shape[1:]).astype(np.float64))
         near = moved(part, stream, taken)
-        terms.append(multiply(replace(_part(part, "weighted"), inputs=(near, weighted))))
+        terms.append(multiply(replace(part.part("weighted"), inputs=(near, weighted))))
     total = added(call, terms, (1,) * len(terms)) if len(terms) > 1 else terms[0]
     total = total.stepped(call.node.name, (Line(gain=Fraction(1, prod(below))),))
     return _dropped(outside, total, stream.dtype) if whole else total
@@ -124,11 +124,6 @@ def _dropped(call: Call, stream: Stream, dtype: str) -> Stream:
     Runtime, whose quantizer writes such files.
     """
     return quantize(call, stream, np.ones(()), np.zeros((), np.int64), dtype, mode="DOWN")
-
-
-def _part(call: Call, what: str) -> Call:
-    """The call with an output of its own."""
-    return replace(call, node=replace(call.node, outputs=(f"{call.node.outputs[0]}/{what}",)))
 
 
 def _by_phases(call: Call, factors: list[int], coordinate: str) -> Stream:

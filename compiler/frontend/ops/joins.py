@@ -19,7 +19,7 @@ from pulsefold.compiler.ir.product import Product
 from pulsefold.compiler.ir.sum import Sum
 from pulsefold.compiler.numerics.line import Line
 
-__all__ = ["added", "concat", "concatenated", "extremes", "multiplied"]
+__all__ = ["added", "concat", "concatenated", "extremes", "multiplied", "turned"]
 
 
 def concat(call: Call) -> Stream:
@@ -111,12 +111,12 @@ def concatenated(call: Call, streams: Sequence[Stream], axis: int) -> Stream:
         frame = (*streams[0].shape[:2], size)
         return _side_by_side(call, streams, sources, replace(streams[0], shape=frame, index=target))
     # Along another axis: that of the channels for now, so that each of several scales is that of channels.
-    turned = [call.builder.reorder(s, call.node, s.index, *_turned(s.index.shape, axis)) for s in streams]
-    target, frame = _turned(tuple(shape), axis)
-    return _side_by_side(call, turned, sources, replace(turned[0], shape=frame, index=target))
+    rows = [call.builder.reorder(s, call.node, s.index, *turned(s.index.shape, axis)) for s in streams]
+    target, frame = turned(tuple(shape), axis)
+    return _side_by_side(call, rows, sources, replace(rows[0], shape=frame, index=target))
 
 
-def _turned(shape: tuple[int, ...], axis: int) -> tuple[np.ndarray, tuple[int, int, int]]:
+def turned(shape: tuple[int, ...], axis: int) -> tuple[np.ndarray, tuple[int, int, int]]:
     """Index and frame of an ONNX value one of whose axes is that of the channels, all others pixels."""
     size, channels = int(np.prod(shape)), shape[axis]
     order = [n for i, n in enumerate(shape) if i != axis]

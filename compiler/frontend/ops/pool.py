@@ -7,9 +7,11 @@ from fractions import Fraction
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.ops.joins import extremes
 from pulsefold.compiler.frontend.ops.linear import framed
+from pulsefold.compiler.frontend.ops.moves import moved
 from pulsefold.compiler.frontend.ops.windows import window
-from pulsefold.compiler.frontend.values import Pool, Stream
+from pulsefold.compiler.frontend.values import Pool, Rivals, Stream
 from pulsefold.compiler.ir.sumpool import SumPool
 from pulsefold.compiler.numerics.line import Line
 
@@ -23,6 +25,10 @@ __all__ = [
     "reduce_mean",
     "reduce_sum",
 ]
+
+
+#: Most streams that a ReduceMax over some axis compares.
+_MOST_RIVALS = 16
 
 
 def max_pool(call: Call) -> Stream:
@@ -62,11 +68,21 @@ def global_max_pool(call: Call) -> Stream:
     return _ranked(_greatest(call, stream), stream.index.ndim - 2)
 
 
-def reduce_max(call: Call) -> Stream:
-    """ReduceMax-20 over all spatial axes of a frame, or over its channels."""
+def reduce_max(call: Call) -> Stream | Rivals:
+    """ReduceMax-20 over all spatial axes of a frame, over its channels, or over any few elements (maxout)."""
     across = _across(call)
     if across is not None:
         return _best_channel(call, *across)
+    stream, rank = call.stream(), call.stream().index.ndim
+    axes = [a % rank for a in call.integers("axes", 1) or ()]
+    if len(axes) == 1 and rank > 3 and 1 < stream.index.shape[axes[0]] <= _MOST_RIVALS and axes[0] > 0:
+        parts = [
+            moved(call.part(str(k)), stream, np.take(stream.index, [k], axis=axes[0]))
+            for k in range(stream.index.shape[axes[0]])
+        ]
+        best = extremes(call, parts, greatest=True)
+        keep = call.integer("keepdims", 1)
+        return best if keep else best.moved(np.squeeze(best.index, axis=axes[0]))
     stream, shape = _spatial(call)
     best = _greatest(call, call.builder.arranged(stream, call.node))
     return best.moved(best.index.reshape(shape))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from pulsefold.compiler.frontend.ops.common import Call
+from pulsefold.compiler.frontend.ops.joins import turned
 from pulsefold.compiler.frontend.values import Hosted, Pick, Stream
 
 __all__ = ["arg_best", "top_k"]
@@ -56,9 +57,16 @@ def _compared(call: Call, axis: int) -> tuple[Stream, np.ndarray]:
         if not all(axis % len(shape) in (a % len(shape) for a in step.axes) for step in value.steps):
             msg = f"it compares along axis {axis} behind a softmax over another"
             raise call.refuse(msg, "compare what the softmax goes over")
+    if axis % len(shape) == 0:
+        raise call.refuse("it compares the images of a batch", "compare the channels: axis 1 of (N, C, H, W)")
+    if not _are_channels(stream, axis):
+        plain = call.builder.plain(stream, call.node)
+        stream = call.builder.reorder(plain, call.node, plain.index, *turned(shape, axis % len(shape)))
+    return stream, np.moveaxis(stream.index, axis, -1)[..., 0] // stream.channels
+
+
+def _are_channels(stream: Stream, axis: int) -> bool:
+    """Whether all channels of each pixel stand along an axis, in their order."""
     pixels, channels = np.divmod(np.moveaxis(stream.index, axis, -1), stream.channels)
-    whole = axis % len(shape) != 0 and np.all(pixels == pixels[..., :1])
-    if not whole or not np.array_equal(channels, np.broadcast_to(np.arange(stream.channels), channels.shape)):
-        msg = f"it compares along axis {axis} of {call.shown(stream)}"
-        raise call.refuse(msg, "compare the channels: axis 1 of (N, C) or of (N, C, H, W)")
-    return stream, np.ascontiguousarray(pixels[..., 0], np.int32)
+    same = channels.shape[-1] == stream.channels and bool(np.all(pixels == pixels[..., :1]))
+    return same and bool(np.all(channels == np.arange(stream.channels)))

@@ -201,3 +201,22 @@ def test_pads_of_zeros_pass_and_others_do_not(placed):
     zeros = n.node("Pad", x, pads, shape=(10, 8, 8))
     ones = n.node("Pad", x, pads, n.const(1.0), shape=(10, 8, 8))
     assert placed(n, n.conv(zeros, 3), n.conv(ones, 3)) == [["x"], ["Relu"], ["Pad"]]
+
+
+def test_what_keeps_a_logarithm_from_zero_is_part_of_it(placed):
+    """A quantizer behind the bound would round it to 0."""
+    n = net()
+    x = n.pool(n.act(n.conv(n.x, 6)), kind="Average")
+    x = n.node("Clip", x, n.const(1e-3), n.const(10.0), shape=n.shape[x])
+    x = n.node("Log", x, shape=n.shape[x])
+    assert placed(n, n.conv(x, 3)) == [["x"], ["Relu"], ["AveragePool"], ["Log"]]
+
+
+def test_what_differs_from_position_to_position_joins(placed):
+    """It reads levels, as another stream would; one number a channel waits for the next quantizer."""
+    n = net()
+    x = n.node("Add", n.act(n.conv(n.x, 6)), n.const(np.eye(8)), shape=(6, 8, 8))
+    assert placed(n, n.conv(x, 3)) == [["x"], ["Relu"], ["Add"]]
+    n = net()
+    x = n.node("Add", n.act(n.conv(n.x, 6)), n.const(np.arange(6).reshape(6, 1, 1)), shape=(6, 8, 8))
+    assert placed(n, n.conv(x, 3)) == [["x"], ["Add"]]
