@@ -271,6 +271,16 @@ def _norm(draw: Draw, x: str) -> str:
     return draw.activation(y, "Relu") if act else y
 
 
+def _table(draw: Draw, x: str) -> str:
+    """A constant that differs from position to position, added or multiplied."""
+    c, h, w = draw.net.shape[x]
+    kind = draw.pick("Add", "Sub", "Mul")
+    shape = draw.pick((1, c, h, w), (1, 1, h, w), (h, 1))
+    values = [-1.0, 0.0, 0.5, 1.0, 1.5] if kind == "Mul" else np.arange(-6, 7) / 4
+    weights = {"table": draw.rng.choice(values, shape).astype(np.float32)}
+    return draw.net.add(kind, x, shape=(c, h, w), weights=weights)
+
+
 #: Feature -> block: from one stream (C, H, W) to another.
 BLOCKS: dict[str, Callable[[Draw, str], str]] = {
     "conv": _conv,
@@ -293,6 +303,7 @@ BLOCKS: dict[str, Callable[[Draw, str], str]] = {
     "pad": _pad,
     "swap": _swap,
     "lrn": _lrn,
+    "table": _table,
 }
 
 

@@ -62,7 +62,7 @@ class _QOperator(Quantizing):
         match step.kind:
             case "Conv" | "MatMul":
                 return self.product(step, x[0], y)
-            case "Add" | "Mul":
+            case "Add" | "Mul" if len(x) > 1:
                 return self.custom(
                     f"QLinear{step.kind}", [x[0], *scales[0], x[1], *scales[1], *self.scale(y)]
                 )

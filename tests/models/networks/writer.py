@@ -114,6 +114,8 @@ class Writer:
                     return self.node("HardSwish", x)
                 y = self.node("HardSigmoid", x, alpha=1 / 6, beta=0.5)
                 return self.node("Mul", [x[0], y])
+            case "Add" | "Sub" | "Mul" if "table" in weights:
+                return self.node(kind, [x[0], weights["table"]])
             case "PRelu":
                 return self.node("PRelu", [x[0], weights["slope"]])
             case "Concat":
