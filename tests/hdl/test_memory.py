@@ -14,7 +14,9 @@ from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 
 
-@pytest.mark.parametrize(("depth", "width", "style"), [(5, 8, "ram"), (70, 40, "block"), (129, 17, "block")])
+@pytest.mark.parametrize(
+    ("depth", "width", "style"), [(5, 8, "ram"), (70, 40, "block"), (129, 17, "block"), (52, 34, "block")]
+)
 def test_buffer_keeps_order_and_every_place(depth: int, width: int, style: str) -> None:
     assert buffer_style("ecp5", depth, width) == style
     rng = np.random.default_rng(depth)

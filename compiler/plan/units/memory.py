@@ -117,8 +117,13 @@ def rom_luts(family: str, depth: int) -> float:
 
 
 def buffer_style(family: str, depth: int, width: int) -> str:
-    """Style of the memory inside a stream buffer: LUT RAM unless it is deep."""
-    return "block" if depth > 64 and depth * width > 2048 else "ram"
+    """Style of the memory inside a stream buffer: LUT RAM unless it is deep.
+
+    What synthesis would put into block RAM of its own accord counts as deep, for any family alike: it would be
+    read without the block's output register.
+    """
+    deep = depth > 64 and depth * width > 2048
+    return "block" if deep or becomes_block("", depth, width) else "ram"
 
 
 def buffer_lag(depth: int, width: int) -> int:
