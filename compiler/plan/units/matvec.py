@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import binary_digits, tree_cost
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.carry import CarryTree
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost, rom_cost
 from pulsefold.compiler.plan.units.pair import Pair
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
@@ -406,8 +406,9 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def replay_style(self) -> str:
-        """Memory that keeps the vector."""
-        return "block" if self.column_folds > 64 else "ram"
+        """Memory that keeps the vector: block RAM, and its output register, where synthesis would take it."""
+        wide = becomes_block("", self.column_folds, self.input.width)
+        return "block" if self.column_folds > 64 or wide else "ram"
 
     @property
     def weight_latency(self) -> int:

@@ -10,6 +10,7 @@ from pulsefold.compiler.plan.units.base import ceil_div
 __all__ = [
     "BRAM_SHAPES",
     "FRONT_DEPTH",
+    "becomes_block",
     "block_bits",
     "block_width",
     "brams_for",
@@ -119,7 +120,7 @@ def rom_luts(family: str, depth: int) -> float:
 def buffer_style(family: str, depth: int, width: int) -> str:
     """Style of the memory inside a stream buffer: LUT RAM unless it is deep.
 
-    What synthesis would put into block RAM of its own accord counts as deep, for any family alike: it would be
+    What synthesis would put into block RAM of its own accord counts as deep, for any family: it would be
     read without the block's output register.
     """
     deep = depth > 64 and depth * width > 2048
