@@ -70,19 +70,31 @@ class Quantizing(Store):
             name = self._from_outside(name, stream, lines, quantizer, node)
         else:
             low, high = self.ranges[stream.tensor]
-            thresholds, descending = integer_thresholds(lines, quantizer, low, high)
-            threshold = Threshold(
-                name=node.name,
-                input=stream.tensor,
-                output=name,
-                thresholds=thresholds,
-                descending=descending,
-                first=quantizer.first,
-                type=quantizer.type,
-                sources=(*stream.pending, node.name),
-            )
-            name = self.add(threshold, quantizer.scale, quantizer.offset)
+            found = integer_thresholds(lines, quantizer, low, high)
+            name = self._threshold(name, stream, found, quantizer, node)
         return self._then_pooled(stream, self._quantized_as(stream, name, quantizer), output)
+
+    def _threshold(
+        self,
+        output: str,
+        stream: Stream,
+        found: tuple[np.ndarray, np.ndarray],
+        quantizer: Quantizer,
+        node: OnnxNode,
+    ) -> str:
+        """Thresholds, and the channels in which they descend, as a node on the stream's integers."""
+        thresholds, descending = found
+        threshold = Threshold(
+            name=node.name,
+            input=str(stream.tensor),
+            output=output,
+            thresholds=thresholds,
+            descending=descending,
+            first=quantizer.first,
+            type=quantizer.type,
+            sources=(*stream.pending, node.name),
+        )
+        return self.add(threshold, quantizer.scale, quantizer.offset)
 
     def _each(self, rivals: Rivals, quantizer: Quantizer, node: OnnxNode) -> Stream:
         """A quantizer of each stream; then the greatest of the levels, or of those of -x for the least."""
@@ -227,18 +239,8 @@ class Quantizing(Store):
             )
             name = self.add(table, quantizer.scale, quantizer.offset)
         elif directed:
-            thresholds, descending = curve_thresholds(stream.curve, quantizer, low, high)
-            threshold = Threshold(
-                name=node.name,
-                input=tensor.name,
-                output=output,
-                thresholds=thresholds,
-                descending=descending,
-                first=quantizer.first,
-                type=quantizer.type,
-                sources=sources,
-            )
-            name = self.add(threshold, quantizer.scale, quantizer.offset)
+            found = curve_thresholds(stream.curve, quantizer, low, high)
+            name = self._threshold(output, stream, found, quantizer, node)
         else:
             msg = f"{stream.pending[-1]!r} rises and falls, and reads {tensor.type} accumulators"
             todo = "put a quantizer of at most 8 bits in front of it: it becomes a table there"

@@ -10,6 +10,7 @@ from amaranth.lib.memory import Memory
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.matvec import Sink, hop_row, send_rows
 from pulsefold.hdl.units.streams import UnitComponent
 
@@ -72,20 +73,21 @@ class BatchMatVecCircuit(UnitComponent):
     def ring(self, m, now: Pass, column, hop) -> None:
         """Vectors come in, and those of a pass are read side by side."""
         p, batch = self.unit.matvec, self.unit.batch
-        place, beat = Signal(range(2 * batch), name="place"), Signal(range(p.column_folds), name="beat")
+        place = Signal(range(2 * batch), name="place")
         # Vectors that are here whole; and those of them that no pass has taken up yet.
         held, held_next = (Signal(range(2 * batch + 1), name=n) for n in ("held", "held_next"))
         fresh, fresh_next = (Signal(range(2 * batch + 1), name=n) for n in ("fresh", "fresh_next"))
         room, some = Signal(init=1, name="room"), Signal(name="some")
         working = Signal(range(batch + 1), name="working")
         taken, whole = Signal(name="taken"), Signal(name="whole")
+        beat = Counter(m, p.column_folds, taken, "beat")
         open_passes, open_next = (Signal(range(3), name=n) for n in ("open", "open_next"))
         may_open = Signal(init=1, name="may_open")
         busy = Signal(name="busy")
         m.d.comb += [
             self.i.ready.eq(room),
             taken.eq(self.i.valid & room),
-            whole.eq(taken & (beat == p.column_folds - 1)),
+            whole.eq(taken & beat.last),
             now.count.eq(Mux(fresh > batch, batch, fresh)),
             now.begin.eq(some & may_open & (~busy | now.ends)),
             held_next.eq(held + whole - Mux(now.ends, working, 0)),
@@ -100,8 +102,6 @@ class BatchMatVecCircuit(UnitComponent):
             open_passes.eq(open_next),
             may_open.eq(open_next != 2),
         ]
-        with m.If(taken):
-            m.d.sync += beat.eq(Mux(whole, 0, beat + 1))
         with m.If(whole):
             m.d.sync += place.eq(place + 1)
         with m.If(now.begin):
@@ -125,7 +125,7 @@ class BatchMatVecCircuit(UnitComponent):
             word = Signal(width, name=f"word_{lane}", reset_less=True)
             m.d.comb += [
                 write.en.eq(taken & (place[:-1] == lane)),
-                write.addr.eq(Mux(place[-1], beat + beats, beat)),
+                write.addr.eq(Mux(place[-1], beat.value + beats, beat.value)),
                 write.data.eq(self.i.p),
                 read.addr.eq(Mux(half, column + beats, column)),
             ]
@@ -136,29 +136,23 @@ class BatchMatVecCircuit(UnitComponent):
     def issue(self, m, now: Pass, hop):
         """Reads of a pass: columns of each group of rows, one a cycle. Returns the column."""
         p = self.unit.matvec
-        column, row = Signal(range(p.column_folds), name="column"), Signal(range(p.row_folds), name="row")
-        address, run = Signal(range(p.weight_depth), name="address"), self.go
-        last = column == p.column_folds - 1
-        m.d.comb += now.ends.eq(run & last & (row == p.row_folds - 1))
-        with m.If(run):
-            m.d.sync += [
-                column.eq(Mux(last, 0, column + 1)),
-                address.eq(Mux(now.ends, 0, address + 1)),
-            ]
-            with m.If(last):
-                m.d.sync += row.eq(Mux(now.ends, 0, row + 1))
+        run = self.go
+        column, address = (
+            Counter(m, n, run, name) for n, name in ((p.column_folds, "column"), (p.weight_depth, "address"))
+        )
+        m.d.comb += now.ends.eq(run & address.last)
         with m.If(now.begin):
             m.d.sync += run.eq(1)
         with m.Elif(now.ends):
             m.d.sync += run.eq(0)
         issued = hop.control_i
         m.d.sync += [
-            issued.address.eq(address),
-            issued.first.eq(column == 0),
-            issued.last.eq(last),
+            issued.address.eq(address.value),
+            issued.first.eq(column.first),
+            issued.last.eq(column.last),
             issued.valid.eq(run),
         ]
-        return column
+        return column.value
 
     def collect(self, m, now: Pass, sink) -> None:
         """Results of all lanes into memory, and out of it frame by frame."""
@@ -174,31 +168,27 @@ class BatchMatVecCircuit(UnitComponent):
                 counts[entering].eq(now.count),
                 entering.eq(~entering),
             ]
-        write_row, write_half = Signal(range(rows), name="write_row"), Signal(name="write_half")
-        with m.If(sink.valid):
-            m.d.sync += write_row.eq(Mux(write_row == rows - 1, 0, write_row + 1))
-            with m.If(write_row == rows - 1):
-                m.d.sync += write_half.eq(~write_half)
+        write_row, write_half = Counter(m, rows, sink.valid, "write_row"), Signal(name="write_half")
+        with m.If(sink.valid & write_row.last):
+            m.d.sync += write_half.eq(~write_half)
 
-        row, frame = Signal(range(rows), name="read_row"), Signal(range(batch), name="frame")
         # Rows that are written and not yet sent of the first frame; later frames' are then all there.
         fresh, fresh_next = (Signal(range(2 * rows + 1), name=n) for n in ("rows", "rows_next"))
         some, later = Signal(name="some_rows"), Signal(name="later")
-        go, last = Signal(name="go"), Signal(name="last_row")
+        go = Signal(name="go")
+        row, frame = Counter(m, rows, go, "read_row"), Signal(range(batch), name="frame")
         buffer = self.buffer
         m.d.comb += [
             go.eq(buffer.i.ready & (some | later)),
-            last.eq(row == rows - 1),
             fresh_next.eq(fresh + sink.valid - (go & ~later)),
-            now.closed.eq(go & last & (frame == counts[leaving] - 1)),
+            now.closed.eq(go & row.last & (frame == counts[leaving] - 1)),
             buffer.i.valid.eq(go),
         ]
         m.d.sync += [fresh.eq(fresh_next), some.eq(fresh_next != 0)]
         with m.If(go):
-            m.d.sync += row.eq(Mux(last, 0, row + 1))
             with m.If(now.closed):
                 m.d.sync += [frame.eq(0), later.eq(0), leaving.eq(~leaving)]
-            with m.Elif(last):
+            with m.Elif(row.last):
                 m.d.sync += [frame.eq(frame + 1), later.eq(1)]
         lane = Signal(range(batch), name="lane")
         m.d.comb += lane.eq(firsts[leaving] + frame)
@@ -210,9 +200,9 @@ class BatchMatVecCircuit(UnitComponent):
             write, read = memory.write_port(), memory.read_port(domain="comb")
             m.d.comb += [
                 write.en.eq(sink.valid),
-                write.addr.eq(Mux(write_half, write_row + rows, write_row)),
+                write.addr.eq(Mux(write_half, write_row.value + rows, write_row.value)),
                 write.data.eq(sink.p[k * width : (k + 1) * width]),
-                read.addr.eq(Mux(leaving, row + rows, row)),
+                read.addr.eq(Mux(leaving, row.value + rows, row.value)),
             ]
             words.append(read.data)
         m.d.comb += buffer.i.p.eq(Array(words)[lane])

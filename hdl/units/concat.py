@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 
 from pulsefold.hdl.units.affine import lane_number
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.streams import UnitComponent
 
 __all__ = ["ConcatCircuit"]
@@ -19,7 +20,6 @@ class ConcatCircuit(UnitComponent):
         self.connect_output(m)
         buffer = self.buffer
         part = Signal(range(len(p.types)))
-        fold = Signal(range(max(2, *p.folds)))
         with m.Switch(part):
             for k, (port, kind, folds) in enumerate(zip(self.ins, p.types, p.folds, strict=True)):
                 with m.Case(k):
@@ -29,8 +29,7 @@ class ConcatCircuit(UnitComponent):
                         if kind != p.output_type:
                             x = lane_number(x, kind)
                         m.d.comb += buffer.i.p[lane].eq(x)
-                    with m.If(port.valid & buffer.i.ready):
-                        m.d.sync += fold.eq(Mux(fold == folds - 1, 0, fold + 1))
-                        with m.If(fold == folds - 1):
-                            m.d.sync += part.eq(0 if k == len(p.types) - 1 else k + 1)
+                    taken = port.valid & buffer.i.ready
+                    with m.If(taken & Counter(m, folds, taken, f"fold{k}").last):
+                        m.d.sync += part.eq(0 if k == len(p.types) - 1 else k + 1)
         return m

@@ -7,6 +7,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.reduction import Term, tree_sum
 from pulsefold.hdl.units.streams import UnitComponent
@@ -48,10 +49,9 @@ class LrnCircuit(UnitComponent):
     def control(self, m):
         """Steps, at a pixel's end without a beat: go, whether a pixel's first, whether it gives."""
         p = self.unit
-        steps = p.folds + p.ahead
-        step = Signal(range(max(2, steps)))
-        takes, gives = step < p.folds, step >= p.ahead
         go, earn = Signal(), Signal()
+        step = Counter(m, p.folds + p.ahead, go, "step")
+        takes, gives = step.value < p.folds, step.value >= p.ahead
         some = credit_gate(m, p.buffer_depth, spend=go & gives, earn=earn)
         able = some | ~gives
         m.d.comb += [
@@ -59,9 +59,7 @@ class LrnCircuit(UnitComponent):
             go.eq(able & (self.i.valid | ~takes)),
             self.i.ready.eq(able & takes),
         ]
-        with m.If(go):
-            m.d.sync += step.eq(Mux(step == steps - 1, 0, step + 1))
-        return go, step == 0, go & gives
+        return go, step.first, go & gives
 
     def shifted(self, m, go, first):
         """Squares by beat, the newest first, and the elements in the middle of them."""
