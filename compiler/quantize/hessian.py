@@ -8,6 +8,8 @@ generative pre-trained transformers", 2022, after B. Hassibi, D. Stork, "Optimal
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from pulsefold.compiler.quantize.quantizer import Quantizer
@@ -28,18 +30,23 @@ _RIDGE = 0.5
 
 
 class Moments:
-    """Second moments of a layer's inputs, of each group of a convolution.
+    """Second moments of a layer's inputs, of each group of a convolution, in units of their own.
 
-    ``matrix`` is ``sum(x x^T)`` of the inputs x of the rounded layer, ``cross`` is ``sum(y x^T)`` with the
-    inputs y of the same layer of the float network.
+    ``matrix`` is ``sum(x x^T) / unit^2`` of the inputs x of the rounded layer, ``cross`` is
+    ``sum(y x^T) / unit^2`` with the inputs y of the same layer of the float network. Nothing that is made of
+    them asks for the unit.
 
     Parameters
     ----------
     groups, columns
         The shape of the weights: (outputs, columns), the outputs in that many groups.
+    largest
+        Largest magnitude of the inputs. The unit is the power of two above it: squares of what float32 holds
+        it need not hold.
     """
 
-    def __init__(self, groups: int, columns: int) -> None:
+    def __init__(self, groups: int, columns: int, largest: float) -> None:
+        self._unit = math.ldexp(1, min(math.frexp(largest)[1], 127))
         self.matrix = np.zeros((groups, columns, columns), np.float32)
         self.cross = np.zeros((groups, columns, columns), np.float32)
 
@@ -55,9 +62,9 @@ class Moments:
         y = y.reshape(-1, groups, columns)
         # One product at a time: stacks of matrices are multiplied without the help of BLAS.
         for g in range(groups):
-            a = np.ascontiguousarray(x[:, g], np.float32)
+            a, b = (np.ascontiguousarray(v[:, g] / self._unit, np.float32) for v in (x, y))
             self.matrix[g] += a.T @ a
-            self.cross[g] += np.ascontiguousarray(y[:, g], np.float32).T @ a
+            self.cross[g] += b.T @ a
 
     @property
     def importance(self) -> np.ndarray:

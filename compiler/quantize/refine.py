@@ -195,8 +195,9 @@ class _Walk:
         columns = weights.size // weights.shape[output_axis(node)]
         if columns > LARGEST or (weights.ndim > 2 and not node.op.startswith("Conv")):
             return None
-        moments = Moments(groups, columns)
         values = self.rounded[node.inputs[0]]
+        largest = max(float(np.abs(v).max()) for v in (*values, *self.exact[node.inputs[0]]))
+        moments = Moments(groups, columns, largest)
         random = np.random.default_rng(0)
         conv = None
         if node.op == "Conv":

@@ -118,7 +118,7 @@ def test_rounding_in_turn_loses_less_than_rounding_each(groups, name):
     columns, rows = 70, 2000
     x = normal(rows, 20, seed=1) @ normal(20, groups * columns, seed=2)
     x += 0.5 * normal(rows, groups * columns, seed=4)
-    moments = Moments(groups, columns)
+    moments = Moments(groups, columns, np.abs(x).max())
     moments.add(x, x)
     w = normal(groups * 4, columns, seed=3)
     quantizer = weight_quantizer(w, 0, form(name), per_channel=True)
@@ -134,7 +134,7 @@ def test_rounding_in_turn_loses_less_than_rounding_each(groups, name):
 
 
 def test_rounding_in_turn_of_independent_inputs_is_rounding_each():
-    moments = Moments(1, 5)
+    moments = Moments(1, 5, 3)
     moments.matrix[0] = np.eye(5) * [1, 4, 2, 9, 3]
     w = normal(7, 5)
     quantizer = weight_quantizer(w, 0, form("int4"), per_channel=True)
@@ -144,11 +144,27 @@ def test_rounding_in_turn_of_independent_inputs_is_rounding_each():
 def test_adapted_weights_make_up_for_changed_inputs():
     y = normal(4000, 6, seed=1)
     x = 0.5 * y
-    moments = Moments(1, 6)
+    moments = Moments(1, 6, np.abs(y).max())
     moments.add(x, y)
     w = normal(3, 6)
     before = np.square(x @ w.T - y @ w.T).mean()
     assert np.square(x @ adapted(w, moments).T - y @ w.T).mean() < 0.2 * before
-    same = Moments(1, 6)
+    same = Moments(1, 6, np.abs(y).max())
     same.add(y, y)
     np.testing.assert_allclose(adapted(w, same), w, atol=1e-5)
+
+
+def test_adapted_and_rounded_weights_know_no_unit_of_the_inputs():
+    """Squares of the largest inputs lie beyond what float32 holds."""
+    x, y, w = normal(400, 6, seed=1), normal(400, 6, seed=2), normal(3, 6)
+    quantizer = weight_quantizer(w, 0, form("int4"), per_channel=True)
+
+    def made(factor: float) -> tuple[np.ndarray, np.ndarray]:
+        moments = Moments(1, 6, factor * max(np.abs(x).max(), np.abs(y).max()))
+        moments.add(x * np.float32(factor), y * np.float32(factor))
+        return adapted(w, moments), round_in_turn(w, quantizer, moments)
+
+    weights, levels = made(1)
+    for factor in (2.0**-80, 2.0**90):
+        for now, before in zip(made(factor), (weights, levels), strict=True):
+            np.testing.assert_array_equal(now, before)
