@@ -11,7 +11,7 @@ from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.counting import Counter
-from pulsefold.hdl.units.matvec import Sink, hop_row, send_rows
+from pulsefold.hdl.units.hop import Sink, hop_row, send_rows
 from pulsefold.hdl.units.streams import UnitComponent
 
 __all__ = ["BatchMatVecCircuit"]

@@ -25,6 +25,8 @@ class Counter:
     ----------
     value
         Steps in this round.
+    following
+        What it will be in the next cycle; not a register.
     first, last
         Whether the next step is a round's first, and its last: registers.
     """
@@ -33,7 +35,9 @@ class Counter:
         self.value = Signal(range(max(2, size)), name=name)
         self.first = Signal(init=1, name=f"first_{name}")
         self.last = Signal(init=size == 1, name=f"last_{name}")
+        self.following = Mux(step, Mux(self.last, 0, self.value + 1), self.value)[: len(self.value)]
+        m.d.sync += self.value.eq(self.following)
         with m.If(step):
-            m.d.sync += [self.value.eq(Mux(self.last, 0, self.value + 1)), self.first.eq(self.last)]
+            m.d.sync += self.first.eq(self.last)
             if size > 1:
                 m.d.sync += self.last.eq(self.value == size - 2)

@@ -2,274 +2,18 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.matvec import MatVec
-from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.ram import LateRam, memory_attributes
-from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import delayed
-from pulsefold.hdl.units.carry import CarryCount
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
-from pulsefold.hdl.units.dot import constant_product, dot_product, lane_value
-from pulsefold.hdl.units.pair import paired
-from pulsefold.hdl.units.reduction import Term
+from pulsefold.hdl.units.hop import Sink, hop_row, send_rows
 from pulsefold.hdl.units.streams import UnitComponent
-from pulsefold.hdl.units.threshold import ThresholdPipeline
 
-__all__ = ["Hop", "MatVecCircuit", "Sink", "hop_row", "raw_shape", "result_shape", "send_rows"]
-
-
-def raw_shape(unit: MatVec) -> Shape:
-    """Shape of a row's final raw accumulator."""
-    low, high = unit.raw_range
-    return Shape.cast(range(low, high + 1))
-
-
-def result_shape(unit: MatVec) -> Shape:
-    """Shape of what a row gives: its answer where the accumulator decides it, else the raw accumulator."""
-    return unsigned(1) if unit.decided else raw_shape(unit)
-
-
-def control(unit: MatVec) -> data.StructLayout:
-    """What travels beside the activations: weight address, ends of a fold, and whether a beat is there."""
-    return data.StructLayout({"address": range(max(2, unit.weight_depth)), "first": 1, "last": 1, "valid": 1})
-
-
-class Hop(wiring.Component):
-    """A group of PEs: weight memory, dot products, accumulators; passes activations and control on.
-
-    `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle. A beat's activations come
-    ``unit.vector_wait`` cycles behind its control, so that they meet its weights behind the registers. `raw`
-    holds the sums of a fold from the cycle in which `done` is high.
-
-    Parameters
-    ----------
-    unit
-        Parameter object.
-    index
-        Which group.
-    hold
-        Keep `raw` until this group's next fold ends (True), or only for one cycle and then delay it by
-        the hops that follow (False).
-    """
-
-    def __init__(self, unit: MatVec, index: int, *, hold: bool) -> None:
-        self.unit, self.index, self.hold = unit, index, hold
-        super().__init__(
-            {
-                "control_i": In(control(unit)),
-                "control_o": Out(control(unit)),
-                "x_i": In(unsigned(unit.input.width)),
-                "x_o": Out(unsigned(unit.input.width)),
-                "raw": Out(data.ArrayLayout(result_shape(unit), unit.pixels * unit.hop)),
-                "done": Out(1),
-            }
-        )
-
-    def words(self) -> list[int]:
-        """Contents of the weight memory: word (row group, column group), PE outer, SIMD inner."""
-        p = self.unit
-        width = p.stored_bits
-        if p.paired:
-            # The upper of two rows less one where the lower is negative: what their sum as one number has.
-            pairs = p.weights.reshape(-1, 2, p.columns).copy()
-            pairs[:, 1] -= pairs[:, 0] < 0
-            bits = pairs.reshape(p.weights.shape) & ((1 << width) - 1)
-        else:
-            bits = p.weight_type.encode(p.weights)
-        if p.inverts:
-            bits = 1 - bits
-        rows = bits.reshape(p.all_folds, p.pe, p.column_folds, p.simd)
-        rows = rows[:, self.index * p.hop : (self.index + 1) * p.hop].transpose(0, 2, 1, 3)
-        rows = rows.reshape(p.weight_depth, p.hop * p.simd)
-        return [sum(int(v) << (k * width) for k, v in enumerate(word)) for word in rows]
-
-    def elaborate(self, platform):
-        p = self.unit
-        m = Module()
-        width = p.hop * p.simd * p.stored_bits
-        m.submodules.weights = rom = Rom(
-            width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
-        )
-        # Data needs no reset, and a reset of every data register is the largest net of a design.
-        m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.weight_registers, "address"))
-        weights = delayed(m, rom.data, p.weight_registers, "weights")
-        passed = Signal(len(self.x_i), reset_less=True)
-        m.d.sync += [self.control_o.eq(self.control_i), passed.eq(self.x_i)]
-        m.d.comb += self.x_o.eq(passed)
-
-        # Control of the beat whose operands are at the adder trees' inputs.
-        x = self.x_o
-        first, last, valid = self.control_o.first, self.control_o.last, self.control_o.valid
-        ends = [valid & last]
-        for k in range(p.control_stages):
-            now = [Signal(name=f"{n}_{k}") for n in ("first", "last", "valid")]
-            m.d.sync += [a.eq(b) for a, b in zip(now, (first, last, valid), strict=True)]
-            first, last, valid = now
-            ends.append(valid & last)
-
-        ended = Signal()
-        m.d.sync += [ended.eq(ends[-1]), self.done.eq(ended)]
-        xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)
-        ws_of = lanes_of(weights, p.hop * p.simd, p.stored_bits)
-        starts = self.starts(m, ends)
-        products: list[Term] = []
-        for lane in range(p.pixels * p.hop):
-            pixel, pe = divmod(lane, p.hop)
-            xs = lanes_of(xs_of[pixel], p.simd, p.type.bits)
-            ws = ws_of[pe * p.simd : (pe + 1) * p.simd]
-            if p.form == "xnor" and p.adder == "carry":
-                total = self.count(m, lane, xs, ws, first, valid, starts[pe])
-            else:
-                if p.paired and not pe % 2:
-                    above = ws_of[(pe + 1) * p.simd : (pe + 2) * p.simd]
-                    numbers = [lane_value(x, p.type) for x in xs]
-                    products += reversed(paired(m, p.pair, numbers, above, ws, f"pe{lane}"))
-                elif p.form == "constant":
-                    row_of = self.index * p.hop + pe
-                    products.append(constant_product(m, p, xs, row_of, f"pe{lane}"))
-                elif not p.paired:
-                    products.append(dot_product(m, p, xs, ws, f"pe{lane}"))
-                product = products[lane]
-                total = Signal(raw_shape(p), name=f"total{lane}", reset_less=True)
-                with m.If(valid):
-                    m.d.sync += total.eq(product.value + (Mux(first, 0, total) if p.column_folds > 1 else 0))
-            held = Signal(result_shape(p), name=f"held{lane}", reset_less=True)
-            if self.hold:
-                with m.If(ended):
-                    m.d.sync += held.eq(total)
-            else:
-                m.d.sync += held.eq(total)
-                for k in range(p.hops - 1 - self.index):
-                    later = Signal.like(held, name=f"held{lane}_{k}", reset_less=True)
-                    m.d.sync += later.eq(held)
-                    held = later
-            m.d.comb += self.raw[lane].eq(held)
-        return m
-
-    def count(self, m, lane: int, xs: list, ws: list, first, valid, start):
-        """The accumulator of one PE and pixel in carry cells, or its answer."""
-        p = self.unit
-        most = p.columns + 1 if p.decided else 0
-        shape = Shape.cast(range(-most, p.columns + 1))
-        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape)
-        m.d.comb += [
-            counter.a.eq(Cat(*xs)),
-            counter.b.eq(Cat(*ws)),
-            counter.first.eq(first if p.column_folds > 1 else 1),
-            counter.enable.eq(valid),
-            counter.start.eq(start),
-        ]
-        return ~counter.total[-1] if p.decided else counter.total
-
-    def starts(self, m, ends: list) -> list:
-        """What the accumulators of each PE start at in the cycle after the last of `ends`, the ends of folds.
-
-        The registers of the table and of its address take earlier ones, as far as there are any.
-        """
-        p = self.unit
-        early = min(2, len(ends) - 1)
-        row, following = walk_rows(m, p, ends[-1 - early])
-        shape = Shape.cast(range(-p.columns - 1, 1))
-        found = []
-        for pe in range(p.hop):
-            starts = [int(v) for v in p.starts[self.index * p.hop + pe :: p.pe]]
-            if len(set(starts)) == 1:
-                found.append(Const(starts[0], shape))
-                continue
-            words = [v & ((1 << shape.width) - 1) for v in starts]
-            rom = Rom(shape.width, words, threshold_style(len(words)), late=early == 2)
-            m.submodules[f"starts{pe}"] = rom
-            m.d.comb += rom.address.eq(row if early else following)
-            found.append(rom.data.as_signed())
-        return found
-
-
-def walk_rows(m: Module, p: MatVec, end: Value) -> tuple[Signal, Value]:
-    """Number of the fold of rows, and of the one that it is after this cycle, in which `end` ends it.
-
-    The next one is counted ahead: a table stands behind the choice.
-    """
-    row, after = Signal(range(max(2, p.all_folds))), Signal(range(max(2, p.all_folds)), init=p.all_folds > 1)
-    following = Mux(end, after, row)
-    m.d.sync += row.eq(following)
-    with m.If(end):
-        m.d.sync += after.eq(Mux(after == p.all_folds - 1, 0, after + 1))
-    return row, following
-
-
-def lanes_of(word, lanes: int, bits: int) -> list:
-    """Slices of a word, lowest first."""
-    return [word[k * bits : (k + 1) * bits] for k in range(lanes)]
-
-
-class Sink:
-    """Where results go, in the cycle in which `valid` is high.
-
-    Parameters
-    ----------
-    width
-        Bits of a beat.
-    """
-
-    def __init__(self, width: int) -> None:
-        self.p = Signal(width, name="result")
-        self.valid = Signal(name="result_valid")
-
-
-def hop_row(m: Module, p: MatVec) -> list[Hop]:
-    """The hops of a matrix unit, each passing its activations on to the next."""
-    hops = [Hop(p, k, hold=p.column_folds >= p.hops) for k in range(p.hops)]
-    for k, hop in enumerate(hops):
-        m.submodules[f"hop{k}"] = hop
-    for a, b in pairwise(hops):
-        m.d.comb += [b.control_i.eq(a.control_o), b.x_i.eq(a.x_o)]
-    return hops
-
-
-def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
-    """All hops' sums at once, through the steps or turned into accumulators."""
-    done = hops[-1].done
-    lanes = lanes_of(sink.p, p.output.lanes, p.output.type.bits)
-    raws = [hop.raw[pixel * p.hop + k] for pixel in range(p.pixels) for hop in hops for k in range(p.hop)]
-    if p.decided:
-        m.d.comb += [sink.valid.eq(done), *(lanes[k].eq(raw) for k, raw in enumerate(raws))]
-        return
-    if p.steps:
-        steps = p.steps.shifted(p.offset, p.gain)
-        for pixel in range(p.pixels):
-            search = ThresholdPipeline(steps, p.pe, raw_shape(p))
-            m.submodules[f"steps{pixel}"] = search
-            m.d.comb += [search.valid.eq(done), sink.valid.eq(search.done)]
-            for lane in range(p.pe):
-                m.d.comb += [
-                    search.x[lane].eq(raws[pixel * p.pe + lane]),
-                    lanes[pixel * p.pe + lane].eq(search.y[lane]),
-                ]
-        return
-    ready = Signal()
-    m.d.sync += ready.eq(done)
-    m.d.comb += sink.valid.eq(ready)
-    _, following = walk_rows(m, p, done)
-    kind = p.accumulator_type
-    for lane, raw in enumerate(raws):
-        offsets = [int(v) for v in p.offset[lane % p.pe :: p.pe]]
-        offset = Const(offsets[0], range(min(0, *offsets), max(0, *offsets) + 1))
-        if len(set(offsets)) > 1:
-            words = [v & ((1 << kind.bits) - 1) for v in offsets]
-            rom = Rom(kind.bits, words, threshold_style(len(words)))
-            m.submodules[f"offset{lane}"] = rom
-            m.d.comb += rom.address.eq(following)
-            offset = rom.data
-        y = Signal(kind.bits, name=f"y{lane}", reset_less=True)
-        m.d.sync += y.eq(raw * p.gain + offset)
-        m.d.comb += lanes[lane].eq(y)
+__all__ = ["MatVecCircuit"]
 
 
 class MatVecCircuit(UnitComponent):
@@ -298,71 +42,49 @@ class MatVecCircuit(UnitComponent):
     def issue(self, m, hop) -> None:
         """Which columns of which rows enter the pipeline, fresh from the stream or replayed."""
         p = self.unit
-        column = Signal(range(max(2, p.column_folds)))
-        row = Signal(range(max(2, p.row_folds)))
-        address = Signal(range(max(2, p.weight_depth)))
         go, earn = self.go, Signal()
-        # Registers: comparing the counters would be the longest path of a unit without carry cells.
-        first, last = Signal(init=1), Signal(init=p.column_folds == 1)
-        fresh, ends = Signal(init=1), Signal(init=p.row_folds == 1)
-        turn, final = Signal(range(max(2, p.turns))), Signal(init=p.turns == 1)
-        some = credit_gate(m, p.buffer_depth, spend=go & first, earn=earn)
-        able = ~first | some
+        # Groups of rows: the first one reads the vector as it comes, the others as it was kept.
+        column = Counter(m, p.column_folds, go, "column")
+        row = Counter(m, p.row_folds, go & column.last, "row")
+        address = Counter(m, p.weight_depth, go, "address")
+        some = credit_gate(m, p.buffer_depth, spend=go & column.first, earn=earn)
+        able = ~column.first | some
         # From the other end of the unit, which may be far.
         m.d.sync += earn.eq(self.o.valid & self.o.ready)
         m.d.comb += [
-            self.i.ready.eq(able & fresh),
-            go.eq(able & (self.i.valid | ~fresh)),
+            self.i.ready.eq(able & row.first),
+            go.eq(able & (self.i.valid | ~row.first)),
         ]
-        column_next = Signal.like(column)
-        m.d.comb += column_next.eq(Mux(go, Mux(last, 0, column + 1), column))
-        m.d.sync += column.eq(column_next)
-        with m.If(go):
-            m.d.sync += address.eq(Mux(last & ends & final, 0, address + 1))
-            if p.column_folds > 1:
-                m.d.sync += [first.eq(last), last.eq(column == p.column_folds - 2)]
-            if p.row_folds > 1:
-                with m.If(last):
-                    m.d.sync += [
-                        row.eq(Mux(ends, 0, row + 1)),
-                        fresh.eq(ends),
-                        ends.eq(row == p.row_folds - 2),
-                    ]
-
-            if p.turns > 1:
-                with m.If(last & ends):
-                    m.d.sync += [turn.eq(Mux(final, 0, turn + 1)), final.eq(turn == p.turns - 2)]
-
         issued = hop.control_i
         m.d.sync += [
-            issued.address.eq(address),
-            issued.first.eq(first),
-            issued.last.eq(last),
+            issued.address.eq(address.value),
+            issued.first.eq(column.first),
+            issued.last.eq(column.last),
             issued.valid.eq(go),
         ]
         if p.row_folds > 1 and p.column_folds == 1:
             # A vector of one beat stays where it came.
             x = Signal(p.input.width, name="arrived", reset_less=True)
-            with m.If(go & fresh):
+            with m.If(go & row.first):
                 m.d.sync += x.eq(self.i.p)
         else:
             x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
         if p.row_folds > 1 and p.column_folds > 1:
-            was_fresh = delayed(m, fresh, 1 + p.replay_wait, "was_fresh")
-            replayed = self.replay(m, column, column_next, go & fresh)
+            was_fresh = delayed(m, row.first, 1 + p.replay_wait, "was_fresh")
+            replayed = self.replay(m, column, go & row.first)
             x = Mux(was_fresh, x, replayed)
         m.d.comb += hop.x_i.eq(delayed(m, x, p.vector_wait - p.replay_wait, "waiting"))
 
-    def replay(self, m, column, column_next, write_enable):
+    def replay(self, m, column: Counter, write_enable):
         """The beat of `column` ``1 + replay_wait`` cycles later, as it was last written."""
-        p = self.unit
+        p, now = self.unit, column.value
         if p.replay_style == "block":
             m.submodules.replay = memory = LateRam(p.input.width, p.column_folds, "block")
             m.d.comb += [
-                memory.write_address.eq(column),
+                memory.write_address.eq(now),
                 memory.write_data.eq(self.i.p),
                 memory.write_enable.eq(write_enable),
-                memory.read_address.eq(column if p.replay_wait else column_next),
+                memory.read_address.eq(now if p.replay_wait else column.following),
             ]
             return memory.read_data
         m.submodules.replay = memory = Memory(
@@ -373,9 +95,9 @@ class MatVecCircuit(UnitComponent):
         replayed = Signal(p.input.width, reset_less=True)
         m.d.sync += write.en.eq(write_enable)
         m.d.comb += [
-            write.addr.eq(delayed(m, column, 1, "written")),
+            write.addr.eq(delayed(m, now, 1, "written")),
             write.data.eq(delayed(m, self.i.p.as_value(), 1, "writing")),
-            read.addr.eq(column),
+            read.addr.eq(now),
         ]
         m.d.sync += replayed.eq(read.data)
         return replayed

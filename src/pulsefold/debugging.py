@@ -79,7 +79,7 @@ class Debug:
                 todo="compile without",
             )
         for unit, owner in zip(plan.units, plan.network.owners, strict=True):
-            if self.writable and isinstance(unit, MatVec) and unit.form == "constant":
+            if self.writable and isinstance(unit, MatVec) and unit.dot.form == "constant":
                 raise PulsefoldError(
                     "its weights are constants in logic, which cannot be written",
                     where=owner,

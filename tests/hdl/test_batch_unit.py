@@ -43,7 +43,7 @@ def batch_unit(batch, rows, columns, pe, simd, kind=BIPOLAR, *, steps=True, adde
         batch_unit(2, 20, 30, 4, 5, INT(2, signed=False)),
         batch_unit(2, 12, 16, 3, 4, INT(3, signed=True), adder="tree"),
     ],
-    ids=lambda unit: f"{unit.batch}-{unit.matvec.form}",
+    ids=lambda unit: f"{unit.batch}-{unit.matvec.dot.form}",
 )
 def test_batch(check_unit_quickly, unit):
     # Three passes and more; the first has one frame, as no other has come when it begins.

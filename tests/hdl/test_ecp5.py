@@ -348,7 +348,7 @@ def test_gated_adders_after_synthesis(tmp_path) -> None:
 @pytest.mark.parametrize("signed", [True, False])
 def test_gated_signs_after_synthesis(tmp_path, signed: bool) -> None:
     unit = int8_unit("lut", "lut", "gated", weight_type=BIPOLAR, signed=signed)
-    assert unit.gates
+    assert unit.dot.gates
     assert cells_of(check_netlist(unit, tmp_path), "CCU2C")
 
 

@@ -241,7 +241,7 @@ def test_threshold(check_unit, unit, seed):
 @few(6)
 @given(matvecs(st.just(BIPOLAR), st.just(BIPOLAR)), seeds)
 def test_matvec_bipolar(check_unit, unit, seed):
-    assert unit.form == "xnor"
+    assert unit.dot.form == "xnor"
     check_unit(unit, seed)
 
 
@@ -259,7 +259,7 @@ bits = st.sampled_from(
 @few(8)
 @given(matvecs(st.just(BIPOLAR), bits, st.just("carry")) | matvecs(bits, bits, st.just("carry")), seeds)
 def test_matvec_few_bits_in_carry_cells(check_unit, unit, seed):
-    assert unit.form in ("bits", "dsp")
+    assert unit.dot.form in ("bits", "dsp")
     check_unit(unit, seed)
 
 
@@ -282,7 +282,7 @@ integers = st.builds(INT, st.integers(2, 8), signed=st.booleans())
 @few(5)
 @given(matvecs(integers, integers), seeds)
 def test_matvec_integers(check_unit, unit, seed):
-    assert unit.form in ("planes", "dsp")
+    assert unit.dot.form in ("planes", "dsp")
     check_unit(unit, seed)
 
 
@@ -292,7 +292,7 @@ signed = st.builds(INT, st.integers(2, 8), signed=st.just(True))
 @few(3)
 @given(matvecs(signed, integers, pair=True), seeds)
 def test_matvec_of_two_rows_a_multiplier(check_unit, unit, seed):
-    assert unit.form == "pair"
+    assert unit.dot.form == "pair"
     check_unit(unit, seed)
 
 
@@ -305,7 +305,7 @@ def test_matvec_of_two_rows_a_multiplier_quickly(check_unit_quickly, unit, seed)
 @few(10)
 @given(matvecs(signed, integers, st.just("gated")), seeds)
 def test_matvec_gated_quickly(check_unit_quickly, unit, seed):
-    assert unit.form in ("planes", "dsp")
+    assert unit.dot.form in ("planes", "dsp")
     check_unit_quickly(unit, seed)
 
 
@@ -318,7 +318,7 @@ def test_matvec_gated_quickly(check_unit_quickly, unit, seed):
     seeds,
 )
 def test_matvec_of_gated_signs_quickly(check_unit_quickly, unit, seed):
-    assert unit.form == "negate"
+    assert unit.dot.form == "negate"
     check_unit_quickly(unit, seed)
 
 
@@ -330,7 +330,7 @@ def test_matvec_of_gated_signs_quickly(check_unit_quickly, unit, seed):
     seeds,
 )
 def test_matvec_of_constants(check_unit_quickly, unit, seed):
-    assert unit.form == "constant"
+    assert unit.dot.form == "constant"
     check_unit_quickly(unit, seed)
 
 

@@ -5,10 +5,11 @@ from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.compiler.plan.units.concat import ConcatUnit
 from pulsefold.compiler.plan.units.convert import Convert
 from pulsefold.compiler.plan.units.depthwise import DepthwiseUnit
+from pulsefold.compiler.plan.units.dot import RowSums
 from pulsefold.compiler.plan.units.fork import Fork
 from pulsefold.compiler.plan.units.globalpool import GlobalPoolUnit
 from pulsefold.compiler.plan.units.lrn import LrnUnit
-from pulsefold.compiler.plan.units.matvec import MatVec, RowSums
+from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.maxpool import MaxPoolUnit
 from pulsefold.compiler.plan.units.product import ProductUnit
 from pulsefold.compiler.plan.units.reorder import ReorderUnit
