@@ -112,14 +112,15 @@ def build(
         steps.logs.mkdir(parents=True, exist_ok=True)
         netlist, clock = synthesised(clock_mhz)
         aim = clock
-        routed = route_seeds(steps, netlist, clock, seeds, jobs or cores(), route_options)
+        sites = steps.sites(netlist, clock)
+        routed = route_seeds(steps, netlist, clock, seeds, jobs or cores(), route_options, sites)
         for _ in range(_FITTINGS if fit_clock else 0):
             wanted = highest_clock(board, routed.report.fmax_mhz)
             if wanted is None or abs(float(wanted) - clock) < 1e-6:
                 break
             # Routed for the same frequency as before: then only the clock differs, and mostly no place does.
             netlist, clock = synthesised(float(wanted))
-            step, report = steps.route(netlist, aim, routed.seed, route_options)
+            step, report = steps.route(netlist, aim, routed.seed, route_options, sites=sites)
             routed = replace(routed, step=step, report=report)
             if report.fmax_mhz >= clock:
                 break

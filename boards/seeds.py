@@ -33,7 +33,13 @@ class Routed:
 
 
 def route_seeds(
-    steps: Steps, netlist: Step, clock_mhz: float, seeds: Sequence[int], jobs: int, options: Sequence[str]
+    steps: Steps,
+    netlist: Step,
+    clock_mhz: float,
+    seeds: Sequence[int],
+    jobs: int,
+    options: Sequence[str],
+    sites: Step | None,
 ) -> Routed:
     """Route a netlist with each of `seeds`, `jobs` of them at once, and take the fastest.
 
@@ -51,7 +57,7 @@ def route_seeds(
     def attempt(seed: int) -> tuple[Step, RouteReport] | PulsefoldError:
         log = f"route-{seed}" if several else "route"
         try:
-            step, report = steps.route(netlist, clock_mhz, seed, options, log=log)
+            step, report = steps.route(netlist, clock_mhz, seed, options, sites=sites, log=log)
         except (DoesNotFitError, ToolFailedError) as error:
             # Another seed may find a place.
             return error

@@ -37,6 +37,24 @@ _CACHE_VERSION = "5"
 _FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
 
 
+#: Sites by cell.
+_SITES = "sites.json"
+
+
+def _placing(clock_mhz: float, seed: int) -> list[str]:
+    """Arguments of every run of a place-and-route tool."""
+    return ["--json", "netlist.json", "--freq", f"{clock_mhz:.6f}", "--seed", str(seed)]
+
+
+def _fix(netlist: Path, sites: Path, fixed: Path) -> None:
+    """Write a netlist whose cells keep their sites."""
+    document = json.loads(netlist.read_text())
+    cells = next(m for m in document["modules"].values() if "top" in m["attributes"])["cells"]
+    for name, site in json.loads(sites.read_text()).items():
+        cells[name]["attributes"]["BEL"] = site
+    fixed.write_text(json.dumps(document))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """One step's cached folder, and whether it had to be made."""
@@ -103,6 +121,20 @@ class Steps:
 
         return self._step("synth", "synthesis", "yosys", [text, script], prepare, finish=finish)
 
+    def sites(self, netlist: Step, clock_mhz: float) -> Step | None:
+        """``sites.json``, from a placement that is not routed; None where one placement is enough."""
+        need = self._needed(netlist)
+        own = self.flow.first_placement(self.board, need)
+        if own is None:
+            return None
+        arguments = [*own, *_placing(clock_mhz, 1)]
+
+        def finish(folder: Path) -> None:
+            (folder / _SITES).write_text(json.dumps(self.flow.sites(folder / "placed.json")))
+
+        title = f"first placement at {clock_mhz:.4g} MHz"
+        return self._place(netlist, title, arguments, None, drop=("placed.json",), finish=finish, log="place")
+
     def route(
         self,
         netlist: Step,
@@ -110,40 +142,63 @@ class Steps:
         seed: int,
         options: Sequence[str] = (),
         *,
+        sites: Step | None = None,
         log: str = "route",
     ) -> tuple[Step, RouteReport]:
-        """``netlist.json`` to the routed design and ``timing.json``; what the latter says."""
-        need = self._needed(netlist)
-        self._check_fit(need)
-        constraints = self.flow.constraints(self.board)
+        """``netlist.json`` to the routed design and ``timing.json``; what the latter says.
+
+        Cells that `sites` has sites for stay there.
+        """
         arguments = [
-            *self.flow.route_arguments(self.board, need.luts),
-            *("--json", "netlist.json"),
+            *self.flow.route_arguments(self.board, self._needed(netlist).luts),
+            *_placing(clock_mhz, seed),
             *("--report", "timing.json"),
-            *("--freq", f"{clock_mhz:.6f}"),
-            *("--seed", str(seed)),
             # A miss is ours to judge, and the report must be written.
             "--timing-allow-fail",
             *options,
         ]
+        title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
+        step = self._place(netlist, title, arguments, sites, log=log, second=self.flow.second_route)
+        return step, read_report(step.folder / "timing.json", COMPUTE_CLOCK)
+
+    def _place(
+        self,
+        netlist: Step,
+        title: str,
+        arguments: list[str],
+        sites: Step | None,
+        *,
+        drop: Sequence[str] = (),
+        finish: Callable[[Path], None] | None = None,
+        log: str,
+        second: Callable[[list[str], Path, float], list[str] | None] | None = None,
+    ) -> Step:
+        """Run the place-and-route tool on a netlist."""
+        need = self._needed(netlist)
+        self._check_fit(need)
+        constraints = self.flow.constraints(self.board)
 
         def prepare(folder: Path) -> list[str]:
             (folder / self.flow.constraints_name).write_text(constraints)
-            shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
+            if sites is None:
+                shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
+            else:
+                _fix(netlist.folder / "netlist.json", sites.folder / _SITES, folder / "netlist.json")
             return arguments
 
-        title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
-        key = [netlist.folder.name, constraints, *arguments]
+        key = [netlist.folder.name, *([sites.folder.name] if sites else []), constraints, *arguments]
+        drop = ("netlist.json", *drop)
         try:
-            step = self._step(
+            return self._step(
                 "route",
                 title,
                 self.flow.router,
                 key,
                 prepare,
-                drop=("netlist.json",),
+                drop=drop,
+                finish=finish,
                 log=log,
-                second=self.flow.second_route,
+                second=second,
             )
         except ToolFailedError as error:
             if not any(sign in error.why for sign in _FULL):
@@ -154,7 +209,6 @@ class Steps:
                 why=error.why,
                 todo="fold it further (a lower --fps), or take a larger board",
             ) from error
-        return step, read_report(step.folder / "timing.json", COMPUTE_CLOCK)
 
     def pack(self, routed: Step) -> Step:
         """The routed design to the bitstream."""

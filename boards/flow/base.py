@@ -64,6 +64,17 @@ class Flow(Protocol):
         """Family's own arguments; `luts` as synthesis counts them."""
         ...
 
+    def first_placement(self, board: Board, need: Resources) -> list[str] | None:
+        """Family's own arguments for a placement that is written to ``placed.json``, and not routed.
+
+        For designs that are placed twice, with :meth:`sites` in between; None: once is enough.
+        """
+        ...
+
+    def sites(self, placed: Path) -> dict[str, str]:
+        """Sites to fix in the second placement, by cell, from the JSON of the first."""
+        ...
+
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         """Other arguments for a design on which the tool gets no further; None: let it go on.
 

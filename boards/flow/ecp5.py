@@ -13,6 +13,7 @@ from pulsefold.boards.flow.ecp5_blocks import share_blocks
 from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
+from pulsefold.boards.flow.ecp5_sites import block_sites
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import PulsefoldError
 
@@ -31,6 +32,9 @@ _LARGE_LUTS = 10_000
 #: What mapping takes a wire to last, in ps. Yosys says 300; routed, one lasts twice as long and more, and
 #: LUTs in a row are slower beside carry chains than it takes them to be.
 _WIRE_PS = 700
+
+#: Fewer block RAMs and multipliers than this are worth no second placement.
+_FEW_BLOCKS = 8
 
 #: Loads of a net that is not a clock. The placer puts what drives hundreds in the middle of all of them.
 _MOST_LOADS = 48
@@ -118,16 +122,33 @@ class Ecp5Flow:
                 where=board.title,
                 todo=f"give the board's file one of {', '.join(_DEVICES)}",
             )
+        return [*self._placement(board, luts), *("--textcfg", self.routed_name)]
+
+    def _placement(self, board: Board, luts: float) -> list[str]:
         arguments = [
             _DEVICES[board.device],
             *("--package", board.package),
             *("--speed", board.speed),
             *("--lpf", self.constraints_name),
-            *("--textcfg", self.routed_name),
         ]
         if luts >= _LARGE_LUTS:
             arguments += ["--placer", "static", "--router", "router1"]
         return arguments
+
+    def first_placement(self, board: Board, need: Resources) -> list[str] | None:
+        """For large designs with block RAM or multipliers, which the analytic placer strews about.
+
+        Their sites lie in a few rows. It moves what it found to be the best places to them one block after
+        the other, and doubles the wire.
+        """
+        if need.luts < _LARGE_LUTS or need.brams + need.dsps < _FEW_BLOCKS:
+            return None
+        return [*self._placement(board, need.luts), "--no-route", "--write", "placed.json"]
+
+    def sites(self, placed: Path) -> dict[str, str]:
+        """Block RAM and multipliers where their logic is."""
+        modules = json.loads(placed.read_text())["modules"]
+        return block_sites(next(m for m in modules.values() if "top" in m["attributes"]))
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         """The other router, where the first one cannot get the last arcs out of each other's way.

@@ -48,6 +48,13 @@ class Ice40Flow:
             *("--asc", self.routed_name),
         ]
 
+    def first_placement(self, board: Board, need: Resources) -> None:
+        """Once is enough."""
+
+    def sites(self, placed: Path) -> dict[str, str]:
+        """None are fixed."""
+        return {}
+
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> None:
         """None is known to be needed."""
 
