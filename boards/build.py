@@ -129,6 +129,7 @@ def build(
         return steps.publish(
             out_dir / "bitstream",
             netlist,
+            sites,
             routed.step,
             packed,
             report=routed.report,

@@ -226,6 +226,7 @@ class Steps:
         self,
         folder: Path,
         netlist: Step,
+        sites: Step | None,
         routed: Step,
         packed: Step,
         *,
@@ -248,6 +249,7 @@ class Steps:
         finally:
             shutil.rmtree(work, ignore_errors=True)
         taken, need = self.flow.routed(report.used), self._needed(netlist)
+        placing = [sites, routed] if sites else [routed]
         return Implementation(
             board=self.board.name,
             clock_mhz=clock_mhz,
@@ -258,11 +260,13 @@ class Steps:
             dsps=taken.dsps,
             seed=seeds[0].seed,
             seeds=seeds,
-            seconds=Seconds(synth=netlist.seconds, route=routed.seconds, pack=packed.seconds),
+            seconds=Seconds(
+                synth=netlist.seconds, route=sum(s.seconds for s in placing), pack=packed.seconds
+            ),
             bitstream=bitstream,
             netlist=folder / "netlist.json",
             critical_path=report.critical_path,
-            cached=all(step.cached for step in (netlist, routed, packed)),
+            cached=all(step.cached for step in (netlist, *placing, packed)),
         )
 
     def _step(
