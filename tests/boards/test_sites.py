@@ -56,7 +56,9 @@ def test_what_a_first_placement_showed_is_kept(core, cache, tmp_path, monkeypatc
     placed = json.loads((routed.folder / "routed.json").read_text())["modules"][TOP]["cells"]
     assert {name: placed[name]["attributes"]["NEXTPNR_BEL"] for name in wanted} == wanted
     assert {path.name for path in sites.folder.iterdir()} == {"sites.json", "top.lpf", "log", "seconds"}
-    assert steps.sites(netlist, 100.0).cached
+    again = steps.sites(netlist, 100.0)
+    assert again is not None
+    assert again.cached
 
 
 @pytest.mark.synth
