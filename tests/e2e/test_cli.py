@@ -16,7 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from pulsefold.__main__ import main as start
 from pulsefold.design import load_design
-from pulsefold.hdl.units import matvec
+from pulsefold.hdl.units import hop
 from pulsefold.implementing import measured
 
 DEMO = Path(__file__).resolve().parents[2] / "demo"
@@ -102,13 +102,13 @@ def test_verify_every_unit(pulsefold, design, images, tmp_path):
 
 def test_a_wrong_circuit_is_found_and_located(pulsefold, design, images, tmp_path, monkeypatch):
     """A weight flipped in the circuit alone: verification names tensor, element, unit and cycle."""
-    words = matvec.Hop.words
+    words = hop.Hop.words
 
     def flipped(self):
         found = words(self)
         return [w ^ 7 for w in found] if self.unit.name.startswith("conv2") else found
 
-    monkeypatch.setattr(matvec.Hop, "words", flipped)
+    monkeypatch.setattr(hop.Hop, "words", flipped)
     folder, x = tmp_path / "d", tmp_path / "x.npy"
     shutil.copytree(design, folder)
     np.save(x, images[:3])

@@ -15,7 +15,7 @@ from pulsefold.cli import main
 from pulsefold.design import load_design
 from pulsefold.firmware.board import Board
 from pulsefold.hdl.link.identity import format_of
-from pulsefold.hdl.units import matvec
+from pulsefold.hdl.units import hop
 from pulsefold.identity import identity_of
 from pulsefold.running import deployed, virtual_board
 from pulsefold.sim import golden
@@ -100,13 +100,13 @@ def test_every_layer_equals_golden(pulsefold, tiny):
 
 def test_a_wrong_weight_on_the_board_is_found(pulsefold, tiny, tmp_path, monkeypatch):
     """Flipped in the circuit alone: the probe names layer, place and numbers, those that golden has there."""
-    words = matvec.Hop.words
+    words = hop.Hop.words
 
     def flipped(self):
         found = words(self)
         return [found[0] ^ 1, *found[1:]] if self.unit.name == "second" else found
 
-    monkeypatch.setattr(matvec.Hop, "words", flipped)
+    monkeypatch.setattr(hop.Hop, "words", flipped)
     folder, x = tmp_path / "d", tiny[1]
     shutil.copytree(tiny[0], folder)
     ran = pulsefold("run", folder, "--device", "sim", "--input", x, "--probe", "--json")

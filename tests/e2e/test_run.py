@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from pulsefold.hdl.units import matvec
+from pulsefold.hdl.units import hop
 
 
 def refused(outcome, *words: str, code: int = 2) -> None:
@@ -46,13 +46,13 @@ def test_selftest(pulsefold, design):
 
 
 def test_selftest_of_a_wrong_circuit(pulsefold, design, monkeypatch, tmp_path):
-    words = matvec.Hop.words
+    words = hop.Hop.words
 
     def flipped(self):
         found = words(self)
         return [w ^ 7 for w in found] if self.unit.name.startswith("conv2") else found
 
-    monkeypatch.setattr(matvec.Hop, "words", flipped)
+    monkeypatch.setattr(hop.Hop, "words", flipped)
     folder = tmp_path / "d"
     shutil.copytree(design, folder)
     ran = pulsefold("run", folder, "--device", "sim", "--selftest", "--json")
