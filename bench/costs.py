@@ -20,11 +20,10 @@ from pathlib import Path
 from statistics import median
 
 from pulsefold.boards import get_board
-from pulsefold.boards.cache import BuildCache, content_key
+from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.cachedtools import CachedTools, Job, Step
 from pulsefold.boards.flow import flow_for
-from pulsefold.boards.process import run_tool
-from pulsefold.boards.steps import Step, Steps
-from pulsefold.boards.toolchain import find_tool
+from pulsefold.boards.steps import Steps
 from pulsefold.boards.top import BoardTop
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.plan.plan import Plan
@@ -90,21 +89,27 @@ DESIGNS = (
 def packed(steps: Steps, netlist: Step) -> dict[str, int]:
     """Sites by type, as nextpnr counts them after packing."""
     flow, board = steps.flow, steps.board
-    tool = find_tool(flow.router)
     own = flow.route_arguments(board, 0)
     # Nothing that could be written of a design that is only packed.
     output = own.index(flow.routed_name) - 1
     arguments = [*own[:output], *own[output + 2 :], "--json", "netlist.json", "--pack-only"]
 
-    def fill(folder: Path) -> None:
+    def prepare(folder: Path) -> list[str]:
         (folder / flow.constraints_name).write_text(flow.constraints(board))
         shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
-        run_tool(tool, arguments, cwd=folder, log=folder / "log")
-        (folder / "netlist.json").unlink()
+        return arguments
 
-    steps.progress("packing")
-    folder = steps.cache.make(content_key(["packed", tool.identity, netlist.folder.name, *arguments]), fill)
-    counts = re.findall(r"Info:\s+(\w+):\s+(\d+)/\s*\d+", (folder / "log").read_text())
+    step = steps.tools.step(
+        Job(
+            name="packed",
+            title="packing",
+            tool=flow.router,
+            inputs=[netlist.folder.name, *arguments],
+            prepare=prepare,
+            drop=("netlist.json",),
+        )
+    )
+    counts = re.findall(r"Info:\s+(\w+):\s+(\d+)/\s*\d+", (step.folder / "log").read_text())
     return {name: int(count) for name, count in counts}
 
 
@@ -112,9 +117,8 @@ def measured(plan: Plan, say: Progress) -> Resources:
     """What the design takes, host link included."""
     board = get_board(plan.target.board)
     with tempfile.TemporaryDirectory() as logs:
-        steps = Steps(
-            board=board, flow=flow_for(board.family), cache=BuildCache(), logs=Path(logs), progress=say
-        )
+        tools = CachedTools(cache=BuildCache(), logs=Path(logs), progress=say)
+        steps = Steps(board=board, flow=flow_for(board.family), tools=tools)
         top = BoardTop(board, plan.target.clock_mhz, Core(plan))
         netlist = steps.synthesise(top.rtlil())
         if board.family == "gowin":

@@ -22,6 +22,7 @@ from amaranth.hdl import Cat, Const, Elaboratable, Module, Signal, Value
 
 from pulsefold.boards import get_board
 from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.cachedtools import CachedTools
 from pulsefold.boards.clocks import add_plain_clock
 from pulsefold.boards.flow import flow_for
 from pulsefold.boards.pll import find_pll
@@ -192,14 +193,13 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
         bench, name=TOP, ports=bench.ports(), platform=Technology(board.family), emit_src=False
     )
     out = out / structure.name
-    steps = BuildSteps(
-        board=board,
-        flow=flow_for(board.family),
+    tools = CachedTools(
         cache=BuildCache(),
         logs=out / "logs",
         progress=lambda line: print(f"{structure.name}: {line}", file=sys.stderr),
     )
-    steps.logs.mkdir(parents=True, exist_ok=True)
+    tools.logs.mkdir(parents=True, exist_ok=True)
+    steps = BuildSteps(board=board, flow=flow_for(board.family), tools=tools)
     # No bitstream: a build would refuse a unit that is slower than what is asked for.
     _, report = steps.route(steps.synthesise(text), _WANTED, 1)
     made = steps.flow.routed(report.used)

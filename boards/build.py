@@ -12,11 +12,13 @@ from amaranth.lib import wiring
 
 from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.cachedtools import CachedTools, Progress, Step
 from pulsefold.boards.flow import flow_for
 from pulsefold.boards.implementation import Implementation
 from pulsefold.boards.pll import highest_clock
+from pulsefold.boards.publish import publish
 from pulsefold.boards.seeds import Routed, cores, route_seeds
-from pulsefold.boards.steps import Progress, Step, Steps
+from pulsefold.boards.steps import Steps
 from pulsefold.boards.top import BoardTop
 from pulsefold.errors import OutputError, TimingError
 from pulsefold.hdl.link.identity import Identity
@@ -94,9 +96,7 @@ def build(
     steps = Steps(
         board=board,
         flow=flow_for(board.family),
-        cache=cache or BuildCache(),
-        logs=out_dir / "logs",
-        progress=progress or _LOG.info,
+        tools=CachedTools(cache=cache or BuildCache(), logs=out_dir / "logs", progress=progress or _LOG.info),
     )
 
     def synthesised(clock_mhz: float) -> tuple[Step, float]:
@@ -109,7 +109,7 @@ def build(
 
     try:
         shutil.rmtree(out_dir / "bitstream", ignore_errors=True)
-        steps.logs.mkdir(parents=True, exist_ok=True)
+        steps.tools.logs.mkdir(parents=True, exist_ok=True)
         netlist, clock = synthesised(clock_mhz)
         aim = clock
         sites = steps.sites(netlist, clock)
@@ -124,17 +124,16 @@ def build(
             routed = replace(routed, step=step, report=report)
             if report.fmax_mhz >= clock:
                 break
-        _check_timing(routed, clock, board, steps.logs / "route.log")
+        _check_timing(routed, clock, board, steps.tools.logs / "route.log")
         packed = steps.pack(routed.step)
-        return steps.publish(
+        return publish(
+            steps,
             out_dir / "bitstream",
-            netlist,
-            sites,
-            routed.step,
-            packed,
-            report=routed.report,
+            netlist=netlist,
+            sites=sites,
+            routed=routed,
+            packed=packed,
             clock_mhz=clock,
-            seeds=routed.seeds,
         )
     except OSError as error:
         raise OutputError(f"cannot write the build: {error.strerror}", where=str(out_dir)) from error

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from pulsefold.boards.cachedtools import Step
 from pulsefold.boards.implementation import SeedResult
 from pulsefold.boards.process import terminable
-from pulsefold.boards.steps import Step, Steps
+from pulsefold.boards.steps import Steps
 from pulsefold.boards.timing import RouteReport
 from pulsefold.errors import DoesNotFitError, PulsefoldError, ToolFailedError
 
@@ -62,7 +63,7 @@ def route_seeds(
             # Another seed may find a place.
             return error
         if several:
-            steps.progress(f"seed {seed}: {report.fmax_mhz:.1f} MHz")
+            steps.tools.progress(f"seed {seed}: {report.fmax_mhz:.1f} MHz")
         return step, report
 
     # The threads only wait: the router is a process of its own.
@@ -72,7 +73,7 @@ def route_seeds(
             wait(futures, return_when=FIRST_EXCEPTION)
             found = dict(zip(seeds, [future.result() for future in futures], strict=True))
         except BaseException:
-            steps.stop.set()
+            steps.tools.stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     made = {seed: result for seed, result in found.items() if isinstance(result, tuple)}
@@ -81,7 +82,7 @@ def route_seeds(
     best = max(made, key=lambda seed: (not made[seed][1].missed, made[seed][1].fmax_mhz, -seed))
     step, report = made[best]
     if several:
-        shutil.copyfile(steps.logs / f"route-{best}.log", steps.logs / "route.log")
+        shutil.copyfile(steps.tools.logs / f"route-{best}.log", steps.tools.logs / "route.log")
     results = [result_of(seed, result) for seed, result in found.items()]
     results.sort(key=lambda r: (r.seed != best, -r.fmax_mhz, r.seed))
     return Routed(seed=best, step=step, report=report, seeds=tuple(results))

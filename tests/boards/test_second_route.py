@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from pulsefold.boards import get_board
+from pulsefold.boards import cachedtools
 from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.cachedtools import CachedTools, Job
 from pulsefold.boards.flow import flow_for
-from pulsefold.boards.steps import Steps
 from pulsefold.boards.toolchain import Tool
 
 FLOW = flow_for("ecp5")
@@ -46,22 +46,26 @@ def test_there_is_no_third_way(tmp_path: Path) -> None:
     assert FLOW.second_route(["--router", "router2"], log, 1000) is None
 
 
-def test_a_tool_is_run_again_by_another_way(tmp_path: Path) -> None:
+def test_a_tool_is_run_again_by_another_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Tool(name="shell", path=Path("/bin/sh"), version="1", packaged=False)
+    monkeypatch.setattr(cachedtools, "find_tool", lambda name: shell)
     said: list[str] = []
-    steps = Steps(
-        board=get_board("ulx3s-85f"),
-        flow=FLOW,
-        cache=BuildCache(root=tmp_path / "cache"),
-        logs=tmp_path,
-        progress=said.append,
-    )
-    shell, log = Tool(name="shell", path=Path("/bin/sh"), version="1", packaged=False), tmp_path / "log"
+    tools = CachedTools(cache=BuildCache(root=tmp_path / "cache"), logs=tmp_path, progress=said.append)
 
     def second(arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         return ["-c", "echo second; touch done"] if still_s > 1 and "first" in log.read_text() else None
 
-    seconds = steps._run(shell, ["-c", "echo first; sleep 60"], tmp_path, log, "route", second)
-    assert (tmp_path / "done").exists()
-    assert log.read_text() == "second\n"
-    assert 2 < seconds < 30
-    assert said == ["route: it gets no further, again by another way"]
+    job = Job(
+        name="route",
+        title="route",
+        tool="shell",
+        inputs=[],
+        prepare=lambda folder: ["-c", "echo first; sleep 60"],
+        second=second,
+    )
+    step = tools.step(job)
+    assert (step.folder / "done").exists()
+    assert (tmp_path / "route.log").read_text() == "second\n"
+    assert 2 < step.seconds < 30
+    assert said[:2] == ["route: running shell", "route: it gets no further, again by another way"]
+    assert tools.step(job).cached

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from pulsefold.boards import get_board
+from pulsefold.boards.cachedtools import CachedTools
 from pulsefold.boards.flow import ecp5, flow_for
 from pulsefold.boards.flow.ecp5_sites import block_sites
 from pulsefold.boards.steps import Steps
@@ -45,7 +46,8 @@ def test_what_a_first_placement_showed_is_kept(core, cache, tmp_path, monkeypatc
     monkeypatch.setattr(ecp5, "_LARGE_LUTS", 0)
     monkeypatch.setattr(ecp5, "_FEW_BLOCKS", 1)
     board, said = get_board("ulx3s-85f"), []
-    steps = Steps(board=board, flow=flow_for(board.family), cache=cache, logs=tmp_path, progress=said.append)
+    tools = CachedTools(cache=cache, logs=tmp_path, progress=said.append)
+    steps = Steps(board=board, flow=flow_for(board.family), tools=tools)
     netlist = steps.synthesise(BoardTop(board, 100.0, core()).rtlil())
     sites = steps.sites(netlist, 100.0)
     assert sites is not None
@@ -64,6 +66,7 @@ def test_what_a_first_placement_showed_is_kept(core, cache, tmp_path, monkeypatc
 @pytest.mark.synth
 def test_small_designs_are_placed_once(core, cache, tmp_path):
     board = get_board("ulx3s-85f")
-    steps = Steps(board=board, flow=flow_for(board.family), cache=cache, logs=tmp_path, progress=print)
+    tools = CachedTools(cache=cache, logs=tmp_path, progress=print)
+    steps = Steps(board=board, flow=flow_for(board.family), tools=tools)
     netlist = steps.synthesise(BoardTop(board, 100.0, core()).rtlil())
     assert steps.sites(netlist, 100.0) is None
