@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pulsefold.sim.transfers import Transfers
+
 __all__ = ["Stimulus", "UnitRun"]
 
 
@@ -49,38 +51,8 @@ class Stimulus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class UnitRun:
-    """What a unit did with one stimulus.
-
-    Parameters
-    ----------
-    all_beats
-        For each output, bit patterns, uint64 [m, lanes].
-    all_accepted, all_produced
-        For each input and each output, the cycle of each transfer, uint64; cycle 0 is the first after reset.
-    cycles
-        Cycles simulated.
-    """
-
-    all_beats: tuple[np.ndarray, ...]
-    all_accepted: tuple[np.ndarray, ...]
-    all_produced: tuple[np.ndarray, ...]
-    cycles: int
-
-    @property
-    def beats(self) -> np.ndarray:
-        """Bit patterns of the first output."""
-        return self.all_beats[0]
-
-    @property
-    def accepted(self) -> np.ndarray:
-        """Cycles of the first input."""
-        return self.all_accepted[0]
-
-    @property
-    def produced(self) -> np.ndarray:
-        """Cycles of the first output."""
-        return self.all_produced[0]
+class UnitRun(Transfers):
+    """What a unit did with one stimulus."""
 
     @property
     def latency(self) -> int:

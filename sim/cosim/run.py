@@ -15,6 +15,7 @@ from pulsefold.errors import InputArrayError, OutputError, ToolFailedError, Veri
 from pulsefold.sim.cosim.compile import Progress
 from pulsefold.sim.cosim.packing import pack, unpack
 from pulsefold.sim.cosim.ports import Ports, StreamPort
+from pulsefold.sim.transfers import Transfers
 
 __all__ = ["SimRun", "Stimulus", "execute"]
 
@@ -50,47 +51,19 @@ class Stimulus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SimRun:
+class SimRun(Transfers):
     """What came out.
 
     Parameters
     ----------
-    all_beats
-        For each output stream, bit patterns, uint64 [outputs, lanes].
-    all_accepted
-        For each input stream, the cycle in which each beat was taken, uint64; as many as were taken before
-        the last output.
-    all_produced
-        For each output stream, the cycle in which each beat was handed over, uint64 [outputs].
-    cycles
-        Cycles simulated.
     seconds
         Wall-clock seconds of the simulation proper, without start and files.
     taps
         For each tap by name, where recorded: beats uint64 [m, lanes] and their cycles uint64 [m].
     """
 
-    all_beats: tuple[np.ndarray, ...]
-    all_accepted: tuple[np.ndarray, ...]
-    all_produced: tuple[np.ndarray, ...]
-    cycles: int
     seconds: float
     taps: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def beats(self) -> np.ndarray:
-        """Bit patterns of the first output."""
-        return self.all_beats[0]
-
-    @property
-    def accepted(self) -> np.ndarray:
-        """Cycles of the first input."""
-        return self.all_accepted[0]
-
-    @property
-    def produced(self) -> np.ndarray:
-        """Cycles of the first output."""
-        return self.all_produced[0]
 
 
 def execute(
