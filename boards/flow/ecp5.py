@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.base import Flow
 from pulsefold.boards.flow.ecp5_blocks import share_blocks
 from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
@@ -47,8 +48,8 @@ _ROUTED = re.compile(rb"Info: +\d+ \|[^\n]*\| +\d+\| +[\d.]+ +([\d.]+)\|\s*\Z")
 _STILL_S = 120
 
 
-class Ecp5Flow:
-    """ECP5; see :class:`pulsefold.boards.flow.base.Flow`."""
+class Ecp5Flow(Flow):
+    """ECP5."""
 
     router = "nextpnr-ecp5"
     packer = "ecppack"

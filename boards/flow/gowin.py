@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.base import Flow
 from pulsefold.compiler.plan.resources import Resources
 
 __all__ = ["GowinFlow"]
 
 
-class GowinFlow:
-    """GW1N(R) and GW2A(R); see :class:`pulsefold.boards.flow.base.Flow`. `Board.package` is the die."""
+class GowinFlow(Flow):
+    """GW1N(R) and GW2A(R). `Board.package` is the die."""
 
     router = "nextpnr-himbaechel-gowin"
     packer = "gowin_pack"
@@ -24,12 +24,6 @@ class GowinFlow:
         """Read-write collisions never happen in our memories."""
         family = board.package[:4].lower()
         return f"synth_gowin -family {family} -no-rw-check -top {top}"
-
-    def second_synthesis(self, board: Board, top: str) -> None:
-        """None is known to be needed."""
-
-    def finish(self, netlist: Path) -> None:
-        """Nothing to change."""
 
     def constraints(self, board: Board) -> str:
         """CST; every pin needs a line, or the router refuses."""
@@ -47,16 +41,6 @@ class GowinFlow:
             *("--vopt", f"cst={self.constraints_name}"),
             *("--write", self.routed_name),
         ]
-
-    def first_placement(self, board: Board, need: Resources) -> None:
-        """Once is enough."""
-
-    def sites(self, placed: Path) -> dict[str, str]:
-        """None are fixed."""
-        return {}
-
-    def second_route(self, arguments: list[str], log: Path, still_s: float) -> None:
-        """None is known to be needed."""
 
     def pack_arguments(self, board: Board) -> list[str]:
         """The flash pins serve as plain pins after configuration, as amaranth-boards has it."""

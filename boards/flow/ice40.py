@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.base import Flow
 from pulsefold.compiler.plan.resources import Resources
 
 __all__ = ["Ice40Flow"]
 
 
-class Ice40Flow:
-    """iCE40 HX and UltraPlus; see :class:`pulsefold.boards.flow.base.Flow`."""
+class Ice40Flow(Flow):
+    """iCE40 HX and UltraPlus."""
 
     router = "nextpnr-ice40"
     packer = "icepack"
@@ -24,12 +24,6 @@ class Ice40Flow:
         """With multipliers where there are; read-write collisions never happen in our memories."""
         kind = "u -dsp" if board.device.startswith("up") else "hx"
         return f"synth_ice40 -device {kind} -abc9 -no-rw-check -top {top}"
-
-    def second_synthesis(self, board: Board, top: str) -> None:
-        """None is known to be needed."""
-
-    def finish(self, netlist: Path) -> None:
-        """Nothing to change."""
 
     def constraints(self, board: Board) -> str:
         """PCF; attributes are the options of ``set_io``."""
@@ -47,16 +41,6 @@ class Ice40Flow:
             *("--pcf", self.constraints_name),
             *("--asc", self.routed_name),
         ]
-
-    def first_placement(self, board: Board, need: Resources) -> None:
-        """Once is enough."""
-
-    def sites(self, placed: Path) -> dict[str, str]:
-        """None are fixed."""
-        return {}
-
-    def second_route(self, arguments: list[str], log: Path, still_s: float) -> None:
-        """None is known to be needed."""
 
     def pack_arguments(self, board: Board) -> list[str]:
         """From text to bits."""

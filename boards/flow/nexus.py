@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.flow.base import Flow
 from pulsefold.compiler.plan.resources import Resources
 
 __all__ = ["NexusFlow"]
 
 
-class NexusFlow:
-    """LIFCL; see :class:`pulsefold.boards.flow.base.Flow`. `Board.device` holds package and speed grade."""
+class NexusFlow(Flow):
+    """LIFCL. `Board.device` holds package and speed grade."""
 
     router = "nextpnr-nexus"
     packer = "prjoxide"
@@ -27,12 +27,6 @@ class NexusFlow:
         """
         synth = f"synth_nexus -family lifcl -no-rw-check -top {top} -run"
         return f"{synth} begin:map_luts; abc -lut 4; clean; {synth} map_cells:"
-
-    def second_synthesis(self, board: Board, top: str) -> None:
-        """None is known to be needed."""
-
-    def finish(self, netlist: Path) -> None:
-        """Nothing to change."""
 
     def constraints(self, board: Board) -> str:
         """PDC; a port of a bus wants its brackets kept."""
@@ -52,16 +46,6 @@ class NexusFlow:
             *("--fasm", self.routed_name),
             *("--router", "router1"),
         ]
-
-    def first_placement(self, board: Board, need: Resources) -> None:
-        """Once is enough."""
-
-    def sites(self, placed: Path) -> dict[str, str]:
-        """None are fixed."""
-        return {}
-
-    def second_route(self, arguments: list[str], log: Path, still_s: float) -> None:
-        """None is known to be needed."""
 
     def pack_arguments(self, board: Board) -> list[str]:
         """From text to bits."""
