@@ -19,7 +19,7 @@ def publish(
     folder: Path,
     *,
     netlist: Step,
-    sites: Step | None,
+    placed: Step | None,
     routed: Routed,
     packed: Step,
     clock_mhz: float,
@@ -40,7 +40,7 @@ def publish(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     taken, need = flow.routed(routed.report.used), steps.needed(netlist)
-    placing = [sites, routed.step] if sites else [routed.step]
+    placing = [placed, routed.step] if placed else [routed.step]
     return Implementation(
         board=steps.board.name,
         clock_mhz=clock_mhz,

@@ -23,22 +23,10 @@ __all__ = ["Steps"]
 #: What the router says when it finds no place for a cell.
 _FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
 
-#: Sites by cell.
-_SITES = "sites.json"
-
 
 def _placing(clock_mhz: float, seed: int) -> list[str]:
     """Arguments of every run of a place-and-route tool."""
     return ["--json", "netlist.json", "--freq", f"{clock_mhz:.6f}", "--seed", str(seed)]
-
-
-def _fix(netlist: Path, sites: Path, fixed: Path) -> None:
-    """Write a netlist whose cells keep their sites."""
-    document = json.loads(netlist.read_text())
-    cells = next(m for m in document["modules"].values() if "top" in m["attributes"])["cells"]
-    for name, site in json.loads(sites.read_text()).items():
-        cells[name]["attributes"]["BEL"] = site
-    fixed.write_text(json.dumps(document))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,18 +86,18 @@ class Steps:
             )
         )
 
-    def sites(self, netlist: Step, clock_mhz: float) -> Step | None:
-        """``sites.json``, from a placement that is not routed; None where one placement is enough."""
+    def first_placement(self, netlist: Step, clock_mhz: float) -> Step | None:
+        """``netlist.json`` for a second placement, from one that is not routed; None where one is enough."""
         own = self.flow.first_placement(self.board, self.needed(netlist))
         if own is None:
             return None
 
         def finish(folder: Path) -> None:
-            (folder / _SITES).write_text(json.dumps(self.flow.sites(folder / "placed.json")))
+            self.flow.place_again(folder / "netlist.json", folder / "placed.json")
 
         title = f"first placement at {clock_mhz:.4g} MHz"
-        job = self._placed(netlist, title, [*own, *_placing(clock_mhz, 1)], None)
-        return self._place(netlist, replace(job, finish=finish, drop=(*job.drop, "placed.json"), log="place"))
+        job = self._placing_job(netlist, title, [*own, *_placing(clock_mhz, 1)])
+        return self._place(netlist, replace(job, finish=finish, drop=("placed.json",), log="place"))
 
     def route(
         self,
@@ -118,12 +106,12 @@ class Steps:
         seed: int,
         options: Sequence[str] = (),
         *,
-        sites: Step | None = None,
+        placed: Step | None = None,
         log: str = "route",
     ) -> tuple[Step, RouteReport]:
         """``netlist.json`` to the routed design and ``timing.json``; what the latter says.
 
-        Cells that `sites` has sites for stay there.
+        The one of the first placement, `placed`, where there was one.
         """
         arguments = [
             *self.flow.route_arguments(self.board, self.needed(netlist).luts),
@@ -134,30 +122,26 @@ class Steps:
             *options,
         ]
         title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
-        job = self._placed(netlist, title, arguments, sites)
-        step = self._place(netlist, replace(job, log=log, second=self.flow.second_route))
+        job = self._placing_job(placed or netlist, title, arguments)
+        drop = ("netlist.json",)
+        step = self._place(netlist, replace(job, drop=drop, log=log, second=self.flow.second_route))
         return step, read_report(step.folder / "timing.json", COMPUTE_CLOCK)
 
-    def _placed(self, netlist: Step, title: str, arguments: list[str], sites: Step | None) -> Job:
+    def _placing_job(self, netlist: Step, title: str, arguments: list[str]) -> Job:
         """A run of the place-and-route tool on a netlist."""
         constraints = self.flow.constraints(self.board)
 
         def prepare(folder: Path) -> list[str]:
             (folder / self.flow.constraints_name).write_text(constraints)
-            if sites is None:
-                shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
-            else:
-                _fix(netlist.folder / "netlist.json", sites.folder / _SITES, folder / "netlist.json")
+            shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
             return arguments
 
-        given = [sites.folder.name] if sites else []
         return Job(
             name="route",
             title=title,
             tool=self.flow.router,
-            inputs=[netlist.folder.name, *given, constraints, *arguments],
+            inputs=[netlist.folder.name, constraints, *arguments],
             prepare=prepare,
-            drop=("netlist.json",),
         )
 
     def _place(self, netlist: Step, job: Job) -> Step:

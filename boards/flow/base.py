@@ -59,13 +59,12 @@ class Flow(ABC):
     def first_placement(self, board: Board, need: Resources) -> list[str] | None:
         """Family's own arguments for a placement that is written to ``placed.json``, and not routed.
 
-        For designs that are placed twice, with :meth:`sites` in between; None: once is enough.
+        For designs that are placed twice, with :meth:`place_again` in between; None: once is enough.
         """
         return None
 
-    def sites(self, placed: Path) -> dict[str, str]:
-        """Sites to fix in the second placement, by cell, from the JSON of the first."""
-        return {}
+    def place_again(self, netlist: Path, placed: Path) -> None:  # noqa: B027  (most families place once)
+        """Change a netlist, in place, for its second placement, from the JSON that the first one wrote."""
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         """Other arguments for a design on which the tool gets no further; None: let it go on.

@@ -7,14 +7,16 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from pulsefold.boards.board import Board
 from pulsefold.boards.flow.base import Flow
 from pulsefold.boards.flow.ecp5_blocks import share_blocks
-from pulsefold.boards.flow.ecp5_fanout import spread_loads
+from pulsefold.boards.flow.ecp5_fanout import regroup_loads, spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
-from pulsefold.boards.flow.ecp5_sites import block_sites
+from pulsefold.boards.flow.ecp5_placement import Placement
+from pulsefold.boards.flow.ecp5_sites import fix_blocks
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import PulsefoldError
 
@@ -46,6 +48,11 @@ _ROUTED = re.compile(rb"Info: +\d+ \|[^\n]*\| +\d+\| +[\d.]+ +([\d.]+)\|\s*\Z")
 
 #: Seconds without a further line after which it may be standing still.
 _STILL_S = 120
+
+
+def _top(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The flattened design; any other modules are models of cells."""
+    return next(m for m in document["modules"].values() if "top" in m["attributes"])
 
 
 class Ecp5Flow(Flow):
@@ -91,8 +98,7 @@ class Ecp5Flow(Flow):
     def finish(self, netlist: Path) -> None:
         """Ends of carry chains, registers of block RAM and multipliers, shared blocks, drivers copied."""
         document = json.loads(netlist.read_text())
-        # Flattened: any other modules are models of cells.
-        module = next(m for m in document["modules"].values() if "top" in m["attributes"])
+        module = _top(document)
         finish_module(module)
         absorb_registers(module)
         shared = share_blocks(module)
@@ -146,10 +152,14 @@ class Ecp5Flow(Flow):
             return None
         return [*self._placement(board, need.luts), "--no-route", "--write", "placed.json"]
 
-    def sites(self, placed: Path) -> dict[str, str]:
-        """Block RAM and multipliers where their logic is."""
-        modules = json.loads(placed.read_text())["modules"]
-        return block_sites(next(m for m in modules.values() if "top" in m["attributes"]))
+    def place_again(self, netlist: Path, placed: Path) -> None:
+        """Block RAM and multipliers where their logic is, and copies of drivers where their loads are."""
+        document = json.loads(netlist.read_text())
+        module = _top(document)
+        placement = Placement(module, _top(json.loads(placed.read_text())))
+        fix_blocks(module, placement)
+        regroup_loads(module, placement.at)
+        netlist.write_text(json.dumps(document))
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         """The other router, where the first one cannot get the last arcs out of each other's way.

@@ -5,14 +5,21 @@ from __future__ import annotations
 import copy
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
 from pulsefold.boards.flow.ecp5_blocks import in_order
 
-__all__ = ["spread_loads"]
+__all__ = ["regroup_loads", "spread_loads"]
 
 Cell = dict[str, Any]
+
+#: A load: its cell, port, and place in the port.
+Load = tuple[str, str, int]
+
+#: Attribute of a copy: what it is of.
+_ORIGINAL = "copy_of"
 
 #: Cells that may be there twice, and their output.
 _COPIED = {"TRELLIS_FF": "Q", "LUT4": "Z"}
@@ -57,6 +64,62 @@ def spread_loads(module: dict[str, Any], most: int) -> int:
     return made
 
 
+def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[int, int]]) -> None:
+    """Share the loads of a driver and its copies out anew, by where they lie, in place.
+
+    The order of names says little of where a wide unit's multipliers and memories are placed. All loads are
+    halved along the longer side of the rectangle they lie in, and the halves again, until each copy has its
+    part; which copy drives a load makes no difference to what the netlist does.
+
+    Parameters
+    ----------
+    module
+        Entry of ``modules`` of a Yosys JSON netlist that :func:`spread_loads` has been at.
+    at
+        Places by cell; loads without one stay with the copy they have.
+    """
+    cells = module["cells"]
+    families: dict[str, list[str]] = defaultdict(list)
+    for name, cell in cells.items():
+        if cell["type"] in _COPIED:
+            families[cell["attributes"].get(_ORIGINAL, name)].append(name)
+    drivers = {
+        cells[name]["connections"][_COPIED[cells[name]["type"]]][0]: original
+        for original, names in families.items()
+        if len(names) > 1
+        for name in names
+    }
+    loads: dict[str, list[Load]] = defaultdict(list)
+    for name, cell in cells.items():
+        if name not in at:
+            continue
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "output":
+                continue
+            for place, bit in enumerate(bits):
+                if bit in drivers:
+                    loads[drivers[bit]].append((name, port, place))
+    for original, readers in loads.items():
+        names = families[original]
+        parts = _halved(readers, len(names), at)
+        for name, part in zip(names, parts, strict=True):
+            (net,) = cells[name]["connections"][_COPIED[cells[name]["type"]]]
+            for reader, port, place in part:
+                cells[reader]["connections"][port][place] = net
+
+
+def _halved(loads: list[Load], parts: int, at: Mapping[str, tuple[int, int]]) -> list[list[Load]]:
+    """Loads in as many parts, neighbours together."""
+    if parts == 1 or not loads:
+        return [loads, *([] for _ in range(parts - 1))]
+    xs, ys = zip(*(at[name] for name, *_ in loads), strict=True)
+    axis = 0 if max(xs) - min(xs) >= max(ys) - min(ys) else 1
+    ordered = sorted(loads, key=lambda load: (at[load[0]][axis], at[load[0]][1 - axis], load))
+    few = parts // 2
+    cut = len(ordered) * few // parts
+    return [*_halved(ordered[:cut], few, at), *_halved(ordered[cut:], parts - few, at)]
+
+
 class _Spread:
     """The nets of a module, by their numbers."""
 
@@ -78,7 +141,7 @@ class _Spread:
 
     def round(self) -> int:
         """Copy each driver that has too many loads; returns how many copies."""
-        loads: dict[object, list[tuple[str, str, int]]] = defaultdict(list)
+        loads: dict[object, list[Load]] = defaultdict(list)
         drivers: dict[object, str] = {}
         for name, cell in self.cells.items():
             for port, bits in cell["connections"].items():
@@ -97,7 +160,7 @@ class _Spread:
                 made += self.split(bit, driver, readers)
         return made
 
-    def split(self, bit: object, driver: str, readers: list[tuple[str, str, int]]) -> int:
+    def split(self, bit: object, driver: str, readers: list[Load]) -> int:
         """Share the readers of a net among its driver and copies of it; returns how many."""
         cell = self.cells[driver]
         name, place = self.names.get(bit, (driver, 0))
@@ -108,12 +171,13 @@ class _Spread:
             self.wires[f"{name}[{place}]$copy{net}"] = {"hide_name": 1, "bits": [net], "attributes": {}}
             self.names[net] = name, place
             twin = self.cells[f"{driver}$copy{net}"] = copy.deepcopy(cell)
+            twin["attributes"].setdefault(_ORIGINAL, driver)
             twin["connections"][_COPIED[cell["type"]]] = [net]
             for reader, port, index in part:
                 self.cells[reader]["connections"][port][index] = net
         return len(parts) - 1
 
-    def parts(self, readers: list[tuple[str, str, int]]) -> list[list[tuple[str, str, int]]]:
+    def parts(self, readers: list[Load]) -> list[list[Load]]:
         """Readers in the order of their names; no part has any of two of the design's units."""
         named = sorted(((*self.order(reader[0]), reader) for reader in readers), key=lambda item: item[:3])
         found = []

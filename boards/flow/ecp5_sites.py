@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +9,9 @@ from typing import Any
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-__all__ = ["block_sites"]
+from pulsefold.boards.flow.ecp5_placement import Placement
+
+__all__ = ["fix_blocks"]
 
 #: What stands at few places of the chip, in rows far from each other.
 _BLOCKS = ("DP16KD", "MULT18X18D")
@@ -21,58 +22,46 @@ _MOST_CELLS = 512
 #: Blocks are connected with each other too, so that what one assignment finds changes the next one's costs.
 _ROUNDS = 3
 
-#: Site as the placer writes it.
-_SITE = re.compile(r"X(\d+)/Y(\d+)/")
 
-
-def block_sites(module: Mapping[str, Any]) -> dict[str, str]:
-    """The sites that large blocks should have, out of those that they took.
+def fix_blocks(module: dict[str, Any], placement: Placement) -> None:
+    """Fix large blocks of a netlist, in place, at the sites that they should have, out of those they took.
 
     The placer finds the places of blocks and logic together, then moves the blocks to what sites are left,
     one after the other, and the logic after them. Here those of one kind exchange their sites so that the
     half perimeters of their nets add up to the least (H. W. Kuhn, "The Hungarian method for the assignment
-    problem", 1955), with the logic where it is.
+    problem", 1955), with the logic where it is. The placement has them at their new sites then.
 
     Parameters
     ----------
     module
-        Entry of ``modules`` of the JSON that nextpnr wrote of a placed design.
-
-    Returns
-    -------
-    dict
-        Site by cell.
+        Entry of ``modules`` of a Yosys JSON netlist.
+    placement
+        Where its cells were placed.
     """
     cells = module["cells"]
-    taken = {n: c["attributes"]["NEXTPNR_BEL"] for n, c in cells.items() if "NEXTPNR_BEL" in c["attributes"]}
-    at = {name: _place(site) for name, site in taken.items()}
-    nets = _nets(cells, at)
-    chosen = {name: taken[name] for name in at if cells[name]["type"] in _BLOCKS}
+    nets = _nets(cells, placement)
     for _ in range(_ROUNDS):
         for kind in _BLOCKS:
-            blocks = [name for name in chosen if cells[name]["type"] == kind]
+            blocks = [name for name, cell in cells.items() if cell["type"] == kind and name in placement.at]
             if not blocks:
                 continue
-            sites = [chosen[name] for name in blocks]
-            places = np.array([_place(site) for site in sites])
-            costs = np.array([_costs(nets[name], at, places) for name in blocks])
+            sites = [placement.bels[name] for name in blocks]
+            places = np.array([placement.at[name] for name in blocks])
+            costs = np.array([_costs(nets[name], placement.at, places) for name in blocks])
             for i, j in zip(*linear_sum_assignment(costs), strict=True):
-                chosen[blocks[i]] = sites[j]
-            at |= {name: _place(chosen[name]) for name in blocks}
-    return chosen
+                placement.move(blocks[i], sites[j])
+    for name, cell in cells.items():
+        if cell["type"] in _BLOCKS and name in placement.at:
+            cell["attributes"]["BEL"] = placement.bels[name]
 
 
-def _place(site: str) -> tuple[int, int]:
-    found = _SITE.match(site)
-    assert found, site
-    return int(found[1]), int(found[2])
-
-
-def _nets(cells: Mapping[str, Any], at: Mapping[str, tuple[int, int]]) -> dict[str, list[list[str]]]:
+def _nets(cells: Mapping[str, Any], placement: Placement) -> dict[str, list[list[str]]]:
     """For each block the other cells of each of its nets."""
     members: dict[int, set[str]] = defaultdict(set)
-    for name in at:
-        for bits in cells[name]["connections"].values():
+    for name, cell in cells.items():
+        if name not in placement.at:
+            continue
+        for bits in cell["connections"].values():
             for bit in bits:
                 if isinstance(bit, int):
                     members[bit].add(name)

@@ -90,9 +90,7 @@ class Hop(wiring.Component):
         p = self.unit
         m = Module()
         width = p.hop * p.simd * p.dot.stored_bits
-        m.submodules.weights = rom = Rom(
-            width, self.words(), p.memory, p.memory_width, late=p.memory == "block"
-        )
+        m.submodules.weights = rom = Rom(width, self.words(), p.memory, p.memory_width, late=p.late_weights)
         # Data needs no reset, and a reset of every data register is the largest net of a design.
         m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.weight_registers, "address"))
         weights = delayed(m, rom.data, p.weight_registers, "weights")

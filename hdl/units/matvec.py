@@ -69,7 +69,7 @@ class MatVecCircuit(UnitComponent):
                 m.d.sync += x.eq(self.i.p)
         else:
             x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
-        if p.row_folds > 1 and p.column_folds > 1:
+        if p.replays:
             was_fresh = delayed(m, row.first, 1 + p.replay_wait, "was_fresh")
             replayed = self.replay(m, column, go & row.first)
             x = Mux(was_fresh, x, replayed)
@@ -78,26 +78,30 @@ class MatVecCircuit(UnitComponent):
     def replay(self, m, column: Counter, write_enable):
         """The beat of `column` ``1 + replay_wait`` cycles later, as it was last written."""
         p, now = self.unit, column.value
+        # Written a cycle later, and read no sooner than two: whether a beat came shows late in its cycle.
+        writing, enable = delayed(m, self.i.p.as_value(), 1, "writing"), Signal(name="writes")
+        written = delayed(m, now, 1, "written")
+        m.d.sync += enable.eq(write_enable)
         if p.replay_style == "block":
             m.submodules.replay = memory = LateRam(p.input.width, p.column_folds, "block")
             m.d.comb += [
-                memory.write_address.eq(now),
-                memory.write_data.eq(self.i.p),
-                memory.write_enable.eq(write_enable),
-                memory.read_address.eq(now if p.replay_wait else column.following),
+                memory.write_address.eq(written),
+                memory.write_data.eq(writing),
+                memory.write_enable.eq(enable),
+                memory.read_address.eq(now),
             ]
             return memory.read_data
         m.submodules.replay = memory = Memory(
             shape=p.input.width, depth=p.column_folds, init=[], attrs=memory_attributes("ram")
         )
-        # Written a cycle later, and read no sooner than two: whether a beat came shows late in its cycle.
         write, read = memory.write_port(), memory.read_port(domain="comb")
         replayed = Signal(p.input.width, reset_less=True)
-        m.d.sync += write.en.eq(write_enable)
         m.d.comb += [
-            write.addr.eq(delayed(m, now, 1, "written")),
-            write.data.eq(delayed(m, self.i.p.as_value(), 1, "writing")),
-            read.addr.eq(now),
+            write.en.eq(enable),
+            write.addr.eq(written),
+            write.data.eq(writing),
+            # A wide vector's bits lie where its multipliers are, all over the unit.
+            read.addr.eq(delayed(m, now, p.replay_wait, "reading")),
         ]
         m.d.sync += replayed.eq(read.data)
         return replayed

@@ -212,15 +212,28 @@ class MatVec(OneInput, OneOutput):
         return type_for_range(min(int(low.min()), 0), max(int(high.max()), 0))
 
     @property
+    def replays(self) -> bool:
+        """Whether a vector of several beats is kept for more rows than its first."""
+        return self.row_folds > 1 and self.column_folds > 1
+
+    @property
     def replay_style(self) -> str:
         """Memory that keeps the vector: block RAM, and its output register, where synthesis would take it."""
         wide = becomes_block("", self.column_folds, self.input.width)
         return "block" if self.column_folds > 64 or wide else "ram"
 
     @property
+    def late_weights(self) -> bool:
+        """Whether the weight memory's output is registered once more.
+
+        Block RAM's is; that of LUTs where a vector kept in block RAM comes no sooner.
+        """
+        return self.memory == "block" or (self.replays and self.replay_style == "block")
+
+    @property
     def weight_latency(self) -> int:
-        """Cycles of the weight memory; a block RAM's output is registered once more."""
-        return 2 + 2 * self.weight_registers if self.memory == "block" else 1
+        """Cycles of the weight memory."""
+        return 1 + self.late_weights + 2 * self.weight_registers
 
     @property
     def weight_registers(self) -> int:
@@ -234,8 +247,8 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def replay_wait(self) -> int:
-        """Cycles of :attr:`vector_wait` that a kept vector in block RAM takes: its address is a register."""
-        return int(self.replay_style == "block" and self.vector_wait > 0)
+        """Cycles of :attr:`vector_wait` that reading a kept vector takes: its address is a register's."""
+        return int(self.replays and self.vector_wait > 0)
 
     @property
     def control_stages(self) -> int:
@@ -305,13 +318,15 @@ class MatVec(OneInput, OneOutput):
         word = self.hop * self.simd * self.dot.stored_bits
         total = rom_cost(family, self.weight_depth, word, self.memory) * self.hops
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop)
-        if self.row_folds > 1 and self.column_folds > 1:
+        if self.replays:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
             # What was replayed, and the choice between it and what has come.
             total += Resources(luts=self.input.width, ffs=self.input.width)
         low, high = self.dot.raw_range
         raw = type_for_range(low, high).bits
-        registered = self.weight_registers if self.memory == "block" else int(self.weight_depth > 1)
+        registered = self.weight_registers
+        if self.memory != "block":
+            registered = (1 + self.late_weights) * int(self.weight_depth > 1)
         total += Resources(
             luts=sums * (raw * 1.5 + 2) + 40,
             ffs=sums * 2 * raw

@@ -248,7 +248,9 @@ class Window(OneInput, OneOutput):
     @property
     def enough_rows(self) -> int:
         """Rows with which reading never waits: more than the lean ones where rows come as fast as they go."""
-        release = max(release for _, release in self.row_program[:-1]) if len(self.row_program) > 1 else 0
+        *during, end = [release for _, release in self.row_program]
+        # What the last output row frees is awaited by rows of the frame after the next one, as a rule.
+        release = max(during, default=0) or end
         tight = release * self.row_beats + 5 > self.sent_row
         return self.lean_rows + tight
 
