@@ -64,7 +64,7 @@ def spread_loads(module: dict[str, Any], most: int) -> int:
     return made
 
 
-def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[int, int]]) -> None:
+def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[float, float]]) -> None:
     """Share the loads of a driver and its copies out anew, by where they lie, in place.
 
     The order of names says little of where a wide unit's multipliers and memories are placed. All loads are
@@ -108,7 +108,7 @@ def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[int, int]]) -> 
                 cells[reader]["connections"][port][place] = net
 
 
-def _halved(loads: list[Load], parts: int, at: Mapping[str, tuple[int, int]]) -> list[list[Load]]:
+def _halved(loads: list[Load], parts: int, at: Mapping[str, tuple[float, float]]) -> list[list[Load]]:
     """Loads in as many parts, neighbours together."""
     if parts == 1 or not loads:
         return [loads, *([] for _ in range(parts - 1))]

@@ -43,7 +43,7 @@ class Placement:
             if "NEXTPNR_BEL" in cell["attributes"]
         }
         self.bels: dict[str, str] = {}
-        self.at: dict[str, tuple[int, int]] = {}
+        self.at: dict[str, tuple[float, float]] = {}
         cells = netlist["cells"]
         for name in cells:
             if name in sites:
@@ -72,7 +72,7 @@ class Placement:
         self.at[name] = _place(site)
 
 
-def _place(site: str) -> tuple[int, int]:
+def _place(site: str) -> tuple[float, float]:
     found = _SITE.match(site)
     assert found, site
-    return int(found[1]), int(found[2])
+    return float(found[1]), float(found[2])
