@@ -55,8 +55,9 @@ def fix_blocks(module: dict[str, Any], placement: Placement) -> None:
         return
     sites = {i: placement.bels[wires.names[i]] for ids in blocks for i in ids}
     logic = wires.logic(np.isin(kinds, _BLOCKS))
-    for _ in range(_ROUNDS):
-        logic.follow()
+    for turn in range(_ROUNDS):
+        if turn:
+            logic.follow()
         for ids in blocks:
             places, taken = wires.at[ids], [sites[i] for i in ids]
             costs = np.array([wires.lengths(i, places) for i in ids])
