@@ -341,6 +341,14 @@ def test_units_at_random(check_unit, unit, seed):
     check_unit(unit, seed)
 
 
+@few(1000)
+@given(st.one_of(windows(), threshold_units(), matvecs(narrow_types, narrow_types, adders)))
+def test_frames_end_as_often_as_a_unit_promises(unit):
+    frames = unit.schedule(*(np.arange(4 * stream.beats) for stream in unit.inputs))
+    (out,) = unit.outputs
+    np.testing.assert_array_equal(np.diff(frames[out.beats - 1 :: out.beats]), unit.cycles)
+
+
 def test_folding_that_does_not_divide_names_the_nearest():
     weights = np.ones((6, 12), np.int64)
     common = {"name": "fc", "vectors": 1, "weights": weights, "weight_type": BIPOLAR, "type": BIPOLAR}

@@ -248,11 +248,14 @@ class Window(OneInput, OneOutput):
     @property
     def enough_rows(self) -> int:
         """Rows with which reading never waits: more than the lean ones where rows come as fast as they go."""
-        *during, end = [release for _, release in self.row_program]
-        # What the last output row frees is awaited by rows of the frame after the next one, as a rule.
-        release = max(during, default=0) or end
+        release = max((release for _, release in self.row_program[:-1]), default=0)
         tight = release * self.row_beats + 5 > self.sent_row
-        return self.lean_rows + tight
+        rows = self.lean_rows + tight
+        # Nearly always these; not so where few rows, or a single one, make a frame.
+        beats = max(self.input.beats, self.output.beats)
+        return fewest_rows(
+            self.row_program, self.row_beats, self.sent_row, self.RELEASE, beats, rows, rows + 1
+        )
 
     @property
     def cycles(self) -> int:
