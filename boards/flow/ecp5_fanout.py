@@ -6,7 +6,7 @@ import copy
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from pulsefold.boards.flow.ecp5_blocks import in_order
@@ -29,6 +29,9 @@ _CLOCKS = re.compile(r"(W?CK|CLK.*)$")
 
 #: What the names of a unit's cells begin with, as ``network.core.u06_matvec.``; the rest is one more unit.
 _UNIT = re.compile(r"(.*?\.u\d+)_")
+
+#: Loads are parted at a gap that is more than the whole of their extent by this.
+_GAP = 4
 
 #: A copy of a LUT loads what drives it, which may then be copied itself.
 _ROUNDS = 4
@@ -67,9 +70,9 @@ def spread_loads(module: dict[str, Any], most: int) -> int:
 def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[float, float]]) -> None:
     """Share the loads of a driver and its copies out anew, by where they lie, in place.
 
-    The order of names says little of where a wide unit's multipliers and memories are placed. All loads are
-    halved along the longer side of the rectangle they lie in, and the halves again, until each copy has its
-    part; which copy drives a load makes no difference to what the netlist does.
+    The order of names says little of where a wide unit's multipliers and memories are placed. Loads
+    that lie furthest apart are parted where most room is between them, or in the middle, until each copy has
+    its part; which copy drives a load makes no difference to what the netlist does.
 
     Parameters
     ----------
@@ -101,23 +104,37 @@ def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[float, float]])
                     loads[drivers[bit]].append((name, port, place))
     for original, readers in loads.items():
         names = families[original]
-        parts = _halved(readers, len(names), at)
+        parts = _parted(readers, len(names), at)
         for name, part in zip(names, parts, strict=True):
             (net,) = cells[name]["connections"][_COPIED[cells[name]["type"]]]
             for reader, port, place in part:
                 cells[reader]["connections"][port][place] = net
 
 
-def _halved(loads: list[Load], parts: int, at: Mapping[str, tuple[float, float]]) -> list[list[Load]]:
-    """Loads in as many parts, neighbours together."""
-    if parts == 1 or not loads:
-        return [loads, *([] for _ in range(parts - 1))]
+def _parted(loads: list[Load], parts: int, at: Mapping[str, tuple[float, float]]) -> list[list[Load]]:
+    """Loads in as many parts, neighbours together, none of more than about twice its share."""
+    found, most = [loads], 2 * -(-len(loads) // parts)
+    while len(found) < parts:
+        # What is too many comes first, then what lies furthest apart.
+        widest = max(found, key=lambda part: (len(part) > most and len(part), sum(_extent(part, at))))
+        if len(widest) < 2:
+            return [*found, *([] for _ in range(parts - len(found)))]
+        found.remove(widest)
+        width, height = _extent(widest, at)
+        axis = 0 if width >= height else 1
+        ordered = sorted(widest, key=lambda load: (at[load[0]][axis], at[load[0]][1 - axis], load))
+        places = [at[name][axis] for name, *_ in ordered]
+        gap, cut = max((b - a, k) for k, (a, b) in enumerate(pairwise(places), start=1))
+        if len(widest) > most or gap * _GAP < places[-1] - places[0]:
+            cut = len(ordered) // 2
+        found += [ordered[:cut], ordered[cut:]]
+    return found
+
+
+def _extent(loads: list[Load], at: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    """Width and height of the rectangle that loads lie in."""
     xs, ys = zip(*(at[name] for name, *_ in loads), strict=True)
-    axis = 0 if max(xs) - min(xs) >= max(ys) - min(ys) else 1
-    ordered = sorted(loads, key=lambda load: (at[load[0]][axis], at[load[0]][1 - axis], load))
-    few = parts // 2
-    cut = len(ordered) * few // parts
-    return [*_halved(ordered[:cut], few, at), *_halved(ordered[cut:], parts - few, at)]
+    return max(xs) - min(xs), max(ys) - min(ys)
 
 
 class _Spread:
