@@ -354,7 +354,11 @@ def test_report(pulsefold, design):
 def interrupted_at(word: str, arguments: list[str]) -> tuple[int, str]:
     """The program as a shell starts it, with Ctrl-C once it says a word: its exit code and its last line."""
     command = [sys.executable, "-m", "pulsefold", *arguments]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # What is ignored here, as behind nohup, would be ignored there.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
+    with process:
         assert process.stderr is not None
         for line in process.stderr:
             if word in line:
