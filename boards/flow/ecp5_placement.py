@@ -60,9 +60,10 @@ class Placement:
             for bit in bits
         }
         for name in cells:
-            inner = name
-            while cells[inner]["type"] in _MERGED:
-                inner = drivers[cells[inner]["connections"][_MERGED[cells[inner]["type"]]][0]]
+            inner: str | None = name
+            while inner is not None and cells[inner]["type"] in _MERGED:
+                # None where it is a constant's.
+                inner = drivers.get(cells[inner]["connections"][_MERGED[cells[inner]["type"]]][0])
             if inner in self.at and name not in self.at:
                 self.at[name] = self.at[inner]
 
