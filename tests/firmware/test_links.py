@@ -61,9 +61,13 @@ def test_virtual_board(board, clock_mhz, link, net, q):
 def test_damage_on_spi_is_repaired(net, q):
     program = build_virtual(net.Core, get_board("icebreaker"), 24.0, net.identity, link="spi")
     with VirtualBoard(program, flips=1e-4, seed=3) as virtual, Board.open(virtual.port, timeout=30) as there:
-        (y,) = there.infer(q)
-        np.testing.assert_array_equal(y, net.sums(q))
-        assert there.sent_again > 0
+        # Five flips a batch are due, but how many fall between the frames is the scheduler's to say.
+        for _ in range(40):
+            (y,) = there.infer(q)
+            np.testing.assert_array_equal(y, net.sums(q))
+            if there.sent_again:
+                return
+    pytest.fail("no frame was damaged")
 
 
 def test_a_board_without_the_pins():
