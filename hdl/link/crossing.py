@@ -2,7 +2,7 @@
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import AsyncFIFO, AsyncFIFOBuffered
+from amaranth.lib.fifo import AsyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.hdl.link.bytes import TensorByte
@@ -19,7 +19,7 @@ class Crossing(wiring.Component):
     Both are empty after a reset of the network: the way there is emptied while `running` is low, the way
     back by the reset of ``sync`` itself.
 
-    Timing: 4 to 5 cycles of the side that is given the byte, to the network one more; four bytes in a round
+    Timing: 4 to 5 cycles of the side that is given the byte and one of the network's; four bytes in a round
     trip of as many of both.
     """
 
@@ -36,21 +36,26 @@ class Crossing(wiring.Component):
         m.domains.there = there = ClockDomain(local=True)
         m.d.comb += [there.clk.eq(ClockSignal("link")), there.rst.eq(ResetSignal("link") | ~self.running)]
         width = TensorByte.as_shape().size
-        # Behind a register: a wide beat that is collected from these bytes is far from the FIFO's pointers.
-        m.submodules.forth = forth = AsyncFIFOBuffered(
-            width=width, depth=_DEPTH + 1, w_domain="there", r_domain="sync"
-        )
+        m.submodules.forth = forth = AsyncFIFO(width=width, depth=_DEPTH, w_domain="there", r_domain="sync")
         m.submodules.back = back = AsyncFIFO(width=width, depth=_DEPTH, w_domain="sync", r_domain="link")
+        # A register each way on the network's side, filled only while it is empty: nothing that the network
+        # decides reaches a pointer in the same cycle.
+        waiting = stream.Signature(TensorByte).create()
+        m.d.comb += [forth.r_en.eq(~self.o.valid), self.i.ready.eq(~waiting.valid)]
+        for register, valid, payload, taken in (
+            (self.o, forth.r_rdy, forth.r_data, self.o.ready),
+            (waiting, self.i.valid, self.i.payload, back.w_rdy),
+        ):
+            with m.If(~register.valid):
+                m.d.sync += [register.payload.eq(payload), register.valid.eq(valid)]
+            with m.Elif(taken):
+                m.d.sync += register.valid.eq(0)
         m.d.comb += [
             forth.w_data.eq(self.source.payload),
             forth.w_en.eq(self.source.valid),
             self.source.ready.eq(forth.w_rdy),
-            self.o.payload.eq(forth.r_data),
-            self.o.valid.eq(forth.r_rdy),
-            forth.r_en.eq(self.o.ready),
-            back.w_data.eq(self.i.payload),
-            back.w_en.eq(self.i.valid),
-            self.i.ready.eq(back.w_rdy),
+            back.w_data.eq(waiting.payload),
+            back.w_en.eq(waiting.valid),
             self.sink.payload.eq(back.r_data),
             self.sink.valid.eq(back.r_rdy),
             back.r_en.eq(self.sink.ready),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from operator import and_, or_
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -52,23 +54,39 @@ class Rom(wiring.Component):
             m.d.comb += self.data.eq(self.words[0])
             return m
         for low in range(0, self.width, self.column):
-            width = min(self.column, self.width - low)
-            part = [(word >> low) & ((1 << width) - 1) for word in self.words]
-            memory = Memory(
-                shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style)
-            )
-            name = f"bits{low}"
-            if self.late:
-                name = registered_name(name, self.style, len(part), width, platform)
-            m.submodules[name] = memory
-            read = memory.read_port(domain="sync")
-            word, data = read.data, self.data[low : low + width]
-            m.d.comb += read.addr.eq(self.address)
-            if self.late and not name.endswith(OUTPUT_REGISTER):
-                word = Signal(width, name=f"word{low}", reset_less=True)
-                m.d.sync += word.eq(read.data)
-            m.d.comb += data.eq(word)
+            self._column(m, low, self.data[low : low + self.column], platform)
         return m
+
+    def _column(self, m, low: int, data: Value, platform) -> None:
+        """One of the memories, its lowest bit at `low`.
+
+        A bit that is the same in all words is wired. In a register it would be one that changes once, after
+        the configuration: synthesis makes one of all those of a design, and the clock waits for its wires.
+        """
+        words = [(word >> low) & ((1 << len(data)) - 1) for word in self.words]
+        ones, zeros = functools.reduce(and_, words), ~functools.reduce(or_, words)
+        vary = [k for k in range(len(data)) if not ((ones | zeros) >> k) & 1]
+        m.d.comb += [data[k].eq((ones >> k) & 1) for k in range(len(data)) if k not in vary]
+        if not vary:
+            return
+        width = len(vary)
+        part = words
+        if width < len(data):
+            part = [sum(((word >> k) & 1) << n for n, k in enumerate(vary)) for word in words]
+        memory = Memory(
+            shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style)
+        )
+        name = f"bits{low}"
+        if self.late:
+            name = registered_name(name, self.style, len(part), width, platform)
+        m.submodules[name] = memory
+        read = memory.read_port(domain="sync")
+        word = read.data
+        m.d.comb += read.addr.eq(self.address)
+        if self.late and not name.endswith(OUTPUT_REGISTER):
+            word = Signal(width, name=f"word{low}", reset_less=True)
+            m.d.sync += word.eq(read.data)
+        m.d.comb += Cat(data[k] for k in vary).eq(word)
 
     def _writable(self, m, uploads: Uploads) -> None:
         """The same in RAM, with a port to be written by."""

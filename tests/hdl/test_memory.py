@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from amaranth.hdl import unsigned
+from amaranth.hdl import Module, Signal, unsigned
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_lag, buffer_style
 from pulsefold.hdl.memory.buffer import StreamBuffer
+from pulsefold.hdl.memory.rom import Rom
 from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 
 
@@ -61,3 +62,32 @@ def test_buffer_that_runs_dry_lags_no_more_than_it_says(depth: int, width: int) 
     simulator.run()
     at_once = accept_times(np.maximum(np.asarray(came[: len(went)]) + BUFFER_LATENCY, 101))
     assert np.max(went - at_once) == lag
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("style", "column"), [("block", 9), ("lut", 0)])
+@pytest.mark.parametrize("wired", [0, 0x00FF0, 0x3FFFF])
+def test_words_of_which_some_bits_never_change(style: str, column: int, late: bool, wired: int) -> None:
+    """Bits of `wired` are the same in all words: in part of a column, in a whole one, in all of them."""
+    rng = np.random.default_rng(wired)
+    words = [int(w) & ~wired | 0x2A5A5 & wired for w in rng.integers(0, 1 << 18, 13)]
+    rom = Rom(18, words, style, column, late=late)
+    places = rng.integers(0, len(words), 100).tolist()
+    read: list[int] = []
+
+    async def bench(ctx) -> None:
+        for place in places:
+            ctx.set(rom.address, place)
+            await ctx.tick()
+            read.append(ctx.get(rom.data))
+
+    module = Module()
+    module.submodules.rom = rom
+    # Where nothing changes, the memory has no clock.
+    module.d.sync += Signal().eq(1)
+    simulator = Simulator(module)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    behind = int(late)
+    assert read[behind:] == [words[place] for place in places[: len(places) - behind]]
