@@ -112,15 +112,14 @@ def build(
         steps.tools.logs.mkdir(parents=True, exist_ok=True)
         netlist, clock = synthesised(clock_mhz)
         aim = clock
-        placed = steps.first_placement(netlist, clock)
-        routed = route_seeds(steps, netlist, clock, seeds, jobs or cores(), route_options, placed)
+        routed = route_seeds(steps, netlist, clock, seeds, jobs or cores(), route_options)
         for _ in range(_FITTINGS if fit_clock else 0):
             wanted = highest_clock(board, routed.report.fmax_mhz)
             if wanted is None or abs(float(wanted) - clock) < 1e-6:
                 break
             # Routed for the same frequency as before: then only the clock differs, and mostly no place does.
             netlist, clock = synthesised(float(wanted))
-            step, report = steps.route(netlist, aim, routed.seed, route_options, placed=placed)
+            step, report = steps.route(netlist, aim, routed.seed, route_options)
             routed = replace(routed, step=step, report=report)
             if report.fmax_mhz >= clock:
                 break
@@ -130,7 +129,6 @@ def build(
             steps,
             out_dir / "bitstream",
             netlist=netlist,
-            placed=placed,
             routed=routed,
             packed=packed,
             clock_mhz=clock,

@@ -19,7 +19,6 @@ def publish(
     folder: Path,
     *,
     netlist: Step,
-    placed: Step | None,
     routed: Routed,
     packed: Step,
     clock_mhz: float,
@@ -40,7 +39,6 @@ def publish(
     finally:
         shutil.rmtree(work, ignore_errors=True)
     taken, need = flow.routed(routed.report.used), steps.needed(netlist)
-    placing = [placed, routed.step] if placed else [routed.step]
     return Implementation(
         board=steps.board.name,
         clock_mhz=clock_mhz,
@@ -51,9 +49,9 @@ def publish(
         dsps=taken.dsps,
         seed=routed.seed,
         seeds=routed.seeds,
-        seconds=Seconds(synth=netlist.seconds, route=sum(s.seconds for s in placing), pack=packed.seconds),
+        seconds=Seconds(synth=netlist.seconds, route=routed.step.seconds, pack=packed.seconds),
         bitstream=bitstream,
         netlist=folder / "netlist.json",
         critical_path=routed.report.critical_path,
-        cached=all(step.cached for step in (netlist, *placing, packed)),
+        cached=all(step.cached for step in (netlist, routed.step, packed)),
     )

@@ -40,7 +40,6 @@ def route_seeds(
     seeds: Sequence[int],
     jobs: int,
     options: Sequence[str],
-    placed: Step | None,
 ) -> Routed:
     """Route a netlist with each of `seeds`, `jobs` of them at once, and take the fastest.
 
@@ -58,7 +57,7 @@ def route_seeds(
     def attempt(seed: int) -> tuple[Step, RouteReport] | PulsefoldError:
         log = f"route-{seed}" if several else "route"
         try:
-            step, report = steps.route(netlist, clock_mhz, seed, options, placed=placed, log=log)
+            step, report = steps.route(netlist, clock_mhz, seed, options, log=log)
         except (DoesNotFitError, ToolFailedError) as error:
             # Another seed may find a place.
             return error

@@ -24,11 +24,6 @@ __all__ = ["Steps"]
 _FULL = ("no BELs remaining", "Failed to expand region", "Unable to find a placement", "Unable to find legal")
 
 
-def _placing(clock_mhz: float, seed: int) -> list[str]:
-    """Arguments of every run of a place-and-route tool."""
-    return ["--json", "netlist.json", "--freq", f"{clock_mhz:.6f}", "--seed", str(seed)]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
     """What the steps of one build share.
@@ -86,19 +81,6 @@ class Steps:
             )
         )
 
-    def first_placement(self, netlist: Step, clock_mhz: float) -> Step | None:
-        """``netlist.json`` for a second placement, from one that is not routed; None where one is enough."""
-        own = self.flow.first_placement(self.board, self.needed(netlist))
-        if own is None:
-            return None
-
-        def finish(folder: Path) -> None:
-            self.flow.place_again(folder / "netlist.json", folder / "placed.json")
-
-        title = f"first placement at {clock_mhz:.4g} MHz"
-        job = self._placing_job(netlist, title, [*own, *_placing(clock_mhz, 1)])
-        return self._place(netlist, replace(job, finish=finish, drop=("placed.json",), log="place"))
-
     def route(
         self,
         netlist: Step,
@@ -106,47 +88,70 @@ class Steps:
         seed: int,
         options: Sequence[str] = (),
         *,
-        placed: Step | None = None,
         log: str = "route",
     ) -> tuple[Step, RouteReport]:
-        """``netlist.json`` to the routed design and ``timing.json``; what the latter says.
+        """The netlist to the routed design and ``timing.json``; what the latter says.
 
-        The one of the first placement, `placed`, where there was one.
+        In two steps where the flow makes placements better. Both take the options, and the time of both is
+        the result's.
         """
+        need = self.needed(netlist)
+        at = f"at {clock_mhz:.4g} MHz, seed {seed}"
         arguments = [
-            *self.flow.route_arguments(self.board, self.needed(netlist).luts),
-            *_placing(clock_mhz, seed),
+            *self.flow.route_arguments(self.board, need.luts),
+            *("--freq", f"{clock_mhz:.6f}", "--seed", str(seed)),
             *("--report", "timing.json"),
             # A miss is ours to judge, and the report must be written.
             "--timing-allow-fail",
             *options,
         ]
-        title = f"place and route at {clock_mhz:.4g} MHz, seed {seed}"
-        job = self._placing_job(placed or netlist, title, arguments)
-        drop = ("netlist.json",)
-        step = self._place(netlist, replace(job, drop=drop, log=log, second=self.flow.second_route))
+        placing = self.flow.placement(self.board, need.luts)
+        if placing is None:
+            job = self._job(netlist, "netlist.json", f"place and route {at}", arguments)
+            step = self._run(need, replace(job, log=log, second=self.flow.second_route))
+        else:
+            placing += ["--freq", f"{clock_mhz:.6f}", "--seed", str(seed), *options]
+            placed = self._place(netlist, placing, at, seed, log.replace("route", "place"))
+            job = self._job(placed, "placed.json", f"route {at}", ["--no-pack", "--no-place", *arguments])
+            step = self._run(need, replace(job, log=log, second=self.flow.second_route))
+            step = replace(step, seconds=step.seconds + placed.seconds, cached=step.cached and placed.cached)
         return step, read_report(step.folder / "timing.json", COMPUTE_CLOCK)
 
-    def _placing_job(self, netlist: Step, title: str, arguments: list[str]) -> Job:
-        """A run of the place-and-route tool on a netlist."""
+    def _place(self, netlist: Step, arguments: list[str], at: str, seed: int, log: str) -> Step:
+        """The netlist to ``placed.json``, made better."""
+
+        def finish(folder: Path) -> None:
+            self.tools.progress(f"placement {at}: refining it")
+
+            def tell(line: str) -> None:
+                self.tools.progress(f"placement {at}: {line}")
+
+            self.flow.refine(folder / "placed.json", seed, tell, self.tools.stop)
+
+        job = self._job(netlist, "netlist.json", f"placement {at}", arguments)
+        return self._run(self.needed(netlist), replace(job, name="place", log=log, finish=finish))
+
+    def _job(self, source: Step, name: str, title: str, arguments: list[str]) -> Job:
+        """A run of the place-and-route tool on the file `name` of another step."""
+        arguments = ["--json", name, *arguments]
         constraints = self.flow.constraints(self.board)
 
         def prepare(folder: Path) -> list[str]:
             (folder / self.flow.constraints_name).write_text(constraints)
-            shutil.copyfile(netlist.folder / "netlist.json", folder / "netlist.json")
+            shutil.copyfile(source.folder / name, folder / name)
             return arguments
 
         return Job(
             name="route",
             title=title,
             tool=self.flow.router,
-            inputs=[netlist.folder.name, constraints, *arguments],
+            inputs=[source.folder.name, constraints, *arguments],
             prepare=prepare,
+            drop=(name,),
         )
 
-    def _place(self, netlist: Step, job: Job) -> Step:
+    def _run(self, need: Resources, job: Job) -> Step:
         """Run it, where what the netlist needs is there."""
-        need = self.needed(netlist)
         self._check_fit(need)
         try:
             return self.tools.step(job)

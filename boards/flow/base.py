@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import ClassVar
 
 from pulsefold.boards.board import Board
 from pulsefold.compiler.plan.resources import Resources
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "Tell"]
+
+#: Is given a line for people.
+Tell = Callable[[str], None]
 
 
 class Flow(ABC):
@@ -54,17 +58,21 @@ class Flow(ABC):
 
     @abstractmethod
     def route_arguments(self, board: Board, luts: float) -> list[str]:
-        """Family's own arguments; `luts` as synthesis counts them."""
+        """Family's own arguments for place and route; `luts` as synthesis counts them."""
 
-    def first_placement(self, board: Board, need: Resources) -> list[str] | None:
+    def placement(self, board: Board, luts: float) -> list[str] | None:
         """Family's own arguments for a placement that is written to ``placed.json``, and not routed.
 
-        For designs that are placed twice, with :meth:`place_again` in between; None: once is enough.
+        For designs whose placement :meth:`refine` makes better before it is routed; None: it is routed as it
+        is, in one run.
         """
         return None
 
-    def place_again(self, netlist: Path, placed: Path) -> None:  # noqa: B027  (most families place once)
-        """Change a netlist, in place, for its second placement, from the JSON that the first one wrote."""
+    def refine(self, placed: Path, seed: int, tell: Tell, stop: threading.Event) -> None:  # noqa: B027
+        """Make a placement better, in place, from the JSON that the tool wrote.
+
+        `tell` is given a line of what came of it; `stop` ends it with :class:`CancelledError`.
+        """
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         """Other arguments for a design on which the tool gets no further; None: let it go on.

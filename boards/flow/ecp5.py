@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pulsefold.boards.board import Board
-from pulsefold.boards.flow.base import Flow
+from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.flow.base import Flow, Tell
 from pulsefold.boards.flow.ecp5_blocks import share_blocks
-from pulsefold.boards.flow.ecp5_fanout import regroup_loads, spread_loads
+from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.flow.ecp5_netlist import finish_module
-from pulsefold.boards.flow.ecp5_placement import Placement
-from pulsefold.boards.flow.ecp5_sites import fix_blocks
+from pulsefold.boards.refine import refine
+from pulsefold.boards.refine.annealer import compiler
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import PulsefoldError
 
@@ -36,8 +38,11 @@ _LARGE_LUTS = 10_000
 #: LUTs in a row are slower beside carry chains than it takes them to be.
 _WIRE_PS = 700
 
-#: Fewer block RAMs and multipliers than this are worth no second placement.
-_FEW_BLOCKS = 8
+#: Settings of the run that placed a design, which the one that routes it would take over from the file.
+_SETTINGS = ("placer", "router", "seed")
+
+#: Attributes that say where in the source a cell comes from, half of that file.
+_VERBOSE = ("src", "module_not_derived", "hdlname")
 
 #: Loads of a net that is not a clock. The placer puts what drives hundreds in the middle of all of them.
 _MOST_LOADS = 48
@@ -142,24 +147,23 @@ class Ecp5Flow(Flow):
             arguments += ["--placer", "static", "--router", "router1"]
         return arguments
 
-    def first_placement(self, board: Board, need: Resources) -> list[str] | None:
-        """For large designs with block RAM or multipliers, which the analytic placer strews about.
-
-        Their sites lie in a few rows. It moves what it found to be the best places to them one block after
-        the other, and doubles the wire.
-        """
-        if need.luts < _LARGE_LUTS or need.brams + need.dsps < _FEW_BLOCKS:
+    def placement(self, board: Board, luts: float) -> list[str] | None:
+        """For large designs: the analytic placer knows wires and not time, and strews blocks about."""
+        if luts < _LARGE_LUTS or compiler() is None:
             return None
-        return [*self._placement(board, need.luts), "--no-route", "--write", "placed.json"]
+        return [*self._placement(board, luts), "--no-route", "--write", "placed.json"]
 
-    def place_again(self, netlist: Path, placed: Path) -> None:
-        """Block RAM and multipliers where their logic is, and copies of drivers where their loads are."""
-        document = json.loads(netlist.read_text())
+    def refine(self, placed: Path, seed: int, tell: Tell, stop: threading.Event) -> None:
+        """By annealing; what the router reads from the file besides is taken out."""
+        document = json.loads(placed.read_text())
         module = _top(document)
-        placement = Placement(module, _top(json.loads(placed.read_text())))
-        fix_blocks(module, placement)
-        regroup_loads(module, placement.at)
-        netlist.write_text(json.dumps(document))
+        refine(module, seed=seed, cache=BuildCache(), stop=stop, progress=tell)
+        for setting in _SETTINGS:
+            module["settings"].pop(setting, None)
+        for cell in (*module["cells"].values(), *module["netnames"].values()):
+            for name in _VERBOSE:
+                cell["attributes"].pop(name, None)
+        placed.write_text(json.dumps(document))
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
         """The other router, where the first one cannot get the last arcs out of each other's way.

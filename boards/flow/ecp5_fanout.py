@@ -5,21 +5,17 @@ from __future__ import annotations
 import copy
 import re
 from collections import defaultdict
-from collections.abc import Mapping
-from itertools import groupby, pairwise
+from itertools import groupby
 from typing import Any
 
 from pulsefold.boards.flow.ecp5_blocks import in_order
 
-__all__ = ["regroup_loads", "spread_loads"]
+__all__ = ["spread_loads"]
 
 Cell = dict[str, Any]
 
 #: A load: its cell, port, and place in the port.
 Load = tuple[str, str, int]
-
-#: Attribute of a copy: what it is of.
-_ORIGINAL = "copy_of"
 
 #: Cells that may be there twice, and their output.
 _COPIED = {"TRELLIS_FF": "Q", "LUT4": "Z"}
@@ -29,9 +25,6 @@ _CLOCKS = re.compile(r"(W?CK|CLK.*)$")
 
 #: What the names of a unit's cells begin with, as ``network.core.u06_matvec.``; the rest is one more unit.
 _UNIT = re.compile(r"(.*?\.u\d+)_")
-
-#: Loads are parted at a gap that is more than the whole of their extent by this.
-_GAP = 4
 
 #: A copy of a LUT loads what drives it, which may then be copied itself.
 _ROUNDS = 4
@@ -65,76 +58,6 @@ def spread_loads(module: dict[str, Any], most: int) -> int:
         if made == before:
             break
     return made
-
-
-def regroup_loads(module: dict[str, Any], at: Mapping[str, tuple[float, float]]) -> None:
-    """Share the loads of a driver and its copies out anew, by where they lie, in place.
-
-    The order of names says little of where a wide unit's multipliers and memories are placed. Loads
-    that lie furthest apart are parted where most room is between them, or in the middle, until each copy has
-    its part; which copy drives a load makes no difference to what the netlist does.
-
-    Parameters
-    ----------
-    module
-        Entry of ``modules`` of a Yosys JSON netlist that :func:`spread_loads` has been at.
-    at
-        Places by cell; loads without one stay with the copy they have.
-    """
-    cells = module["cells"]
-    families: dict[str, list[str]] = defaultdict(list)
-    for name, cell in cells.items():
-        if cell["type"] in _COPIED:
-            families[cell["attributes"].get(_ORIGINAL, name)].append(name)
-    drivers = {
-        cells[name]["connections"][_COPIED[cells[name]["type"]]][0]: original
-        for original, names in families.items()
-        if len(names) > 1
-        for name in names
-    }
-    loads: dict[str, list[Load]] = defaultdict(list)
-    for name, cell in cells.items():
-        if name not in at:
-            continue
-        for port, bits in cell["connections"].items():
-            if cell["port_directions"][port] == "output":
-                continue
-            for place, bit in enumerate(bits):
-                if bit in drivers:
-                    loads[drivers[bit]].append((name, port, place))
-    for original, readers in loads.items():
-        names = families[original]
-        parts = _parted(readers, len(names), at)
-        for name, part in zip(names, parts, strict=True):
-            (net,) = cells[name]["connections"][_COPIED[cells[name]["type"]]]
-            for reader, port, place in part:
-                cells[reader]["connections"][port][place] = net
-
-
-def _parted(loads: list[Load], parts: int, at: Mapping[str, tuple[float, float]]) -> list[list[Load]]:
-    """Loads in as many parts, neighbours together, none of more than about twice its share."""
-    found, most = [loads], 2 * -(-len(loads) // parts)
-    while len(found) < parts:
-        # What is too many comes first, then what lies furthest apart.
-        widest = max(found, key=lambda part: (len(part) > most and len(part), sum(_extent(part, at))))
-        if len(widest) < 2:
-            return [*found, *([] for _ in range(parts - len(found)))]
-        found.remove(widest)
-        width, height = _extent(widest, at)
-        axis = 0 if width >= height else 1
-        ordered = sorted(widest, key=lambda load: (at[load[0]][axis], at[load[0]][1 - axis], load))
-        places = [at[name][axis] for name, *_ in ordered]
-        gap, cut = max((b - a, k) for k, (a, b) in enumerate(pairwise(places), start=1))
-        if len(widest) > most or gap * _GAP < places[-1] - places[0]:
-            cut = len(ordered) // 2
-        found += [ordered[:cut], ordered[cut:]]
-    return found
-
-
-def _extent(loads: list[Load], at: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
-    """Width and height of the rectangle that loads lie in."""
-    xs, ys = zip(*(at[name] for name, *_ in loads), strict=True)
-    return max(xs) - min(xs), max(ys) - min(ys)
 
 
 class _Spread:
@@ -188,7 +111,6 @@ class _Spread:
             self.wires[f"{name}[{place}]$copy{net}"] = {"hide_name": 1, "bits": [net], "attributes": {}}
             self.names[net] = name, place
             twin = self.cells[f"{driver}$copy{net}"] = copy.deepcopy(cell)
-            twin["attributes"].setdefault(_ORIGINAL, driver)
             twin["connections"][_COPIED[cell["type"]]] = [net]
             for reader, port, index in part:
                 self.cells[reader]["connections"][port][index] = net

@@ -16,7 +16,6 @@ from amaranth.lib import data, wiring
 
 from pulsefold.boards import get_board
 from pulsefold.boards.flow import flow_for
-from pulsefold.boards.flow.ecp5_fanout import regroup_loads
 from pulsefold.boards.flow.joined import refuse_joined_nets
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
@@ -108,13 +107,8 @@ def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, 
         prove(tmp_path, plain, broken, 4)
 
 
-def netlist_simulator(
-    component: wiring.Component, folder: Path, places: np.random.Generator | None = None
-) -> tuple[Simulator, dict]:
-    """A component synthesised for ECP5 as a build does it, with models of its cells; and the netlist.
-
-    With copies that share their loads anew by random `places`, where given.
-    """
+def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simulator, dict]:
+    """A component synthesised for ECP5 as a build does it, with models of its cells; and the netlist."""
     folder.mkdir(exist_ok=True)
     text = convert(component, "top", platform=ECP5)
     (folder / "top.il").write_text(text)
@@ -127,11 +121,6 @@ def netlist_simulator(
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "synth.log")
     refuse_joined_nets(folder / "netlist.json")
     flow.finish(folder / "netlist.json")
-    if places is not None:
-        document = json.loads((folder / "netlist.json").read_text())
-        module = document["modules"]["top"]
-        regroup_loads(module, {name: tuple(places.integers(0, 90, 2).tolist()) for name in module["cells"]})
-        (folder / "netlist.json").write_text(json.dumps(document))
     script = "read_json netlist.json; select top; write_verilog -norename -noattr -selected netlist.v"
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "verilog.log")
     # To the router an output on x is one without a net; in Verilog that is written otherwise.
@@ -192,17 +181,15 @@ def loads_of(netlist: dict) -> Counter:
     )
 
 
-@pytest.mark.parametrize("placed", [False, True])
-def test_no_net_has_many_loads(tmp_path, placed: bool) -> None:
+def test_no_net_has_many_loads(tmp_path) -> None:
     """A wide buffer's enables and addresses, copied; what is counted is what is simulated."""
     width = 300
     beats = np.random.default_rng(7).integers(0, 2, (60, width))
     component = StreamBuffer(data.ArrayLayout(unsigned(1), width), 4)
-    places = np.random.default_rng(1) if placed else None
-    simulator, netlist = netlist_simulator(component, tmp_path, places)
+    simulator, netlist = netlist_simulator(component, tmp_path)
     own = {bit for port in netlist["ports"].values() for bit in port["bits"]}
     assert any("$copy" in name for name in netlist["cells"])
-    assert max(count for bit, count in loads_of(netlist).items() if bit not in own) <= (96 if placed else 72)
+    assert max(count for bit, count in loads_of(netlist).items() if bit not in own) <= 72
     for stalls in ((0.0, 0.0), (0.3, 0.6)):
         run = simulator.run(beats, outputs=len(beats), stall_in=stalls[0], stall_out=stalls[1], seed=3)
         np.testing.assert_array_equal(run.beats, beats)

@@ -1,0 +1,124 @@
+"""Simulated annealing of a placement, with an eye on its late paths."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import CancelledError
+from typing import Any
+
+import numpy as np
+
+from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.refine.annealer import Annealer
+from pulsefold.boards.refine.legality import check_moved
+from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign, slot_name
+from pulsefold.boards.refine.timing import PlacedTiming
+
+__all__ = ["refine"]
+
+#: Looks at the timing, and moves of each cell between two of them.
+_ROUNDS, _MOVES = 110, 8
+
+#: Temperature in tiles of wire, and reach in tiles: at first, and at last. A higher one finds shorter wires,
+#: but puts what has many wires side by side, where the router gets stuck.
+_TEMPERATURES, _REACHES = (0.7, 0.02), (12, 3)
+
+#: A nanosecond of the longest path costs this many tiles of wire; of one that is a tenth shorter, less by the
+#: power of its length.
+_LATE, _POWER = 150.0, 8
+
+#: Longer paths than this, over the shortest longest one so far, count no more than one that long.
+_LATEST = 1.2
+
+#: Weights below it are left away: they cost time and change nothing.
+_LEAST = 0.01
+
+
+def refine(
+    module: dict[str, Any],
+    *,
+    seed: int,
+    cache: BuildCache,
+    stop: threading.Event | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> None:
+    """Move the cells of a placed design, in place.
+
+    What is minimised is the sum over all nets of half their bounding box's perimeter in tiles; over all
+    wires of their estimated ns times 150 * (the longest path through them / the longest of all)**8; and over
+    all 2 x 2 tiles with more than 64 inputs of 0.05 * (inputs - 64)**2. The moves depend on the seed alone.
+
+    Parameters
+    ----------
+    module
+        Entry of ``modules`` of the JSON that nextpnr wrote after placement; ``NEXTPNR_BEL`` changes.
+    seed
+        Of the moves.
+    cache
+        Where the compiled annealer is kept.
+    stop
+        Ends it.
+    progress
+        Is given a line at the end.
+
+    Raises
+    ------
+    CancelledError
+        If `stop` was set.
+    ToolFailedError
+        If the annealer does not compile.
+    """
+    design = PackedDesign(module)
+    tell = progress or (lambda _: None)
+    if design.unknown:
+        tell(f"the placement stays as it is: {design.unknown[0]}")
+        return
+    timing = PlacedTiming(design)
+    before = timing.look().longest_ns, wire_length(design)
+    aim, weight = before[0], np.zeros(len(design.net_pin))
+    with Annealer(design, seed, cache) as annealer:
+        for done in np.arange(_ROUNDS) / _ROUNDS:
+            if stop is not None and stop.is_set():
+                raise CancelledError
+            look = timing.look()
+            # Against the best so far: where one path is late for a while, the others count on.
+            aim = min(aim, look.longest_ns)
+            late = _LATE * np.minimum(look.through_ns / aim, _LATEST) ** _POWER
+            # Half of what it was: else a path that has just been mended is forgotten, and breaks again.
+            weight = (weight + late) / 2
+            annealer.weight[:] = np.where(design.drives | design.dedicated | (weight < _LEAST), 0.0, weight)
+            annealer.weigh()
+            temperature = (_TEMPERATURES[0] - _TEMPERATURES[1]) * (1 - done) ** 2 + _TEMPERATURES[1]
+            reach = max(_REACHES[1], int(_REACHES[0] * (1 - done)))
+            annealer.run(_MOVES * len(design.names), temperature, reach)
+        _write(design, annealer.site)
+    check_moved(design, PackedDesign(module))
+    after = timing.look().longest_ns, wire_length(design)
+    tell(
+        f"{after[1] / max(before[1], 1):.0%} of the wire, and by estimate "
+        f"{after[0] / before[0]:.0%} of the time on the longest path"
+    )
+
+
+def wire_length(design: PackedDesign) -> int:
+    """Half the perimeters of all nets, in tiles."""
+    if not len(design.net_pin):
+        return 0
+    total = 0
+    for place in (design.x[design.net_pin], design.y[design.net_pin]):
+        first = design.net_start[:-1]
+        total += int((np.maximum.reduceat(place, first) - np.minimum.reduceat(place, first)).sum())
+    return total
+
+
+def _write(design: PackedDesign, site: np.ndarray) -> None:
+    """The places of the arrays to the module."""
+    moved = np.any(np.stack([design.x, design.y, design.slot]) != design.origin, axis=0)
+    for k in np.flatnonzero(moved | (site != np.arange(len(site)))):
+        flags = int(design.flags[k])
+        design.cells[design.names[k]]["attributes"][BEL] = (
+            design.sites[site[k]]
+            if flags & Flag.BLOCK
+            else slot_name(flags, int(design.x[k]), int(design.y[k]), int(design.slot[k]))
+        )

@@ -1,0 +1,228 @@
+"""Placements made better: what moves, what must not, and that nothing but places changes."""
+
+import copy
+import json
+import threading
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pulsefold.boards import get_board
+from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.cachedtools import CachedTools
+from pulsefold.boards.flow import ecp5, flow_for
+from pulsefold.boards.refine import refine
+from pulsefold.boards.refine.legality import check_moved
+from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign
+from pulsefold.boards.refine.timing import WIRE_NS, PlacedTiming
+from pulsefold.boards.steps import Steps
+from pulsefold.boards.top import TOP, BoardTop
+from pulsefold.errors import ToolFailedError
+from tests.boards.conftest import Inverter
+
+Module = dict[str, Any]
+
+
+def steps_in(folder: Path, said: list[str]) -> Steps:
+    board = get_board("ulx3s-85f")
+    tools = CachedTools(cache=BuildCache(root=folder / "cache"), logs=folder, progress=said.append)
+    return Steps(board=board, flow=flow_for(board.family), tools=tools)
+
+
+def module_of(file: Path) -> Module:
+    return json.loads(file.read_text())["modules"][TOP]
+
+
+@pytest.fixture(scope="module")
+def placed(tmp_path_factory) -> Module:
+    """A link and a small core as nextpnr placed them: carries, LUT RAM, block RAM, multiplexers of LUTs."""
+    folder = tmp_path_factory.mktemp("placed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ecp5, "_LARGE_LUTS", 0)
+        patch.setattr(ecp5, "refine", lambda *_, **__: None)
+        steps = steps_in(folder, [])
+        netlist = steps.synthesise(BoardTop(steps.board, 100.0, Inverter()).rtlil())
+        steps.route(netlist, 100.0, 1)
+    (file,) = folder.glob("cache/*/placed.json")
+    return module_of(file)
+
+
+@pytest.fixture
+def module(placed) -> Module:
+    return copy.deepcopy(placed)
+
+
+def sites(module: Module) -> dict[str, str]:
+    return {name: cell["attributes"][BEL] for name, cell in module["cells"].items()}
+
+
+def bare(module: Module) -> Module:
+    """All but the places."""
+    made = copy.deepcopy(module)
+    for cell in made["cells"].values():
+        del cell["attributes"][BEL]
+    return made
+
+
+@pytest.mark.synth
+def test_shorter_faster_legal_and_nothing_but_places(placed, module, cache):
+    said: list[str] = []
+    refine(module, seed=1, cache=cache, progress=said.append)
+    before, after = PackedDesign(placed), PackedDesign(module)
+    kinds = Flag.CARRY, Flag.TIED, Flag.LUT_USES_M, Flag.PORT_BLOCK, Flag.BLOCK
+    assert all((before.flags & kind).any() for kind in kinds)
+    assert bare(module) == bare(placed)
+    check_moved(before, after)
+    assert np.mean(np.any(before.origin != after.origin, axis=0)) > 0.5
+    # The placer saw to wires alone.
+    assert PlacedTiming(after).look().longest_ns < PlacedTiming(before).look().longest_ns
+    assert len(said) == 1
+    assert "of the wire" in said[0]
+
+
+@pytest.mark.synth
+def test_moves_depend_on_the_seed_alone(module, cache):
+    again, other = copy.deepcopy(module), copy.deepcopy(module)
+    refine(module, seed=1, cache=cache)
+    refine(again, seed=1, cache=cache)
+    refine(other, seed=2, cache=cache)
+    assert sites(again) == sites(module)
+    assert sites(other) != sites(module)
+
+
+@pytest.mark.synth
+def test_what_is_not_known_stays(placed, module, cache):
+    flop = next(cell for cell in module["cells"].values() if cell["type"] == "TRELLIS_FF")
+    flop["parameters"]["CLKMUX"] = "INV"
+    said: list[str] = []
+    refine(module, seed=1, cache=cache, progress=said.append)
+    assert sites(module) == sites(placed)
+    assert "stays as it is" in said[0]
+
+
+@pytest.mark.synth
+def test_it_can_be_stopped(module, cache):
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(CancelledError):
+        refine(module, seed=1, cache=cache, stop=stop)
+
+
+def swap(module: Module, a: str, b: str) -> None:
+    one, other = (module["cells"][name]["attributes"] for name in (a, b))
+    one[BEL], other[BEL] = other[BEL], one[BEL]
+
+
+@pytest.mark.synth
+@pytest.mark.parametrize(
+    ("broken", "why"),
+    [
+        ("site", "two cells at one site"),
+        ("carry", "a cluster is torn"),
+        ("tied", "does not read the LUT of its slot"),
+        ("reset", "not the same clock or reset"),
+        ("enable", "not the same clock enable"),
+        ("block", "no block's of its class"),
+        ("pin", "a cell moved that must not"),
+    ],
+)
+def test_illegal_placements_are_found(placed, module, broken, why):
+    design = PackedDesign(placed)
+    names, flags = design.names, design.flags
+
+    def with_flag(flag: Flag, but: Flag = Flag(0)) -> list[int]:
+        return [k for k in np.flatnonzero(flags & flag) if not flags[k] & but]
+
+    loose = with_flag(Flag.FLIP_FLOP, Flag.TIED)
+    match broken:
+        case "site":
+            a, b = loose[:2]
+            module["cells"][names[a]]["attributes"][BEL] = design.sites[b]
+        case "carry":
+            a = with_flag(Flag.CARRY)[0]
+            b = next(k for k in with_flag(Flag.CARRY) if design.cluster[k] != design.cluster[a])
+            swap(module, names[a], names[b])
+        case "tied":
+            a, b = with_flag(Flag.TIED, Flag.LUT)[:2]
+            swap(module, names[a], names[b])
+        case "reset" | "enable":
+            key = design.tile_key if broken == "reset" else design.slice_key
+            tile = list(zip(design.x.tolist(), design.y.tolist(), (design.slot // 2).tolist(), strict=True))
+            # Its neighbour in the slice keeps the key that it has not.
+            a, b = next(
+                (a, b)
+                for a in loose
+                if any(tile[k] == tile[a] and k != a for k in with_flag(Flag.FLIP_FLOP))
+                for b in loose
+                if key[a] != key[b]
+            )
+            swap(module, names[a], names[b])
+        case "block":
+            a = with_flag(Flag.BLOCK)[0]
+            module["cells"][names[a]]["attributes"][BEL] = "X4/Y94/EBR0"
+        case "pin":
+            a = design.types.index("TRELLIS_IO")
+            module["cells"][names[a]]["attributes"][BEL] = "X0/Y5/PIOA"
+    with pytest.raises(ToolFailedError, match="not legal") as caught:
+        check_moved(design, PackedDesign(module))
+    assert why in str(caught.value.why)
+
+
+def test_the_longest_path_by_hand():
+    """From a flip-flop over a LUT in the next tile but one to a flip-flop in the LUT's own slot, and on."""
+
+    def cell(kind: str, site: str, outputs: str, **nets: int) -> dict[str, Any]:
+        return {
+            "type": kind,
+            "parameters": {},
+            "attributes": {BEL: site},
+            "connections": {port: [net] for port, net in nets.items()},
+            "port_directions": {port: "output" if port in outputs else "input" for port in nets},
+        }
+
+    cells = {
+        "clock": cell("DCCA", "X0/Y0/DCC0", "CLKO", CLKO=1),
+        "a": cell("TRELLIS_FF", "X2/Y2/SLICEA.FF0", "Q", CLK=1, Q=2, M=9),
+        "lut": cell("TRELLIS_COMB", "X4/Y2/SLICEB.K1", "F", A=2, F=3),
+        "b": cell("TRELLIS_FF", "X4/Y2/SLICEB.FF1", "Q", CLK=1, DI=3, Q=4),
+        "c": cell("TRELLIS_FF", "X4/Y5/SLICEB.FF1", "Q", CLK=1, M=4, Q=5),
+    }
+    design = PackedDesign({"cells": cells})
+    assert not design.unknown
+    look = PlacedTiming(design).look()
+    assert look.longest_ns == pytest.approx(0.52 + WIRE_NS[2] + 0.24)
+    shorter = 0.52 + WIRE_NS[3]
+    through = dict(zip(design.ports, look.through_ns.tolist(), strict=True))
+    assert through["DI"] == pytest.approx(look.longest_ns)
+    assert through["M"] == pytest.approx(shorter)
+
+
+@pytest.mark.synth
+def test_a_large_design_is_placed_refined_and_routed_as_it_then_lies(core, tmp_path, monkeypatch):
+    monkeypatch.setattr(ecp5, "_LARGE_LUTS", 0)
+    said: list[str] = []
+    steps = steps_in(tmp_path, said)
+    netlist = steps.synthesise(BoardTop(steps.board, 100.0, core()).rtlil())
+    routed, report = steps.route(netlist, 100.0, 2, ("--write", "routed.json"))
+    (file,) = tmp_path.glob("cache/*/placed.json")
+    assert sites(module_of(routed.folder / "routed.json")) == sites(module_of(file))
+    assert report.fmax_mhz > 100
+    assert not (routed.folder / "placed.json").exists()
+    assert any("of the wire" in line for line in said)
+    assert not routed.cached
+    again, _ = steps.route(netlist, 100.0, 2, ("--write", "routed.json"))
+    assert again.cached
+    steps.pack(again)
+
+
+@pytest.mark.synth
+def test_small_designs_are_placed_and_routed_in_one_run(core, tmp_path):
+    said: list[str] = []
+    steps = steps_in(tmp_path, said)
+    netlist = steps.synthesise(BoardTop(steps.board, 100.0, core()).rtlil())
+    steps.route(netlist, 100.0, 1)
+    assert not list(tmp_path.glob("cache/*/placed.json"))
+    assert any(line.startswith("place and route") for line in said)
