@@ -80,7 +80,8 @@ def build(
     synthesis_commands
         Yosys commands between synthesis and writing the netlist.
     route_options
-        Further options of the place-and-route tool, after and thus above our own.
+        Further options of the place-and-route tool, after and thus above our own; where large designs are
+        placed in a run before, of that which routes.
 
     Raises
     ------

@@ -92,8 +92,7 @@ class Steps:
     ) -> tuple[Step, RouteReport]:
         """The netlist to the routed design and ``timing.json``; what the latter says.
 
-        In two steps where the flow makes placements better. Both take the options, and the time of both is
-        the result's.
+        In two steps where the flow makes placements better. The options are the second's, the time that of both.
         """
         need = self.needed(netlist)
         at = f"at {clock_mhz:.4g} MHz, seed {seed}"
@@ -110,7 +109,7 @@ class Steps:
             job = self._job(netlist, "netlist.json", f"place and route {at}", arguments)
             step = self._run(need, replace(job, log=log, second=self.flow.second_route))
         else:
-            placing += ["--freq", f"{clock_mhz:.6f}", "--seed", str(seed), *options]
+            placing += ["--freq", f"{clock_mhz:.6f}", "--seed", str(seed)]
             placed = self._place(netlist, placing, at, seed, log.replace("route", "place"))
             job = self._job(placed, "placed.json", f"route {at}", ["--no-pack", "--no-place", *arguments])
             step = self._run(need, replace(job, log=log, second=self.flow.second_route))

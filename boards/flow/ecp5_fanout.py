@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from pulsefold.boards.flow.ecp5_blocks import in_order
+from pulsefold.boards.refine.share import COPY_OF
 
 __all__ = ["spread_loads"]
 
@@ -111,6 +112,7 @@ class _Spread:
             self.wires[f"{name}[{place}]$copy{net}"] = {"hide_name": 1, "bits": [net], "attributes": {}}
             self.names[net] = name, place
             twin = self.cells[f"{driver}$copy{net}"] = copy.deepcopy(cell)
+            twin["attributes"].setdefault(COPY_OF, driver)
             twin["connections"][_COPIED[cell["type"]]] = [net]
             for reader, port, index in part:
                 self.cells[reader]["connections"][port][index] = net

@@ -13,12 +13,19 @@ from pulsefold.boards.cache import BuildCache
 from pulsefold.boards.refine.annealer import Annealer
 from pulsefold.boards.refine.legality import check_moved
 from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign, slot_name
+from pulsefold.boards.refine.share import share_loads
 from pulsefold.boards.refine.timing import PlacedTiming
 
 __all__ = ["refine"]
 
 #: Looks at the timing, and moves of each cell between two of them.
 _ROUNDS, _MOVES = 110, 8
+
+#: Copies of a driver share its loads anew this often: at the beginning of each stage.
+_STAGES = 2
+
+#: More than there are seeds, so that no two stages have the same.
+_SEEDS = 1 << 32
 
 #: Temperature in tiles of wire, and reach in tiles: at first, and at last. A higher one finds shorter wires,
 #: but puts what has many wires side by side, where the router gets stuck.
@@ -43,7 +50,7 @@ def refine(
     stop: threading.Event | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> None:
-    """Move the cells of a placed design, in place.
+    """Move the cells of a placed design, and share the loads of copied drivers out by place; in place.
 
     What is minimised is the sum over all nets of half their bounding box's perimeter in tiles; over all
     wires of their estimated ns times 150 * (the longest path through them / the longest of all)**8; and over
@@ -52,7 +59,8 @@ def refine(
     Parameters
     ----------
     module
-        Entry of ``modules`` of the JSON that nextpnr wrote after placement; ``NEXTPNR_BEL`` changes.
+        Entry of ``modules`` of the JSON that nextpnr wrote after placement; ``NEXTPNR_BEL`` changes, and what
+        drives the loads of cells of which there are copies.
     seed
         Of the moves.
     cache
@@ -69,16 +77,36 @@ def refine(
     ToolFailedError
         If the annealer does not compile.
     """
-    design = PackedDesign(module)
     tell = progress or (lambda _: None)
+    design = PackedDesign(module)
     if design.unknown:
         tell(f"the placement stays as it is: {design.unknown[0]}")
         return
+    first = last = PlacedTiming(design).look().longest_ns
+    length = wire_length(design)
+    for stage in range(_STAGES):
+        # The second time by where the first stage has moved the loads.
+        if share_loads(design):
+            design = PackedDesign(module)
+        rounds = range(stage * _ROUNDS // _STAGES, (stage + 1) * _ROUNDS // _STAGES)
+        last = _anneal(design, rounds, seed + stage * _SEEDS, cache, stop)
+        moved = PackedDesign(module)
+        check_moved(design, moved)
+        design = moved
+    tell(
+        f"{wire_length(design) / max(length, 1):.0%} of the wire, and by estimate "
+        f"{last / first:.0%} of the time on the longest path"
+    )
+
+
+def _anneal(
+    design: PackedDesign, rounds: range, seed: int, cache: BuildCache, stop: threading.Event | None
+) -> float:
+    """Some of the rounds; the longest path behind them, ns. The new places are in the module too."""
     timing = PlacedTiming(design)
-    before = timing.look().longest_ns, wire_length(design)
-    aim, weight = before[0], np.zeros(len(design.net_pin))
+    aim, weight = np.inf, np.zeros(len(design.net_pin))
     with Annealer(design, seed, cache) as annealer:
-        for done in np.arange(_ROUNDS) / _ROUNDS:
+        for number in rounds:
             if stop is not None and stop.is_set():
                 raise CancelledError
             look = timing.look()
@@ -86,19 +114,15 @@ def refine(
             aim = min(aim, look.longest_ns)
             late = _LATE * np.minimum(look.through_ns / aim, _LATEST) ** _POWER
             # Half of what it was: else a path that has just been mended is forgotten, and breaks again.
-            weight = (weight + late) / 2
+            weight = late if number == rounds[0] else (weight + late) / 2
             annealer.weight[:] = np.where(design.drives | design.dedicated | (weight < _LEAST), 0.0, weight)
             annealer.weigh()
-            temperature = (_TEMPERATURES[0] - _TEMPERATURES[1]) * (1 - done) ** 2 + _TEMPERATURES[1]
-            reach = max(_REACHES[1], int(_REACHES[0] * (1 - done)))
+            left = 1 - number / _ROUNDS
+            temperature = (_TEMPERATURES[0] - _TEMPERATURES[1]) * left**2 + _TEMPERATURES[1]
+            reach = max(_REACHES[1], int(_REACHES[0] * left))
             annealer.run(_MOVES * len(design.names), temperature, reach)
         _write(design, annealer.site)
-    check_moved(design, PackedDesign(module))
-    after = timing.look().longest_ns, wire_length(design)
-    tell(
-        f"{after[1] / max(before[1], 1):.0%} of the wire, and by estimate "
-        f"{after[0] / before[0]:.0%} of the time on the longest path"
-    )
+    return timing.look().longest_ns
 
 
 def wire_length(design: PackedDesign) -> int:

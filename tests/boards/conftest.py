@@ -26,7 +26,7 @@ class Inverter(wiring.Component):
         return m
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def core():
     return Inverter
 

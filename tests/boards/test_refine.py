@@ -17,11 +17,11 @@ from pulsefold.boards.flow import ecp5, flow_for
 from pulsefold.boards.refine import refine
 from pulsefold.boards.refine.legality import check_moved
 from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign
+from pulsefold.boards.refine.share import COPY_OF, share_loads
 from pulsefold.boards.refine.timing import WIRE_NS, PlacedTiming
 from pulsefold.boards.steps import Steps
 from pulsefold.boards.top import TOP, BoardTop
 from pulsefold.errors import ToolFailedError
-from tests.boards.conftest import Inverter
 
 Module = dict[str, Any]
 
@@ -37,14 +37,14 @@ def module_of(file: Path) -> Module:
 
 
 @pytest.fixture(scope="module")
-def placed(tmp_path_factory) -> Module:
+def placed(core, tmp_path_factory) -> Module:
     """A link and a small core as nextpnr placed them: carries, LUT RAM, block RAM, multiplexers of LUTs."""
     folder = tmp_path_factory.mktemp("placed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ecp5, "_LARGE_LUTS", 0)
         patch.setattr(ecp5, "refine", lambda *_, **__: None)
         steps = steps_in(folder, [])
-        netlist = steps.synthesise(BoardTop(steps.board, 100.0, Inverter()).rtlil())
+        netlist = steps.synthesise(BoardTop(steps.board, 100.0, core()).rtlil())
         steps.route(netlist, 100.0, 1)
     (file,) = folder.glob("cache/*/placed.json")
     return module_of(file)
@@ -60,10 +60,22 @@ def sites(module: Module) -> dict[str, str]:
 
 
 def bare(module: Module) -> Module:
-    """All but the places."""
+    """All but the places, and which of a driver and its copies it is that drives a load."""
     made = copy.deepcopy(module)
-    for cell in made["cells"].values():
+    cells = made["cells"]
+
+    def output(name: str) -> int:
+        ports = cells[name]["connections"]
+        return (ports.get("Q") or ports["F"])[0]
+
+    copies = [(name, cell) for name, cell in cells.items() if COPY_OF in cell["attributes"]]
+    assert copies
+    same = {output(name): output(cell["attributes"][COPY_OF]) for name, cell in copies}
+    for cell in cells.values():
         del cell["attributes"][BEL]
+        for port, bits in cell["connections"].items():
+            if cell["port_directions"][port] == "input":
+                cell["connections"][port] = [same.get(bit, bit) for bit in bits]
     return made
 
 
@@ -133,8 +145,8 @@ def test_illegal_placements_are_found(placed, module, broken, why):
     design = PackedDesign(placed)
     names, flags = design.names, design.flags
 
-    def with_flag(flag: Flag, but: Flag = Flag(0)) -> list[int]:
-        return [k for k in np.flatnonzero(flags & flag) if not flags[k] & but]
+    def with_flag(flag: Flag, but: int = 0) -> list[int]:
+        return [k for k in np.flatnonzero(flags & flag).tolist() if not flags[k] & but]
 
     loose = with_flag(Flag.FLIP_FLOP, Flag.TIED)
     match broken:
@@ -171,18 +183,50 @@ def test_illegal_placements_are_found(placed, module, broken, why):
     assert why in str(caught.value.why)
 
 
+def cell(kind: str, site: str, outputs: str, **nets: int) -> dict[str, Any]:
+    return {
+        "type": kind,
+        "parameters": {},
+        "attributes": {BEL: site},
+        "connections": {port: [net] for port, net in nets.items()},
+        "port_directions": {port: "output" if port in outputs else "input" for port in nets},
+    }
+
+
+def test_copies_share_loads_by_place():
+    """Plain loads one by one; a slice keeps one enable; the flip-flop of a LUT keeps the LUT."""
+    cells = {
+        "left": cell("TRELLIS_FF", "X2/Y2/SLICEA.FF0", "Q", CLK=1, Q=2, M=9),
+        "right": cell("TRELLIS_FF", "X60/Y2/SLICEA.FF0", "Q", CLK=1, Q=3, M=9),
+        "lut": cell("TRELLIS_COMB", "X8/Y9/SLICEA.K0", "F", A=9, F=4),
+        "own": cell("TRELLIS_FF", "X8/Y9/SLICEA.FF0", "Q", CLK=1, DI=4, Q=20),
+        "twin": cell("TRELLIS_COMB", "X9/Y40/SLICEA.K0", "F", A=9, F=5),
+        "far": cell("TRELLIS_COMB", "X9/Y44/SLICEB.K0", "F", A=4, F=21),
+        "near": cell("TRELLIS_COMB", "X9/Y8/SLICEB.K0", "F", A=5, F=22),
+    }
+    cells["right"]["attributes"][COPY_OF] = "left"
+    cells["twin"]["attributes"][COPY_OF] = "lut"
+    # By name each has every other one.
+    for k, x in enumerate((3, 5, 7, 55, 57, 59)):
+        cells[f"plain{k}"] = cell("TRELLIS_FF", f"X{x}/Y4/SLICEB.FF0", "Q", CLK=1, M=2 + k % 2, Q=30 + k)
+    for k, x in enumerate((4, 4, 58, 58)):
+        site = f"X{x}/Y6/SLICEC.FF{k % 2}"
+        cells[f"enabled{k}"] = cell("TRELLIS_FF", site, "Q", CLK=1, CE=3 - k // 2, M=9, Q=40 + k)
+    design = PackedDesign({"cells": cells})
+    assert not design.unknown
+    assert share_loads(design) > 0
+
+    def driver(name: str, port: str) -> int:
+        return cells[name]["connections"][port][0]
+
+    assert [driver(f"plain{k}", "M") for k in range(6)] == [2, 2, 2, 3, 3, 3]
+    assert [driver(f"enabled{k}", "CE") for k in range(4)] == [2, 2, 3, 3]
+    assert [driver("own", "DI"), driver("near", "A"), driver("far", "A")] == [4, 4, 5]
+    assert share_loads(PackedDesign({"cells": cells})) == 0
+
+
 def test_the_longest_path_by_hand():
     """From a flip-flop over a LUT in the next tile but one to a flip-flop in the LUT's own slot, and on."""
-
-    def cell(kind: str, site: str, outputs: str, **nets: int) -> dict[str, Any]:
-        return {
-            "type": kind,
-            "parameters": {},
-            "attributes": {BEL: site},
-            "connections": {port: [net] for port, net in nets.items()},
-            "port_directions": {port: "output" if port in outputs else "input" for port in nets},
-        }
-
     cells = {
         "clock": cell("DCCA", "X0/Y0/DCC0", "CLKO", CLKO=1),
         "a": cell("TRELLIS_FF", "X2/Y2/SLICEA.FF0", "Q", CLK=1, Q=2, M=9),
