@@ -92,7 +92,8 @@ class Steps:
     ) -> tuple[Step, RouteReport]:
         """The netlist to the routed design and ``timing.json``; what the latter says.
 
-        In two steps where the flow makes placements better. The options are the second's, the time that of both.
+        In two steps where the flow makes placements better: the options are the second's, the time that of
+        both.
         """
         need = self.needed(netlist)
         at = f"at {clock_mhz:.4g} MHz, seed {seed}"
