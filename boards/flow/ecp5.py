@@ -156,8 +156,9 @@ class Ecp5Flow(Flow):
     def refine(self, placed: Path, seed: int, tell: Tell, stop: threading.Event) -> None:
         """By annealing; what the router reads from the file besides is taken out."""
         document = json.loads(placed.read_text())
+        if not refine(_top(document), seed=seed, cache=BuildCache(), stop=stop, progress=tell):
+            document = json.loads(placed.read_text())
         module = _top(document)
-        refine(module, seed=seed, cache=BuildCache(), stop=stop, progress=tell)
         for setting in _SETTINGS:
             module["settings"].pop(setting, None)
         for cell in (*module["cells"].values(), *module["netnames"].values()):

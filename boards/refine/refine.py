@@ -38,6 +38,9 @@ _LATE, _POWER = 150.0, 8
 #: Longer paths than this, over the shortest longest one so far, count no more than one that long.
 _LATEST = 1.2
 
+#: Longest path, over that of the placer's placement, up to which shorter wires make up for it.
+_WORST = 1.05
+
 #: Weights below it are left away: they cost time and change nothing.
 _LEAST = 0.01
 
@@ -49,7 +52,7 @@ def refine(
     cache: BuildCache,
     stop: threading.Event | None = None,
     progress: Callable[[str], None] | None = None,
-) -> None:
+) -> bool:
     """Move the cells of a placed design, and share the loads of copied drivers out by place; in place.
 
     What is minimised is the sum over all nets of half their bounding box's perimeter in tiles; over all
@@ -70,6 +73,11 @@ def refine(
     progress
         Is given a line at the end.
 
+    Returns
+    -------
+    bool
+        Whether the module is now the better one; if not, forget it.
+
     Raises
     ------
     CancelledError
@@ -81,7 +89,7 @@ def refine(
     design = PackedDesign(module)
     if design.unknown:
         tell(f"the placement stays as it is: {design.unknown[0]}")
-        return
+        return False
     first = last = PlacedTiming(design).look().longest_ns
     length = wire_length(design)
     for stage in range(_STAGES):
@@ -93,10 +101,12 @@ def refine(
         moved = PackedDesign(module)
         check_moved(design, moved)
         design = moved
+    better = last <= _WORST * first
     tell(
         f"{wire_length(design) / max(length, 1):.0%} of the wire, and by estimate "
-        f"{last / first:.0%} of the time on the longest path"
+        f"{last / first:.0%} of the time on the longest path" + ("" if better else ": it stays as it was")
     )
+    return better
 
 
 def _anneal(

@@ -42,7 +42,7 @@ def placed(core, tmp_path_factory) -> Module:
     folder = tmp_path_factory.mktemp("placed")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ecp5, "_LARGE_LUTS", 0)
-        patch.setattr(ecp5, "refine", lambda *_, **__: None)
+        patch.setattr(ecp5, "refine", lambda *_, **__: False)
         steps = steps_in(folder, [])
         netlist = steps.synthesise(BoardTop(steps.board, 100.0, core()).rtlil())
         steps.route(netlist, 100.0, 1)
