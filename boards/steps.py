@@ -126,7 +126,7 @@ class Steps:
             def tell(line: str) -> None:
                 self.tools.progress(f"placement {at}: {line}")
 
-            self.flow.refine(folder / "placed.json", seed, tell, self.tools.stop)
+            self.flow.refine(folder / "placed.json", seed, self.tools.cache, tell, self.tools.stop)
 
         job = self._job(netlist, "netlist.json", f"placement {at}", arguments)
         return self._run(self.needed(netlist), replace(job, name="place", log=log, finish=finish))

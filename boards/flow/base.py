@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from pulsefold.boards.board import Board
+from pulsefold.boards.cache import BuildCache
 from pulsefold.compiler.plan.resources import Resources
 
 __all__ = ["Flow", "Tell"]
@@ -68,10 +69,13 @@ class Flow(ABC):
         """
         return None
 
-    def refine(self, placed: Path, seed: int, tell: Tell, stop: threading.Event) -> None:  # noqa: B027
+    def refine(  # noqa: B027  (nor do they place designs in a run of its own)
+        self, placed: Path, seed: int, cache: BuildCache, tell: Tell, stop: threading.Event
+    ) -> None:
         """Make a placement better, in place, from the JSON that the tool wrote.
 
-        `tell` is given a line of what came of it; `stop` ends it with :class:`CancelledError`.
+        `cache` keeps what is compiled for it; `tell` is given a line of what came of it; `stop` ends it with
+        :class:`CancelledError`.
         """
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:

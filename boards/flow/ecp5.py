@@ -153,10 +153,10 @@ class Ecp5Flow(Flow):
             return None
         return [*self._placement(board, luts), "--no-route", "--write", "placed.json"]
 
-    def refine(self, placed: Path, seed: int, tell: Tell, stop: threading.Event) -> None:
+    def refine(self, placed: Path, seed: int, cache: BuildCache, tell: Tell, stop: threading.Event) -> None:
         """By annealing; what the router reads from the file besides is taken out."""
         document = json.loads(placed.read_text())
-        if not refine(_top(document), seed=seed, cache=BuildCache(), stop=stop, progress=tell):
+        if not refine(_top(document), seed=seed, cache=cache, stop=stop, progress=tell):
             document = json.loads(placed.read_text())
         module = _top(document)
         for setting in _SETTINGS:

@@ -23,19 +23,11 @@ _SOURCE = Path(__file__).with_name("annealer.cpp")
 #: No flags of the processor at hand: the same moves everywhere, and the cache may be shared.
 _FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-ffp-contract=off")
 
-_ARRAYS_BEFORE = (
-    "x",
-    "y",
-    "slot",
-    "site",
-    "flags",
-    "tile_key",
-    "slice_key",
-    "cluster",
-    "block_class",
-    "inputs",
+#: Members of ``Problem`` that are arrays, in its order.
+_ARRAYS = (
+    *("x", "y", "slot", "site", "flags", "tile_key", "slice_key", "cluster", "block_class", "inputs"),
+    *("net_start", "net_pin", "weight", "cell_start", "cell_net", "usable", "wire_ns"),
 )
-_ARRAYS = (*_ARRAYS_BEFORE, "net_start", "net_pin", "weight", "cell_start", "cell_net", "usable", "wire_ns")
 
 #: Two tiles by two of nextpnr's usual placements have up to about so many inputs wherever it routes well;
 #: each input beyond is dear.
