@@ -80,7 +80,7 @@ def resources(board: Board, text: str) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.il").write_text(text)
-        script = f"read_rtlil top.il; {flow.synthesis(board, 'top')}; tee -q -o cells stat -json"
+        script = f"{flow.reading('top')}; {flow.synthesis(board, 'top')}; tee -q -o cells stat -json"
         run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "log")
         r = flow.synthesised(json.loads((folder / "cells").read_text())["design"]["num_cells_by_type"])
     return f"{r.luts:.0f} | {r.ffs:.0f} | {r.brams:.0f} |"

@@ -54,7 +54,7 @@ class Steps:
     def _synthesise(self, text: str, command: str, commands: Sequence[str]) -> Step:
         script = "; ".join(
             [
-                f"read_rtlil {TOP}.il",
+                self.flow.reading(TOP),
                 command,
                 *commands,
                 "write_json netlist.json",

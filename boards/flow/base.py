@@ -11,6 +11,7 @@ from typing import ClassVar
 from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.hdl.register import ANY_INIT
 
 __all__ = ["Flow", "Tell"]
 
@@ -41,6 +42,11 @@ class Flow(ABC):
     constraints_name: ClassVar[str]
     routed_name: ClassVar[str]
     bitstream_name: ClassVar[str]
+
+    @staticmethod
+    def reading(top: str) -> str:
+        """The Yosys commands that read the design before :meth:`synthesis`, from ``{top}.il``."""
+        return f"read_rtlil {top}.il; setattr -unset init a:{ANY_INIT}"
 
     @abstractmethod
     def synthesis(self, board: Board, top: str) -> str:

@@ -8,6 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.affine import LIMB, PRODUCT_LATENCY, Affine
+from pulsefold.hdl.register import data_register
 from pulsefold.hdl.units.reduction import Term, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
@@ -24,7 +25,8 @@ def lane_number(bits: Value, kind: ElementType) -> Value:
 def delayed(m: Module, value: Value, cycles: int, name: str, *, reset_less: bool = True) -> Value:
     """`value`, `cycles` later."""
     for k in range(cycles):
-        later = Signal(value.shape(), name=f"{name}_later{k}", reset_less=reset_less)
+        of = f"{name}_later{k}"
+        later = data_register(value.shape(), of) if reset_less else Signal(value.shape(), name=of)
         m.d.sync += later.eq(value)
         value = later
     return value

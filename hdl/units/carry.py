@@ -15,6 +15,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.carry import CarryTree, chains
+from pulsefold.hdl.register import data_register
 from pulsefold.hdl.technology import is_ecp5
 
 __all__ = ["ZERO", "CarryCount", "Product", "add_level"]
@@ -132,7 +133,7 @@ def add_level(m: Module, additions: list[tuple[list[Product], list[Product], Pro
                 halves.append(add_bit(pair[0], pair[1] if pair[1:] else ZERO))
         sums = chain(m, [*halves, read_carry()])
         for place, width in places:
-            register = Signal(width, name="sum", reset_less=True)
+            register = data_register(width, "sum")
             # The half after an addition, whose LUT is 0, shows the addition's carry.
             m.d.sync += register.eq(Cat(*sums[place : place + width]))
             results.append(register)
@@ -147,7 +148,7 @@ def delayed(m: Module, products: list[Product]) -> list[Product]:
         if p.kind == "zero":
             later.append(p)
             continue
-        a, b = Signal(name="a", reset_less=True), Signal(name="b", reset_less=True)
+        a, b = data_register(1, "a"), data_register(1, "b")
         m.d.sync += [a.eq(p.a), b.eq(p.b)]
         later.append(Product(p.kind, a, b))
     return later
