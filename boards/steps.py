@@ -106,13 +106,16 @@ class Steps:
             *options,
         ]
         placing = self.flow.placement(self.board, need.luts)
+        constraints = self.flow.constraints(self.board)
         if placing is None:
-            job = self._job(netlist, "netlist.json", f"place and route {at}", arguments)
+            job = self._job(netlist, "netlist.json", f"place and route {at}", arguments, constraints)
             step = self._run(need, replace(job, log=log, second=self.flow.second_route))
         else:
             placing += ["--freq", f"{clock_mhz:.6f}", "--seed", str(seed)]
             placed = self._place(netlist, placing, at, seed, log.replace("route", "place"))
-            job = self._job(placed, "placed.json", f"route {at}", ["--no-pack", "--no-place", *arguments])
+            arguments = ["--no-pack", "--no-place", *arguments]
+            constraints = self.flow.placed_constraints(self.board)
+            job = self._job(placed, "placed.json", f"route {at}", arguments, constraints)
             step = self._run(need, replace(job, log=log, second=self.flow.second_route))
             step = replace(step, seconds=step.seconds + placed.seconds, cached=step.cached and placed.cached)
         return step, read_report(step.folder / "timing.json", COMPUTE_CLOCK)
@@ -128,13 +131,13 @@ class Steps:
 
             self.flow.refine(folder / "placed.json", seed, self.tools.cache, tell, self.tools.stop)
 
-        job = self._job(netlist, "netlist.json", f"placement {at}", arguments)
+        constraints = self.flow.constraints(self.board)
+        job = self._job(netlist, "netlist.json", f"placement {at}", arguments, constraints)
         return self._run(self.needed(netlist), replace(job, name="place", log=log, finish=finish))
 
-    def _job(self, source: Step, name: str, title: str, arguments: list[str]) -> Job:
+    def _job(self, source: Step, name: str, title: str, arguments: list[str], constraints: str) -> Job:
         """A run of the place-and-route tool on the file `name` of another step."""
         arguments = ["--json", name, *arguments]
-        constraints = self.flow.constraints(self.board)
 
         def prepare(folder: Path) -> list[str]:
             (folder / self.flow.constraints_name).write_text(constraints)

@@ -63,6 +63,10 @@ class Flow(ABC):
     def constraints(self, board: Board) -> str:
         """Text of the constraints file."""
 
+    def placed_constraints(self, board: Board) -> str:
+        """The same for a netlist that was placed in an earlier run, where names may be others."""
+        return self.constraints(board)
+
     @abstractmethod
     def route_arguments(self, board: Board, luts: float) -> list[str]:
         """Family's own arguments for place and route; `luts` as synthesis counts them."""

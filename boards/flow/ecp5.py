@@ -38,6 +38,9 @@ _LARGE_LUTS = 10_000
 #: LUTs in a row are slower beside carry chains than it takes them to be.
 _WIRE_PS = 700
 
+#: Net of the oscillator once nextpnr has put it on the clock network.
+_LINK_CLOCK = "$glbnet$clk$TRELLIS_IO_IN"
+
 #: Settings of the run that placed a design, which the one that routes it would take over from the file.
 _SETTINGS = ("placer", "router", "seed")
 
@@ -125,6 +128,10 @@ class Ecp5Flow(Flow):
                 attributes = " ".join(f"{name}={value}" for name, value in pin.attributes.items())
                 lines.append(f'IOBUF PORT "{port}" {attributes};')
         return "\n".join(lines) + "\n"
+
+    def placed_constraints(self, board: Board) -> str:
+        """The oscillator's frequency by the name of its clock net: the port's is in front of buffers."""
+        return self.constraints(board) + f'FREQUENCY NET "{_LINK_CLOCK}" {board.clock_mhz:g} MHZ;\n'
 
     def route_arguments(self, board: Board, luts: float) -> list[str]:
         """Device and, for large designs, the placer that copes with them."""

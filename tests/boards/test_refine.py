@@ -254,6 +254,9 @@ def test_a_large_design_is_placed_refined_and_routed_as_it_then_lies(core, tmp_p
     (file,) = tmp_path.glob("cache/*/placed.json")
     assert sites(module_of(routed.folder / "routed.json")) == sites(module_of(file))
     assert report.fmax_mhz > 100
+    # The link's clock is the oscillator's, as in a single run, and not the compute clock's.
+    clocks = json.loads((routed.folder / "timing.json").read_text())["fmax"]
+    assert sorted(clock["constraint"] for clock in clocks.values()) == pytest.approx([25, 100, 100])
     assert not (routed.folder / "placed.json").exists()
     assert any("of the wire" in line for line in said)
     assert not routed.cached
