@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,9 +21,10 @@ def convert(component: Any, name: str, *, platform: Any = None, ports: Any = Non
 
     What :func:`amaranth.back.rtlil.convert` writes, but for :func:`without_brackets`. That makes an object of
     each bit of each memory, some of them several times: most of a minute for the ten million bits of weights
-    that a network may have.
+    that a network may have. Python's collector of cycles waits meanwhile: of the millions of objects it would
+    look through again and again, next to none can go before the end.
     """
-    with quick_memories():
+    with quick_memories(), no_collection():
         text = rtlil.convert(component, name=name, platform=platform, ports=ports, emit_src=False)
     return without_brackets(text)
 
@@ -35,6 +37,18 @@ def without_brackets(text: str) -> str:
     of ``\x[1]``: a circuit that is silently another one, or one on which it ends without a word.
     """
     return _INDEXED.sub(lambda found: found[0].replace("[", "(").replace("]", ")"), text)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Without garbage collection."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager

@@ -17,6 +17,10 @@ from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registe
 __all__ = ["Rom"]
 
 
+#: Bits of a word side by side, of which LUTs are one memory: Amaranth takes longer for a bit of a wider one.
+_LUTS = 512
+
+
 class Rom(wiring.Component):
     """`data` follows `address` by one cycle, or by two where `late`; a single word is simply there.
 
@@ -29,7 +33,7 @@ class Rom(wiring.Component):
     style
         ``"block"`` or ``"lut"``.
     column
-        Bits of each of the memories side by side that make up a word; 0: one memory.
+        Bits of each of the memories side by side that make up a word; 0: one block RAM, or LUTs.
     late
         Register the output once more: on ECP5 the block RAM's own register, see
         :class:`~pulsefold.hdl.memory.ram.LateRam`.
@@ -41,7 +45,7 @@ class Rom(wiring.Component):
         self.words = list(words)
         self.width = width
         self.style = style
-        self.column = column or width
+        self.column = column or (_LUTS if style == "lut" else width)
         self.late = late
         super().__init__({"address": In(range(max(2, len(self.words)))), "data": Out(unsigned(width))})
 
@@ -53,22 +57,23 @@ class Rom(wiring.Component):
         if len(self.words) == 1:
             m.d.comb += self.data.eq(self.words[0])
             return m
-        for low in range(0, self.width, self.column):
-            self._column(m, low, self.data[low : low + self.column], platform)
+        lows = range(0, self.width, self.column)
+        m.d.comb += self.data.eq(Cat(*(self._column(m, low, platform) for low in lows)))
         return m
 
-    def _column(self, m, low: int, data: Value, platform) -> None:
-        """One of the memories, its lowest bit at `low`.
+    def _column(self, m, low: int, platform) -> Value:
+        """What one of the memories gives, whose lowest bit is at `low`.
 
         A bit that is the same in all words is wired. In a register it would be one that changes once, after
         the configuration: synthesis makes one of all those of a design, and the clock waits for its wires.
         """
+        data = Signal(min(self.column, self.width - low), name=f"data{low}")
         words = [(word >> low) & ((1 << len(data)) - 1) for word in self.words]
         ones, zeros = functools.reduce(and_, words), ~functools.reduce(or_, words)
         vary = [k for k in range(len(data)) if not ((ones | zeros) >> k) & 1]
         m.d.comb += [data[k].eq((ones >> k) & 1) for k in range(len(data)) if k not in vary]
         if not vary:
-            return
+            return data
         width = len(vary)
         part = words
         if width < len(data):
@@ -87,6 +92,7 @@ class Rom(wiring.Component):
             word = Signal(width, name=f"word{low}", reset_less=True)
             m.d.sync += word.eq(read.data)
         m.d.comb += Cat(data[k] for k in vary).eq(word)
+        return data
 
     def _writable(self, m, uploads: Uploads) -> None:
         """The same in RAM, with a port to be written by."""

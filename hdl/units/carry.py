@@ -51,6 +51,9 @@ class Product:
 
 ZERO = Product("zero")
 
+#: Bits that :func:`flat_sum` adds one after the other.
+_PIECE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Half:
@@ -160,13 +163,20 @@ def bits_of(value: Value) -> list[Product]:
 
 
 def flat_sum(m: Module, bits: Value) -> Value:
-    """Number of ones, in pieces: a long sum is too deeply nested for Amaranth."""
+    """Number of ones, in pieces of 32.
+
+    Verilator makes one population count of a piece whose bits are added one after the other. In Amaranth each
+    such addition is a bit wider than the one before, and a bit of a long value takes as long as all of it.
+    """
     parts = []
-    for low in range(0, len(bits), 64):
-        piece = bits[low : low + 64]
-        parts.append(Signal(range(len(piece) + 1), name=f"part_{low}"))
-        m.d.comb += parts[-1].eq(sum(piece, start=Const(0, 1)))
-    return sum(parts, start=Const(0, 1))
+    for low in range(0, len(bits), _PIECE):
+        piece = Signal(min(_PIECE, len(bits) - low), name=f"piece_{low}")
+        part = Signal(range(len(piece) + 1), name=f"part_{low}")
+        m.d.comb += [piece.eq(bits[low : low + _PIECE]), part.eq(sum(piece, start=Const(0, 1)))]
+        parts.append(part)
+    while len(parts) > 1:
+        parts = [sum(parts[k + 1 : k + 2], start=parts[k]) for k in range(0, len(parts), 2)]
+    return parts[0]
 
 
 class CarryCount(wiring.Component):
@@ -204,7 +214,10 @@ class CarryCount(wiring.Component):
     def plain(self, m: Module) -> None:
         """The count at once, then as many registers: Verilator makes one population count of it."""
         tree = self.tree
-        value = flat_sum(m, (self.a & self.b) if self.op == "and" else (self.a ^ self.b))
+        # A signal: Amaranth writes an operator anew for each piece taken of it.
+        products = Signal(tree.products)
+        m.d.comb += products.eq((self.a & self.b) if self.op == "and" else (self.a ^ self.b))
+        value = flat_sum(m, products)
         for level in range(tree.levels):
             later = Signal(range(tree.products + 1), name=f"count_{level}", reset_less=True)
             m.d.sync += later.eq(value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -116,11 +116,13 @@ class Hop(wiring.Component):
         products: list[Term] = []
         for lane in range(p.pixels * p.hop):
             pixel, pe = divmod(lane, p.hop)
-            xs = lanes_of(xs_of[pixel], p.simd, p.type.bits)
-            ws = ws_of[pe * p.simd : (pe + 1) * p.simd]
             if p.dot.form == "xnor" and p.adder == "carry":
-                total = self.count(m, lane, xs, ws, first, valid, starts[pe])
+                # Whole words: Amaranth takes a single bit from one in as long as it is wide.
+                ws = weights[pe * p.simd : (pe + 1) * p.simd]
+                total = self.count(m, lane, xs_of[pixel], ws, first, valid, starts[pe])
             else:
+                xs = lanes_of(xs_of[pixel], p.simd, p.type.bits)
+                ws = ws_of[pe * p.simd : (pe + 1) * p.simd]
                 if p.dot.paired and not pe % 2:
                     above = ws_of[(pe + 1) * p.simd : (pe + 2) * p.simd]
                     numbers = [lane_value(x, p.type) for x in xs]
@@ -147,15 +149,15 @@ class Hop(wiring.Component):
             m.d.comb += self.raw[lane].eq(held)
         return m
 
-    def count(self, m, lane: int, xs: list, ws: list, first, valid, start):
+    def count(self, m, lane: int, xs: Value, ws: Value, first, valid, start):
         """The accumulator of one PE and pixel in carry cells, or its answer."""
         p = self.unit
         most = p.columns + 1 if p.decided else 0
         shape = Shape.cast(range(-most, p.columns + 1))
         m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape)
         m.d.comb += [
-            counter.a.eq(Cat(*xs)),
-            counter.b.eq(Cat(*ws)),
+            counter.a.eq(xs),
+            counter.b.eq(ws),
             counter.first.eq(first if p.column_folds > 1 else 1),
             counter.enable.eq(valid),
             counter.start.eq(start),

@@ -249,8 +249,11 @@ class Dot:
             return n + 1
         return n
 
-    def cost(self, family: str, *, pe: int, pixels: int, hop: int) -> Resources:
-        """Of `pe` rows times `pixels` vectors in groups of `hop` rows: products and adder trees."""
+    def cost(self, family: str, *, pe: int, pixels: int, hop: int, differ: float = 1.0) -> Resources:
+        """Of `pe` rows times `pixels` vectors in groups of `hop` rows: products and adder trees.
+
+        Of the weights of a group, a share of `differ` differs from all others at any time.
+        """
         lanes = pe * self.simd * pixels
         bits = self.wide_type.bits
         if family == "ecp5" and self.adder == "carry" and self.form in ("xnor", "bits"):
@@ -260,7 +263,7 @@ class Dot:
             trees = trees or [self.tree_of(1)]
             joined = sum(t.bits + 2 for t in trees[1:]) * 1.5
             # Operands that wait are the same for the PEs of a group, and weights for all pixels.
-            shared = 1 / hop + 1 / pixels
+            shared = 1 / hop + differ / pixels
             return Resources(
                 luts=pe * pixels * (sum(t.luts for t in trees) + joined),
                 ffs=pe * pixels * (sum(t.ffs + t.waiting * shared for t in trees) + joined),

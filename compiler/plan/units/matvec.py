@@ -11,7 +11,13 @@ from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
-from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import (
+    becomes_block,
+    buffer_cost,
+    distinct_bits,
+    memory_cost,
+    rom_cost,
+)
 from pulsefold.compiler.plan.units.threshold import Steps
 from pulsefold.errors import FoldingError
 
@@ -316,8 +322,9 @@ class MatVec(OneInput, OneOutput):
         """Weight memories, arithmetic, replay memory, step functions, buffer."""
         sums = self.pe * self.pixels
         word = self.hop * self.simd * self.dot.stored_bits
-        total = rom_cost(family, self.weight_depth, word, self.memory) * self.hops
-        total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop)
+        kept = word if self.memory == "block" else distinct_bits(self.weight_depth, word)
+        total = rom_cost(family, self.weight_depth, kept, self.memory) * self.hops
+        total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         if self.replays:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
             # What was replayed, and the choice between it and what has come.
@@ -332,7 +339,7 @@ class MatVec(OneInput, OneOutput):
             ffs=sums * 2 * raw
             + self.hops * (self.input.width + 20)
             + self.vector_wait * self.input.width
-            + registered * self.hops * word
+            + registered * self.hops * kept
             + 40,
         )
         if self.steps and not self.decided:

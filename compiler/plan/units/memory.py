@@ -102,6 +102,18 @@ def rom_cost(family: str, depth: int, width: int, style: str) -> Resources:
     return replace(cost, brams=cost.brams - 0.5) if half else cost
 
 
+def distinct_bits(depth: int, width: int) -> int:
+    """Bits of a ROM in LUTs that synthesis keeps of `width`: those that are alike in all words are one.
+
+    Expected of random contents: (n - 2) (1 - (1 - 1/n)**width) of the n = 2**depth that a bit may be, two of
+    which are constants.
+    """
+    if depth > 16:
+        return width
+    n = 1 << depth
+    return round((n - 2) * (1 - (1 - 1 / n) ** width))
+
+
 def rom_luts(family: str, depth: int) -> float:
     """LUTs of a bit of a ROM: one for 16 words.
 
