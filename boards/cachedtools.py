@@ -118,7 +118,7 @@ class CachedTools:
         return Step(folder=folder, seconds=seconds, cached=not made)
 
     def _run(self, tool: Tool, job: Job, folder: Path, log: Path) -> float:
-        """Seconds that the tool took, once more by another way where the job has one."""
+        """Seconds that the tool took, again by another way where the job has one."""
         arguments = job.prepare(folder)
         other: list[str] | None = None
 
@@ -128,18 +128,20 @@ class CachedTools:
             return other is not None
 
         start = time.monotonic()
-        try:
-            return run_tool(
-                tool,
-                arguments,
-                cwd=folder,
-                log=log,
-                stop=self.stop,
-                hopeless=hopeless if job.second else None,
-            )
-        except CancelledError:
-            if other is None:
-                raise
-            self.progress(f"{job.title}: it gets no further, again by another way")
-            run_tool(tool, other, cwd=folder, log=log, stop=self.stop)
-        return time.monotonic() - start
+        while True:
+            try:
+                run_tool(
+                    tool,
+                    arguments,
+                    cwd=folder,
+                    log=log,
+                    stop=self.stop,
+                    hopeless=hopeless if job.second else None,
+                )
+            except CancelledError:
+                if other is None:
+                    raise
+                self.progress(f"{job.title}: it gets no further, again by another way")
+                arguments, other = other, None
+                continue
+            return time.monotonic() - start

@@ -54,6 +54,9 @@ _MOST_LOADS = 48
 #: Last line of a router1 that is at work: the seconds that it has taken so far.
 _ROUTED = re.compile(rb"Info: +\d+ \|[^\n]*\| +\d+\| +[\d.]+ +([\d.]+)\|\s*\Z")
 
+#: Seeds of the second try are those of the first and this.
+_AGAIN = 1 << 20
+
 #: Seconds without a further line after which it may be standing still.
 _STILL_S = 120
 
@@ -174,9 +177,9 @@ class Ecp5Flow(Flow):
         placed.write_text(json.dumps(document))
 
     def second_route(self, arguments: list[str], log: Path, still_s: float) -> list[str] | None:
-        """The other router, where the first one cannot get the last arcs out of each other's way.
+        """Another order of arcs, and then the other router, where the last are in each other's way for ever.
 
-        That one reaches the higher clock, and mostly ends. Where it does not, it writes a line for each
+        router1 reaches the higher clock, and mostly ends. Where it does not, it writes a line for each
         thousand arcs until hardly any are left, and then no more.
         """
         if "router1" not in arguments:
@@ -186,6 +189,9 @@ class Ecp5Flow(Flow):
             row = _ROUTED.search(stream.read())
         if row is None or still_s < max(_STILL_S, float(row[1]) / 2):
             return None
+        seed = arguments.index("--seed") + 1
+        if int(arguments[seed]) < _AGAIN:
+            return [*arguments[:seed], str(int(arguments[seed]) + _AGAIN), *arguments[seed + 1 :]]
         return ["router2" if a == "router1" else a for a in arguments]
 
     def pack_arguments(self, board: Board) -> list[str]:
