@@ -14,9 +14,11 @@ from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache
 from pulsefold.boards.flow.base import Flow, Tell
 from pulsefold.boards.flow.ecp5_blocks import share_blocks
+from pulsefold.boards.flow.ecp5_chains import finish_chains
+from pulsefold.boards.flow.ecp5_constants import own_constants
 from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
-from pulsefold.boards.flow.ecp5_netlist import finish_module
+from pulsefold.boards.flow.ecp5_netlist import switch_registers_on
 from pulsefold.boards.refine import refine
 from pulsefold.boards.refine.annealer import compiler
 from pulsefold.compiler.plan.resources import Resources
@@ -107,12 +109,14 @@ class Ecp5Flow(Flow):
         )
 
     def finish(self, netlist: Path) -> None:
-        """Ends of carry chains, registers of block RAM and multipliers, shared blocks, drivers copied."""
+        """Ends of carry chains, registers of block RAM and multipliers, shared blocks, constants, copies."""
         document = json.loads(netlist.read_text())
         module = _top(document)
-        finish_module(module)
+        finish_chains(module)
+        switch_registers_on(module)
         absorb_registers(module)
         shared = share_blocks(module)
+        own_constants(module)
         spread_loads(module, _MOST_LOADS)
         netlist.write_text(json.dumps(document))
         counts = netlist.parent / "cells.json"

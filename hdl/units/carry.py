@@ -18,7 +18,7 @@ from pulsefold.compiler.plan.units.carry import CarryTree, chains
 from pulsefold.hdl.register import data_register
 from pulsefold.hdl.technology import is_ecp5
 
-__all__ = ["ZERO", "CarryCount", "Product", "add_level"]
+__all__ = ["ZERO", "Accumulator", "CarryCount", "Product", "add_level"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,11 +254,50 @@ class CarryCount(wiring.Component):
             m.d.comb += self.count.eq(count)
             return
         (spare,) = waiting
-        halves = [carry_in(spare)]
-        for k in range(len(self.total)):
-            bit = Product("bit", count[k]) if k < len(count) else ZERO
-            halves.append(accumulate_bit(bit, self.first, self.total[k], self.start[k]))
-        total = Signal(len(self.total), name="kept", reset_less=True)
-        with m.If(self.enable):
-            m.d.sync += total.eq(Cat(*chain(m, halves)[1 : 1 + len(total)]))
+        total = accumulate(m, self, bits_of(count), spare)
         m.d.comb += self.total.eq(total)
+
+
+def accumulate(m: Module, ports, bits: list[Product], carry: Product) -> Signal:
+    """The running total of a component with the ports of :class:`Accumulator`, `carry` added to each value.
+
+    What it starts at is chosen in front of the carry's own LUT; Yosys would choose in LUTs of their own.
+    """
+    width = len(ports.total)
+    bits = (bits + [ZERO] * width)[:width]
+    halves = [carry_in(carry)]
+    halves += [accumulate_bit(bits[k], ports.first, ports.total[k], ports.start[k]) for k in range(width)]
+    total = Signal(width, name="kept", reset_less=True)
+    with m.If(ports.enable):
+        m.d.sync += total.eq(Cat(*chain(m, halves)[1 : 1 + width]))
+    return total
+
+
+class Accumulator(wiring.Component):
+    """total = value + (start if first else total), a cycle later, in cycles with `enable`.
+
+    Parameters
+    ----------
+    value
+        Shape of what is added.
+    total
+        Shape of the sum.
+    """
+
+    def __init__(self, value: Shape, total: Shape) -> None:
+        ports = {"value": In(value), "first": In(1), "enable": In(1), "start": In(total), "total": Out(total)}
+        super().__init__(ports)
+
+    def elaborate(self, platform):
+        m = Module()
+        if is_ecp5(platform):
+            # A missing bit of a signed number is its sign.
+            bits = bits_of(self.value)
+            bits += bits[-1:] * (len(self.total) * self.value.shape().signed)
+            m.d.comb += self.total.eq(accumulate(m, self, bits, ZERO))
+            return m
+        total = Signal(self.total.shape(), name="kept", reset_less=True)
+        with m.If(self.enable):
+            m.d.sync += total.eq(self.value + Mux(self.first, self.start, total))
+        m.d.comb += self.total.eq(total)
+        return m

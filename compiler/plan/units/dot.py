@@ -302,7 +302,7 @@ class Dot:
         if family == "ecp5" and self.form == "planes":
             gate = 0 if self.gates else bits
             return Resources(
-                luts=lanes * planes * (bits * 1.25 + 0.7 + gate), ffs=lanes * planes * (bits * 1.4 + 1)
+                luts=lanes * planes * (bits * 1.1 + 2.4 + gate), ffs=lanes * planes * (bits * 1.4 + 1)
             )
         # Inverters in front of small sums do not fit the LUTs of ECP5's carry cells.
         first = 5.3 if family == "ecp5" and self.form == "negate" else 1.5

@@ -18,7 +18,7 @@ from pulsefold.compiler.plan.units.memory import (
     memory_cost,
     rom_cost,
 )
-from pulsefold.compiler.plan.units.threshold import Steps
+from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
 
 __all__ = ["MatVec", "default_hop"]
@@ -319,29 +319,53 @@ class MatVec(OneInput, OneOutput):
         return (vector * self.row_folds + 1,)
 
     def cost(self, family: str) -> Resources:
-        """Weight memories, arithmetic, replay memory, step functions, buffer."""
+        """Weight memories, arithmetic, replay memory, accumulators, step functions, control, buffer."""
         sums = self.pe * self.pixels
         word = self.hop * self.simd * self.dot.stored_bits
         kept = word if self.memory == "block" else distinct_bits(self.weight_depth, word)
         total = rom_cost(family, self.weight_depth, kept, self.memory) * self.hops
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
+        waits = self.hops + self.vector_wait + 1
         if self.replays:
             total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
             # What was replayed, and the choice between it and what has come.
-            total += Resources(luts=self.input.width, ffs=self.input.width)
-        low, high = self.dot.raw_range
-        raw = type_for_range(low, high).bits
+            total += Resources(luts=self.input.width)
+            waits += self.replay_style == "ram"
         registered = self.weight_registers
         if self.memory != "block":
             registered = (1 + self.late_weights) * int(self.weight_depth > 1)
-        total += Resources(
-            luts=sums * (raw * 1.5 + 2) + 40,
-            ffs=sums * 2 * raw
-            + self.hops * (self.input.width + 20)
-            + self.vector_wait * self.input.width
-            + registered * self.hops * kept
-            + 40,
-        )
-        if self.steps and not self.decided:
-            total += self.steps.cost(family, sums, self.all_folds, raw)
+        total += Resources(ffs=waits * self.input.width + registered * self.hops * kept)
+        total += self._control_cost() + self._sums_cost(family, sums)
         return total + buffer_cost(family, self.buffer_depth, self.output.width)
+
+    def _control_cost(self) -> Resources:
+        """Counters of columns, rows and weights, credits, and what travels beside the activations."""
+        address, column, row = (
+            (n - 1).bit_length() for n in (self.weight_depth, self.column_folds, self.row_folds)
+        )
+        counters = address + column + row
+        travelling = self.hops * address * (1 + self.weight_registers)
+        return Resources(
+            luts=2 * counters + 14 + 2 * self.hops,
+            ffs=counters + column + 12 + travelling + 2 * self.hops + 3 * self.control_stages,
+        )
+
+    def _sums_cost(self, family: str, sums: int) -> Resources:
+        """Accumulators, and what becomes of them."""
+        low, high = self.dot.raw_range
+        raw = type_for_range(low, high).bits
+        row = (self.all_folds - 1).bit_length()
+        if self.decided:
+            # Thresholds lie about half the columns: their highest bits are alike.
+            bits = self.columns.bit_length() + 1
+            starts = rom_cost(family, self.all_folds, bits - 2, threshold_style(self.all_folds)) * self.pe
+            following = Resources(luts=3 * row, ffs=2 * row) * self.hops
+            registers = 2 * bits * self.pe * (self.all_folds > 1)
+            return starts + following + Resources(luts=sums * (raw + 3), ffs=sums * (raw + 2) + registers)
+        own = Resources(luts=sums * (raw + 3), ffs=sums * 2 * raw)
+        if self.steps:
+            return own + self.steps.cost(family, sums, self.all_folds, raw)
+        bits = self.accumulator_type.bits
+        if len(np.unique(self.dot.offset)) > 1:
+            own += rom_cost(family, self.all_folds, bits, threshold_style(self.all_folds)) * sums
+        return own + Resources(luts=sums * bits + 3 * row, ffs=sums * bits + 2 * row)

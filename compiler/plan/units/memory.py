@@ -82,7 +82,8 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     if style == "ram" and family == "ice40":
         return Resources(luts=depth * width * 1.2, ffs=depth * width)
     if style == "ram":
-        return Resources(luts=ceil_div(depth, 16) * ceil_div(width, 4) * 6)
+        rows = ceil_div(depth, 16)
+        return Resources(luts=rows * ceil_div(width, 4) * 4 + 0.6 * rows * width * (rows > 1))
     # A single word is wired.
     return Resources(luts=width * max(0.5, rom_luts(family, depth)) * (depth > 1))
 
@@ -135,7 +136,7 @@ def buffer_style(family: str, depth: int, width: int) -> str:
     What synthesis would put into block RAM of its own accord counts as deep, for any family: it would be
     read without the block's output register.
     """
-    deep = depth > 64 and depth * width > 2048
+    deep = depth > 128 or (depth > 64 and depth * width > 2048)
     return "block" if deep or becomes_block("", depth, width) else "ram"
 
 
@@ -152,7 +153,7 @@ def buffer_cost(family: str, depth: int, width: int) -> Resources:
     style = buffer_style(family, depth, width)
     memory = memory_cost(family, depth, width, style)
     pointer = depth.bit_length()
-    counters = Resources(luts=4 * pointer + 4, ffs=width + 3 * pointer + 1)
+    counters = Resources(luts=6 * pointer + 3, ffs=width + 3 * pointer + 1)
     if style == "block":
         beside = Resources(luts=width + 10, ffs=10)
         return memory + counters + beside + buffer_cost(family, FRONT_DEPTH, width)

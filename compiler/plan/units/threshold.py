@@ -94,15 +94,19 @@ class Steps:
     def cost(self, family: str, lanes: int, folds: int, x_bits: int) -> Resources:
         """Of the pipeline over `lanes` channels a cycle and `folds` groups of channels."""
         width = self.threshold_type.bits
-        total = Resources()
+        row = (folds - 1).bit_length()
+        # The number of the group comes along.
+        total = Resources(luts=2 * row, ffs=2 * row)
         for stage in range(self.stages):
-            memory = rom_cost(family, folds << stage, width, threshold_style(folds << stage))
+            depth = folds << stage
+            memory = rom_cost(family, depth, width, threshold_style(depth))
             reads = self.read_latency(stage, folds)
-            held = (reads + 1) * (x_bits + 1) + width + (reads + 1) * stage
-            lane = Resources(luts=width * 0.6 + 2, ffs=held)
-            # Synthesis mixes the choice among the LUTs of a larger memory with the comparison behind it.
-            mixed = 0.6 * memory.luts * (folds << stage > 32)
-            total += (memory + lane + Resources(luts=mixed)) * lanes
+            held = (reads + 1) * (x_bits + 1) + width * (reads == 1) + (reads + 1) * stage
+            # Synthesis mixes tables in LUTs with the comparison behind them, larger ones to their cost.
+            compared = width * (0.6 if threshold_style(depth) == "lut" else 1.15) + 2
+            mixed = 0.6 * memory.luts * (depth > 32)
+            total += (memory + Resources(luts=compared + mixed, ffs=held)) * lanes
+            total += Resources(ffs=(reads + 1) * row)
         return total + Resources(luts=lanes * (self.type.bits + 2) * self.adjusts)
 
 

@@ -1,0 +1,88 @@
+"""Constants on the pins of ECP5 cells, from near by: nextpnr has one of each kind for the whole device."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["own_constants"]
+
+Cell = dict[str, Any]
+
+#: Pins of cells that are wired to a constant; those of others are set by configuration.
+_WIRED = {
+    "CCU2C": re.compile(r"[CD][01]$"),
+    "MULT18X18D": re.compile(r"(CE|RST|SIGNED|SOURCE)"),
+    "TRELLIS_DPR16X4": re.compile(r"WAD$"),
+}
+
+_CONTENTS = {"0": 0x0000, "1": 0xFFFF}
+
+
+def own_constants(module: dict[str, Any]) -> int:
+    """Drive the constants that are wired by LUTs of the design, in place; they may then be copied.
+
+    The router takes each from a single LUT of the device, in a net from corner to corner that it rips up and
+    lays again until the end. Addresses that a LUT RAM's words are too few for are 1, on the side that is read
+    by leaving them open, which the LUTs' own inputs are at then.
+
+    Parameters
+    ----------
+    module
+        Entry of ``modules`` of a Yosys JSON netlist.
+
+    Returns
+    -------
+    int
+        Pins that are driven so.
+    """
+    cells: dict[str, Cell] = module["cells"]
+    pins: dict[str, list[tuple[list, int]]] = {"0": [], "1": []}
+    for cell in cells.values():
+        if cell["type"] == "TRELLIS_DPR16X4":
+            _leave_open(cell["connections"])
+        wired = _WIRED.get(cell["type"])
+        if wired is None:
+            continue
+        for port, bits in cell["connections"].items():
+            if not wired.match(port):
+                continue
+            for place, bit in enumerate(bits):
+                if bit in pins and not _is_set(cell, port, bit):
+                    pins[bit].append((bits, place))
+    number = 1 + max(
+        (bit for wire in module["netnames"].values() for bit in wire["bits"] if isinstance(bit, int)),
+        default=1,
+    )
+    for value, places in pins.items():
+        if not places:
+            continue
+        name = f"constant{value}"
+        module["netnames"][name] = {"hide_name": 1, "bits": [number], "attributes": {}}
+        cells[f"{name}$lut"] = {
+            "hide_name": 1,
+            "type": "LUT4",
+            "parameters": {"INIT": f"{_CONTENTS[value]:016b}"},
+            "attributes": {},
+            "port_directions": {**dict.fromkeys("ABCD", "input"), "Z": "output"},
+            "connections": {**{pin: ["0"] for pin in "ABCD"}, "Z": [number]},
+        }
+        for bits, place in places:
+            bits[place] = number
+        number += 1
+    return sum(len(places) for places in pins.values())
+
+
+def _is_set(cell: Cell, port: str, value: str) -> bool:
+    """Whether a constant of a carry cell costs no wire: inputs that are 1, or one of C and D beside such."""
+    if cell["type"] != "CCU2C" or value == "1":
+        return value == "1" and cell["type"] == "CCU2C"
+    other = {"C": "D", "D": "C"}[port[0]] + port[1]
+    return cell["connections"][other] == ["1"]
+
+
+def _leave_open(pins: dict[str, list]) -> None:
+    """Addresses of a LUT RAM that are the same constant on both sides."""
+    for place, (read, written) in enumerate(zip(pins["RAD"], pins["WAD"], strict=True)):
+        if read == written and read in ("0", "1"):
+            pins["RAD"][place], pins["WAD"][place] = "x", "1"
