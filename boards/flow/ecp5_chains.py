@@ -65,12 +65,10 @@ def finish_chains(module: dict[str, Any]) -> int:
     Returns
     -------
     int
-        Chains.
+        Chains written anew: not those of which a carry in the midst is read by others too.
     """
     chains = _Chains(module)
-    for chain in chains.found():
-        chains.finish(chain)
-    return len(chains.found())
+    return sum(chains.finish(chain) for chain in chains.found())
 
 
 class _Chains:
@@ -117,12 +115,12 @@ class _Chains:
         """Net of a cell's carry out."""
         return self.carry_cells[name]["connections"].get("COUT", ["x"])[0]
 
-    def finish(self, chain: list[str]) -> None:
+    def finish(self, chain: list[str]) -> bool:
         """Write one anew, unless a carry in its midst is read by others too, or halves are cut off."""
         cells = [self.carry_cells[name] for name in chain]
         cut = any(cell["parameters"].get(f"INJECT1_{n}") != "NO" for cell in cells for n in (0, 1))
         if cut or any(self.reads[self.carry_out(name)] > 1 for name in chain[:-1]):
-            return
+            return False
         halves = [_Half.of(cell, n) for cell in cells for n in (0, 1)]
         start, first = cells[0]["connections"].get("CIN", ["x"])[0], halves[0]
         ignored = first.inputs[2] == "1" and not first.init & _C_IS_ONE and not self.reads[first.total]
@@ -134,6 +132,7 @@ class _Chains:
         while not self.reads[halves[-1].total] and len(halves) > 1:
             halves.pop()
         self.write(chain, halves + [_Half()] * (len(halves) % 2))
+        return True
 
     def write(self, chain: list[str], halves: list[_Half]) -> None:
         """The halves, two a cell, into the chain's own cells and further ones, or fewer."""
