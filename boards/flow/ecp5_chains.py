@@ -78,7 +78,7 @@ class _Chains:
         self.cells: dict[str, Cell] = module["cells"]
         self.wires: dict[str, Any] = module["netnames"]
         self.carry_cells = {name: cell for name, cell in self.cells.items() if cell["type"] == "CCU2C"}
-        self.reads = Counter(
+        self.reads: Counter[object] = Counter(
             bit
             for cell in self.cells.values()
             for port, bits in cell["connections"].items()
@@ -90,7 +90,7 @@ class _Chains:
             bit for port in module["ports"].values() for bit in port["bits"] if isinstance(bit, int)
         )
         named = (bit for wire in self.wires.values() for bit in wire["bits"] if isinstance(bit, int))
-        self.next = 1 + max((*self.reads, *named))
+        self.next = 1 + max((*named, 1))
 
     def found(self) -> list[list[str]]:
         """Names of each chain's cells, from its first to its last."""
