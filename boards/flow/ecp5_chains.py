@@ -41,6 +41,29 @@ class _Half:
             return cls(_BEGINS[str(carry)])
         return cls(_BEGINS_WITH_A, (carry, "1", "1", "1"))
 
+    def alone(self, carry: str) -> Cell:
+        """Its sum as a LUT, with a constant carry."""
+        return {
+            "hide_name": 1,
+            "type": "LUT4",
+            "parameters": {"INIT": f"{self.init ^ 0xFFFF * int(carry):016b}"},
+            "attributes": {},
+            "port_directions": {**dict.fromkeys("ABCD", "input"), "Z": "output"},
+            "connections": {
+                **{pin: [bit] for pin, bit in zip("ABCD", self.inputs, strict=True)},
+                "Z": [self.total],
+            },
+        }
+
+    def passing(self, carry: str) -> _Half:
+        """One with its carry out for a constant carry in, which it ignores; C and D must be constants too."""
+        above = sum(int(str(bit)) << k for k, bit in enumerate(self.inputs[2:], 2))
+        out = 0
+        for below in range(4):
+            propagates = self.init >> (above | below) & 1
+            out |= (int(carry) if propagates else self.init >> below & 1) << below
+        return _Half(out, (*self.inputs[:2], "1", "1"))
+
     def write(self, cell: Cell, n: int) -> None:
         cell["parameters"][f"INIT{n}"] = f"{self.init:016b}"
         for pin, bit in zip("ABCD", self.inputs, strict=True):
@@ -54,8 +77,9 @@ def finish_chains(module: dict[str, Any]) -> int:
 
     What is on the carry in of a chain's first cell costs two LUT positions, and a constant 0 a wire from the
     device's only one besides; so does a net on the last carry out, read or not. A chain begins with a
-    half cell of its own instead, where its first half does not ignore the carry that comes in, and ends
-    with one whose sum is the last carry, where that is read. No more cells are taken than before.
+    half cell of its own instead, where its first half does not ignore the carry that comes in, or, where that
+    would take a cell more, with its first sum in a LUT beside it; it ends with a half whose sum is the last
+    carry, where that is read.
 
     Parameters
     ----------
@@ -122,15 +146,22 @@ class _Chains:
         if cut or any(self.reads[self.carry_out(name)] > 1 for name in chain[:-1]):
             return False
         halves = [_Half.of(cell, n) for cell in cells for n in (0, 1)]
-        start, first = cells[0]["connections"].get("CIN", ["x"])[0], halves[0]
-        ignored = first.inputs[2] == "1" and not first.init & _C_IS_ONE and not self.reads[first.total]
-        if start != "x" and not ignored:
-            halves.insert(0, _Half.beginning(start))
         last = self.carry_out(chain[-1])
         if self.reads[last]:
             halves.append(_Half(total=last))
         while not self.reads[halves[-1].total] and len(halves) > 1:
             halves.pop()
+        start, first = cells[0]["connections"].get("CIN", ["x"])[0], halves[0]
+        ignored = first.inputs[2] == "1" and not first.init & _C_IS_ONE and not self.reads[first.total]
+        if start != "x" and not ignored:
+            constant = {start, *first.inputs[2:]} <= set(_BEGINS)
+            read = bool(self.reads[first.total])
+            if constant and not (read and len(halves) % 2):
+                if read:
+                    self.cells[f"{chain[0]}$sum"] = first.alone(str(start))
+                halves[0] = first.passing(str(start))
+            else:
+                halves.insert(0, _Half.beginning(start))
         self.write(chain, halves + [_Half()] * (len(halves) % 2))
         return True
 
