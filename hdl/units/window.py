@@ -98,7 +98,8 @@ class WindowCircuit(UnitComponent):
         p = self.unit
         go, earn = Signal(), Signal()
         _, credit = credits_left(m, p.buffer_depth, spend=go, earn=earn)
-        m.d.comb += earn.eq(self.o.valid & self.o.ready)
+        # Whoever reads the windows may be far.
+        m.d.sync += earn.eq(self.o.valid & self.o.ready)
 
         (kh, kw), (oh, ow), folds = p.kernel, p.output_shape, p.folds
         sizes = {"fold": folds, "kx": kw, "ky": kh, "ox": ow // p.pixels, "oy": oh}

@@ -132,8 +132,8 @@ class Window(OneInput, OneOutput):
             todo = f"choose pixels that divide {self.output_shape[1]} and share no factor with the stride"
             raise FoldingError(f"cannot send {self.pixels} pixels a beat", where=self.name, todo=todo)
         if self.buffer_depth == 0:
-            # A credit comes back in the cycle after that in which its beat is offered.
-            object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 1)
+            # A credit comes back two cycles after that in which its beat is offered.
+            object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 2)
         if self.rows == 0:
             object.__setattr__(self, "rows", self.enough_rows)
         if self.rows < self.least_rows:
