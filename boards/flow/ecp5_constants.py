@@ -9,10 +9,11 @@ __all__ = ["own_constants"]
 
 Cell = dict[str, Any]
 
-#: Pins of cells that are wired to a constant; those of others are set by configuration.
+#: Pins of cells that are wired to a constant; those of others are set by configuration. Not enables and
+#: resets of multipliers: four share theirs, which are better all the same than no four together.
 _WIRED = {
     "CCU2C": re.compile(r"[CD][01]$"),
-    "MULT18X18D": re.compile(r"(CE|RST|SIGNED|SOURCE)"),
+    "MULT18X18D": re.compile(r"(SIGNED|SOURCE)"),
     "TRELLIS_DPR16X4": re.compile(r"WAD$"),
 }
 
