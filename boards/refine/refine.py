@@ -21,8 +21,8 @@ __all__ = ["refine"]
 #: Looks at the timing, and moves of each cell between two of them.
 _ROUNDS, _MOVES = 110, 8
 
-#: Rounds from one assignment of all blocks to sites to the next. A block far from its place does not come back
-#: by exchanges: another would go as far.
+#: Rounds from one assignment of all blocks to sites to the next. A block far from its place does not come
+#: back by exchanges: another would go as far.
 _ASSIGNED = 4
 
 #: Copies of a driver share its loads anew this often: at the beginning of each stage.

@@ -83,7 +83,9 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
         return Resources(luts=depth * width * 1.2, ffs=depth * width)
     if style == "ram":
         rows = ceil_div(depth, 16)
-        return Resources(luts=rows * ceil_div(width, 4) * 4 + 0.6 * rows * width * (rows > 1))
+        # What chooses among more than eight words comes out several times as large.
+        choice = 0.0 if rows == 1 else 0.6 if rows <= 8 else 2.0
+        return Resources(luts=rows * ceil_div(width, 4) * 4 + choice * rows * width)
     # A single word is wired.
     return Resources(luts=width * max(0.5, rom_luts(family, depth)) * (depth > 1))
 
@@ -136,7 +138,7 @@ def buffer_style(family: str, depth: int, width: int) -> str:
     What synthesis would put into block RAM of its own accord counts as deep, for any family: it would be
     read without the block's output register.
     """
-    deep = depth > 128 or (depth > 64 and depth * width > 2048)
+    deep = depth > 64 and depth * width > 2048
     return "block" if deep or becomes_block("", depth, width) else "ram"
 
 
