@@ -9,7 +9,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <limits>
 #include <utility>
 #include <vector>
 
@@ -100,19 +99,6 @@ class Annealer {
     // After a change of the weights.
     void weigh() {
         for (int n = 0; n < p.nets; n++) cost[n] = of_net(n);
-    }
-
-    // Puts the blocks of each class where all are best at once, as if nothing else moved and no two had a
-    // net in common; left as they were where that misleads. How many went elsewhere.
-    int64_t assign() {
-        int64_t moved = 0;
-        for (auto &all : blocks) {
-            std::vector<int32_t> some;
-            for (int c : all)
-                if (has(c, MOVABLE)) some.push_back(c);
-            moved += assign(some);
-        }
-        return moved;
     }
 
     int64_t run(int64_t moves, double temperature, int range) {
@@ -233,70 +219,6 @@ class Annealer {
         }
         return sum;
     }
-    struct Site { int32_t x, y, site; };
-    void sit(int c, Site s) { p.x[c] = s.x, p.y[c] = s.y, p.site[c] = s.site; }
-
-    int64_t assign(const std::vector<int32_t> &some) {
-        size_t n = some.size();
-        std::vector<Site> sites;
-        std::vector<double> costs;
-        for (int c : some) sites.push_back({p.x[c], p.y[c], p.site[c]});
-        for (size_t i = 0; i < n; i++) {
-            int c = some[i];
-            for (auto &s : sites) {
-                sit(c, s);
-                double sum = 0;
-                for (int k = p.cell_start[c]; k < p.cell_start[c + 1]; k++) sum += of_net(p.cell_net[k]);
-                costs.push_back(sum);
-            }
-            sit(c, sites[i]);
-        }
-        std::vector<size_t> to = cheapest(costs, n);
-        begin();
-        for (size_t i = 0; i < n; i++) sit(some[i], sites[to[i]]);
-        double delta = 0;
-        for (int c : some) delta += change(c);
-        if (!accept(delta, 0)) {
-            for (size_t i = 0; i < n; i++) sit(some[i], sites[i]);
-            return 0;
-        }
-        int64_t moved = 0;
-        for (size_t i = 0; i < n; i++) moved += to[i] != i;
-        return moved;
-    }
-
-    // Column of each row, no two the same, of the least sum: Kuhn's algorithm by shortest augmenting paths.
-    static std::vector<size_t> cheapest(const std::vector<double> &costs, size_t n) {
-        const double far = std::numeric_limits<double>::infinity();
-        std::vector<double> by_row(n + 1, 0), by_column(n + 1, 0);
-        std::vector<size_t> row_of(n + 1, 0), before(n + 1, 0), column_of(n, 0);
-        for (size_t row = 1; row <= n; row++) {  // 0: no row, no column
-            std::vector<double> least(n + 1, far);
-            std::vector<bool> reached(n + 1, false);
-            size_t column = 0;
-            row_of[0] = row;
-            do {
-                reached[column] = true;
-                size_t from = row_of[column], next = 0;
-                double step = far;
-                for (size_t j = 1; j <= n; j++) {
-                    if (reached[j]) continue;
-                    double rest = costs[(from - 1) * n + j - 1] - by_row[from] - by_column[j];
-                    if (rest < least[j]) least[j] = rest, before[j] = column;
-                    if (least[j] < step) step = least[j], next = j;
-                }
-                for (size_t j = 0; j <= n; j++) {
-                    if (reached[j]) by_row[row_of[j]] += step, by_column[j] -= step;
-                    else least[j] -= step;
-                }
-                column = next;
-            } while (row_of[column]);
-            for (; column; column = before[column]) row_of[column] = row_of[before[column]];
-        }
-        for (size_t j = 1; j <= n; j++) column_of[row_of[j] - 1] = j - 1;
-        return column_of;
-    }
-
     bool accept(double delta, double temperature) {
         if (delta > 0 && random.unit() >= std::exp(-delta / temperature)) return false;
         for (size_t i = 0; i < touched.size(); i++) cost[touched[i]] = fresh[i];
@@ -422,7 +344,6 @@ extern "C" {
 
 void *annealer_new(const Problem *problem, uint64_t seed) { return new Annealer(*problem, seed); }
 void annealer_weigh(void *annealer) { static_cast<Annealer *>(annealer)->weigh(); }
-int64_t annealer_assign(void *annealer) { return static_cast<Annealer *>(annealer)->assign(); }
 int64_t annealer_run(void *annealer, int64_t moves, double temperature, int32_t range) {
     return static_cast<Annealer *>(annealer)->run(moves, temperature, range);
 }

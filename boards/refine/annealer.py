@@ -70,8 +70,7 @@ def _library(cache: BuildCache) -> ctypes.CDLL:
     library.annealer_weigh.argtypes = library.annealer_delete.argtypes = (ctypes.c_void_p,)
     library.annealer_weigh.restype = library.annealer_delete.restype = None
     library.annealer_run.argtypes = (ctypes.c_void_p, ctypes.c_int64, ctypes.c_double, ctypes.c_int32)
-    library.annealer_assign.argtypes = (ctypes.c_void_p,)
-    library.annealer_run.restype = library.annealer_assign.restype = ctypes.c_int64
+    library.annealer_run.restype = ctypes.c_int64
     return library
 
 
@@ -143,10 +142,6 @@ class Annealer:
     def weigh(self) -> None:
         """Count with `weight` as it is now."""
         self._library.annealer_weigh(self._annealer)
-
-    def assign(self) -> int:
-        """Put all blocks of a kind where they are best at once; how many went elsewhere."""
-        return self._library.annealer_assign(self._annealer)
 
     def run(self, moves: int, temperature: float, reach: int) -> int:
         """Try `moves` moves of about `reach` tiles; how many were made.

@@ -21,10 +21,6 @@ __all__ = ["refine"]
 #: Looks at the timing, and moves of each cell between two of them.
 _ROUNDS, _MOVES = 110, 8
 
-#: Rounds from one assignment of all blocks to sites to the next. A block far from its place does not come
-#: back by exchanges: another would go as far.
-_ASSIGNED = 4
-
 #: Copies of a driver share its loads anew this often: at the beginning of each stage.
 _STAGES = 2
 
@@ -131,8 +127,6 @@ def _anneal(
             weight = late if number == rounds[0] else (weight + late) / 2
             annealer.weight[:] = np.where(design.drives | design.dedicated | (weight < _LEAST), 0.0, weight)
             annealer.weigh()
-            if number % _ASSIGNED == 0:
-                annealer.assign()
             left = 1 - number / _ROUNDS
             temperature = (_TEMPERATURES[0] - _TEMPERATURES[1]) * left**2 + _TEMPERATURES[1]
             reach = max(_REACHES[1], int(_REACHES[0] * left))
