@@ -30,6 +30,9 @@ _LOGIC = (1.0, 0.5, 0.2)
 #: Times that prices are raised where resources are short, before single layers are exchanged.
 _RISES = 40
 
+#: Rates one after the other that do not fit before no higher one is tried.
+_MISSES = 16
+
 #: What a resource that is short weighs while layers are exchanged.
 _SHORT = 1000.0
 
@@ -183,4 +186,11 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
             best, high = found, middle
         else:
             low = middle + 1
+    # Where little is left over, what is tried for some cycles may fail, and for fewer come out.
+    misses = 0
+    for cycles in reversed(every[:low]):
+        found = search.smallest(cycles)
+        if not found or misses == _MISSES:
+            break
+        best, misses = (found, 0) if found[1] else (best, misses + 1)
     return best[0]
