@@ -75,11 +75,11 @@ def own_constants(module: dict[str, Any]) -> int:
 
 
 def _is_set(cell: Cell, port: str, value: str) -> bool:
-    """Whether a constant of a carry cell costs no wire: inputs that are 1, or one of C and D beside such."""
-    if cell["type"] != "CCU2C" or value == "1":
-        return value == "1" and cell["type"] == "CCU2C"
+    """Whether a constant costs no wire: 1 on a carry cell, and 0 on its C or D beside a 1 on the other."""
+    if cell["type"] != "CCU2C":
+        return False
     other = {"C": "D", "D": "C"}[port[0]] + port[1]
-    return cell["connections"][other] == ["1"]
+    return value == "1" or cell["connections"][other] == ["1"]
 
 
 def _leave_open(pins: dict[str, list]) -> None:

@@ -14,7 +14,7 @@ from pulsefold.compiler.plan.folding import choices_of, divisors
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.search import PADDING, smallest_for, total
+from pulsefold.compiler.plan.search import PADDING, Choice, fastest_that_fits, smallest_for, total
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
 from pulsefold.compiler.plan.units.memory import block_bits, brams_for
@@ -289,3 +289,36 @@ def test_padding_beyond_what_may_be_costs_logic(graph):
         return (1 - PADDING) * cost.brams - cost.bram_bits / block_bits("ecp5")
 
     assert empty(picks) < empty(cheapest)
+
+
+@pytest.mark.parametrize("seed", range(1322, 1328))
+def test_no_rate_that_fits_is_passed_over(seed):
+    """What is found at some cycles may not fit though what is found at fewer does; of these, at 1325."""
+    rng = np.random.default_rng(seed)
+    target = Target(
+        board="b",
+        family="ecp5",
+        resources=Resources(luts=rng.uniform(3000, 12000), ffs=1e6, brams=20, dsps=12),
+        usable=1.0,
+        clock_mhz=100,
+        reserved=Resources(),
+    )
+    slowest = rng.choice([3, 4, 5, 6, 7, 9], 5) * 1024
+
+    def cost(speed: int, how: int) -> Resources:
+        luts = float(rng.uniform(60, 160)) * (2.0**speed + 4 * (how == 0))
+        brams = float(rng.integers(0, 2 + speed) * (how == 1))
+        return Resources(luts=luts, brams=brams, dsps=float(2**speed // 4 * (how == 2)))
+
+    table = {
+        f"layer{k}": [
+            Choice(fold=Fold(), cycles=int(cycles) >> speed, cost=cost(speed, how))
+            for speed in range(7)
+            for how in range(3)
+        ]
+        for k, cycles in enumerate(slowest)
+    }
+    fastest = max(c.cycles for c in fastest_that_fits(table, target).values())
+    for cycles in {c.cycles for choices in table.values() for c in choices if c.cycles < fastest}:
+        picks = smallest_for(table, target, cycles)
+        assert picks is None or target.shortage(total(list(picks.values())))
