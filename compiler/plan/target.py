@@ -12,7 +12,8 @@ __all__ = ["Target", "placed"]
 #: Link to the host and resets, where the family is not known.
 BOARD_SUPPORT = Resources(luts=250, ffs=250)
 
-#: The same a family, as ``bench/link.py`` measures the link; ECP5's has counters and crosses clocks.
+#: The same a family, as ``bench/link.py`` measures the link; ECP5's has counters and crosses clocks,
+#: and is about what designs of ``bench/costs.py`` take beside their units.
 LINK_SUPPORT = {
     "ecp5": Resources(luts=1010, ffs=640, brams=2, bram_bits=24576),
     "gowin": Resources(luts=1100, ffs=460, brams=2, bram_bits=24576),
