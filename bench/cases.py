@@ -202,6 +202,14 @@ CASES = (
         build=True,
     ),
     Case(
+        name="lfc-w1a1-max",
+        model="models/mnist_lfcW1A1.onnx",
+        data=mnist(signs),
+        fps=700_000,
+        clock_mhz=90,
+        build=True,
+    ),
+    Case(
         name="cnv-w1a1",
         model="models/cifar10_cnvW1A1.onnx",
         data=cnv(slice(0, 2)),
