@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import ShapeLike, Signal
+from amaranth.hdl import Module, ShapeLike, Signal, Value
 
-__all__ = ["ANY_INIT", "data_register"]
+__all__ = ["ANY_INIT", "data_register", "delayed"]
 
 #: Attribute of a register for which synthesis may choose what it holds in the beginning.
 ANY_INIT = "any_init"
@@ -18,3 +18,13 @@ def data_register(shape: ShapeLike, name: str) -> Signal:
     all those of a design, and the clock would wait for its wires. Without an initial value it is that 1.
     """
     return Signal(shape, name=name, reset_less=True, attrs={ANY_INIT: 1})
+
+
+def delayed(m: Module, value: Value, cycles: int, name: str, *, reset_less: bool = True) -> Value:
+    """`value`, `cycles` later."""
+    for k in range(cycles):
+        of = f"{name}_later{k}"
+        later = data_register(value.shape(), of) if reset_less else Signal(value.shape(), name=of)
+        m.d.sync += later.eq(value)
+        value = later
+    return value

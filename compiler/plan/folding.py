@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import gcd
 
@@ -19,6 +20,9 @@ __all__ = ["choices_of", "divisors", "pixels_of", "shares_multipliers"]
 
 #: Block RAM below this depth wastes itself, and the wires to it: LUTs hold such words beside their use.
 _LEAST_BLOCK_DEPTH = 48
+
+#: Words above which LUTs are no memory for weights, and several of them may lie in a row of block RAM.
+_MOST_LUT_DEPTH = 512
 
 #: Width in bits above which a matrix unit's beat is no longer routable.
 _WIDEST_BEAT = 1024
@@ -85,8 +89,8 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         if layer.windowed and converted_cycles(layer, simd) > 2 * layer.y.shape[0] * layer.y.shape[1] * depth:
             continue
         memories = ["lut"] if depth < _LEAST_BLOCK_DEPTH else ["block", "lut"]
-        if depth > 512:
-            memories = ["block"]
+        if depth > _MOST_LUT_DEPTH:
+            memories = ["block", "packed"]
         batches = batches_of(layer, pe, simd) if straight else [1]
         folds += [
             Fold(
@@ -106,7 +110,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
             if multiplier != "pair" or pe % 2 == 0
             # Weights that are read once and again are for block RAM, whose width runs out first.
             if batch == 1
-            or (multiplier != "pair" and memory == "block" and pe * simd * batch <= target.available.luts)
+            or (multiplier != "pair" and memory != "lut" and pe * simd * batch <= target.available.luts)
         ]
     return folds
 
@@ -182,4 +186,9 @@ def choices_of(layer: Layer, target: Target, *, straight: bool = False) -> list[
     """
     known: dict[Unit, Resources] = {}
     folds = folds_of(layer, target, straight=straight)
-    return [cost_of(layer, fold, target.family, known) for fold in folds]
+    choices = {fold: cost_of(layer, fold, target.family, known) for fold in folds}
+    return [
+        choice
+        for fold, choice in choices.items()
+        if fold.memory != "packed" or choice.cost.brams < choices[replace(fold, memory="block")].cost.brams
+    ]

@@ -43,7 +43,8 @@ class Fold:
         Frames that share weights, a power of two (matrix layers of one vector a frame), see
         :class:`~pulsefold.compiler.plan.units.batchmatvec.BatchMatVec`.
     memory
-        Memory of weights, or of the constants of a layer without: ``"block"`` or ``"lut"``.
+        Memory of weights, or of the constants of a layer without: ``"block"`` or ``"lut"``; of a matrix layer
+        also ``"packed"``, for block RAM with several words in a row where that claims less of it.
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
         (the last two for matrix layers).

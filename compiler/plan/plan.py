@@ -11,7 +11,7 @@ from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_for, total
+from pulsefold.compiler.plan.search import Choice, fastest_that_fits, padding_beyond, smallest_for, total
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.timing import latency_of, with_buffers
 from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window
@@ -201,15 +201,18 @@ def settle(
     """The plan of a choice that fits together with what joins its layers, if there is one.
 
     What converters and buffers between layers take is known only once the layers are chosen, so the choice is
-    made again with that much less room until both fit.
+    made again with that much less room until both fit, and where they leave too much of the block RAM empty.
     """
     picks = choose(target)
     plan = assemble(graph, target, layers, folds_of(picks))
     for _ in range(3):
-        if not target.shortage(plan.core_cost):
+        own = total(list(picks.values()))
+        room = replace(target, reserved=target.reserved + plan.core_cost - own)
+        full = padding_beyond(target.reserved + own, target.family) <= 0
+        emptied = full and padding_beyond(room.reserved + own, target.family) > 0
+        if not target.shortage(plan.core_cost) and not emptied:
             break
-        between = plan.core_cost - total(list(picks.values()))
-        picks = choose(replace(target, reserved=target.reserved + between))
+        picks = choose(room)
         plan = assemble(graph, target, layers, folds_of(picks))
     return plan
 

@@ -13,7 +13,7 @@ from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units.memory import block_bits
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
+__all__ = ["Choice", "Table", "fastest_that_fits", "padding_beyond", "smallest_for", "total"]
 
 #: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
 #: block RAM as padding beyond :data:`PADDING`. Block RAM and multipliers are there anyway and cost no
@@ -23,6 +23,11 @@ PRICES = np.array([8.0, 0.1, 1.0, 1.0, 2.0])
 
 #: Share of the claimed block RAM that may hold nothing.
 PADDING = 0.15
+
+#: Factors of the price of padding by which it is brought below that one after the other, and the logic that
+#: this may cost, as a factor.
+_FILLING = (4.0, 16.0, 64.0)
+_FILLED = 1.2
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
 _LOGIC = (1.0, 0.5, 0.2)
@@ -72,18 +77,24 @@ def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
     return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
 
 
+def padding_beyond(cost: Resources, family: str) -> float:
+    """Block RAMs that hold nothing beyond the share :data:`PADDING` of those claimed; below 0 where fewer."""
+    return (1 - PADDING) * cost.brams - cost.bram_bits / block_bits(family)
+
+
 class _Search:
     """The choices of all layers as arrays."""
 
     def __init__(self, table: Table, target: Target) -> None:
         names = COUNTS
         have = np.array([max(float(getattr(target.available, n)), 1e-9) for n in names])
-        block = block_bits(target.family)
 
         def share(cost: Resources) -> list[float]:
-            empty = (1 - PADDING) * cost.brams - cost.bram_bits / block
-            return [*(np.array([float(getattr(cost, n)) for n in names]) / have), empty / have[2]]
+            counts = np.array([float(getattr(cost, n)) for n in names])
+            return [*(counts / have), padding_beyond(cost, target.family) / have[2]]
 
+        #: Padding of what is not chosen here, and of the block of which only half may be shared in the end.
+        self.emptied = (padding_beyond(target.reserved, target.family) + 0.5 * (1 - PADDING)) / have[2]
         self.names = list(table)
         self.layers = [
             _Layer(
@@ -94,25 +105,42 @@ class _Search:
             for choices in table.values()
         ]
 
-    def smallest(self, cycles: int) -> tuple[dict[str, Choice], bool] | None:
-        """The least load that fits, else what comes nearest, and whether it fits; None: a layer is slower."""
+    def smallest(self, cycles: int, *, fill: bool = False) -> tuple[dict[str, Choice], bool] | None:
+        """The least load that fits, else what comes nearest, and whether it fits; None: a layer is slower.
+
+        With `fill`, one that leaves less of the block RAM empty where little more logic does it.
+        """
         fast = [np.flatnonzero(layer.cycles <= cycles) for layer in self.layers]
         if not all(len(places) for places in fast):
             return None
         shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
-        picks, used = [], np.full(1, np.inf)
+        picks, used = [], np.full(len(PRICES), np.inf)
         for logic in _LOGIC:
-            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1, 1]))
-            use = used_by(shares, tried)[: len(COUNTS)]
-            if use.max() < used.max():
+            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1, 1]), PRICES)
+            use = used_by(shares, tried)
+            if use[:-1].max() < used[:-1].max():
                 picks, used = tried, use
-            if used.max() <= 1:
+            if used[:-1].max() <= 1:
                 break
+        fits = bool(np.all(used[:-1] <= 1))
+        if fill and fits:
+            picks = self.fill(shares, picks, used)
         chosen = {
             name: layer.choices[places[k]]
             for name, layer, places, k in zip(self.names, self.layers, fast, picks, strict=True)
         }
-        return chosen, bool(np.all(used <= 1))
+        return chosen, fits
+
+    def fill(self, shares: list[np.ndarray], picks: list[int], used: np.ndarray) -> list[int]:
+        """Choices that keep within the padding allowed, where they take little more logic."""
+        for factor in _FILLING:
+            if used[-1] + self.emptied <= 0:
+                break
+            tried = self.exchange(shares, picks, PRICES * [1, 1, 1, 1, factor])
+            use = used_by(shares, tried)
+            if use[:-1].max() <= 1 and use[0] <= _FILLED * used[0] and use[-1] + self.emptied <= 0:
+                return tried
+        return picks
 
     def price(self, shares: list[np.ndarray], prices: np.ndarray) -> list[int]:
         """Each layer's cheapest choice; where a resource is short its price rises, and all choose again."""
@@ -128,14 +156,15 @@ class _Search:
             prices = prices * np.append(np.clip(used, 1.0, 3.0) ** 0.7, 1.0)
         return best
 
-    def exchange(self, shares: list[np.ndarray], picks: list[int]) -> list[int]:
+    def exchange(self, shares: list[np.ndarray], picks: list[int], prices: np.ndarray) -> list[int]:
         """Other choices of single layers as long as the whole gets better by them."""
         picks = list(picks)
         used = used_by(shares, picks)
 
         def worth(use: np.ndarray) -> np.ndarray:
             short = np.maximum(use[..., :-1] - 1, 0).sum(axis=-1)
-            return use[..., :-1] @ PRICES[:-1] + PRICES[-1] * np.maximum(use[..., -1], 0) + _SHORT * short
+            padding = np.maximum(use[..., -1] + self.emptied, 0)
+            return use[..., :-1] @ prices[:-1] + prices[-1] * padding + _SHORT * short
 
         improved = True
         while improved:
@@ -153,7 +182,7 @@ def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice]
 
     None if some layer cannot be that fast.
     """
-    found = _Search(table, target).smallest(cycles)
+    found = _Search(table, target).smallest(cycles, fill=True)
     return found[0] if found else None
 
 
@@ -183,14 +212,16 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
         middle = (low + high) // 2
         found = search.smallest(every[middle])
         if found and found[1]:
-            best, high = found, middle
+            high = middle
         else:
             low = middle + 1
     # Where little is left over, what is tried for some cycles may fail, and for fewer come out.
-    misses = 0
+    fastest, misses = every[low], 0
     for cycles in reversed(every[:low]):
         found = search.smallest(cycles)
         if not found or misses == _MISSES:
             break
-        best, misses = (found, 0) if found[1] else (best, misses + 1)
+        fastest, misses = (cycles, 0) if found[1] else (fastest, misses + 1)
+    best = search.smallest(fastest, fill=True)
+    assert best
     return best[0]

@@ -6,13 +6,15 @@ import functools
 from collections.abc import Sequence
 from operator import and_, or_
 
-from amaranth.hdl import Cat, Module, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from pulsefold.compiler.plan.units.base import ceil_div
 from pulsefold.hdl.debug.upload import Uploads
 from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name
+from pulsefold.hdl.register import delayed
 
 __all__ = ["Rom"]
 
@@ -23,6 +25,8 @@ _LUTS = 512
 
 class Rom(wiring.Component):
     """`data` follows `address` by one cycle, or by two where `late`; a single word is simply there.
+
+    Where several words lie in a row it follows by one cycle more, through what chooses among them.
 
     Parameters
     ----------
@@ -37,29 +41,69 @@ class Rom(wiring.Component):
     late
         Register the output once more: on ECP5 the block RAM's own register, see
         :class:`~pulsefold.hdl.memory.ram.LateRam`.
+    rows
+        Rows that the words lie in, a power of two: word a in row a mod `rows`, beside those of a - `rows`,
+        a - 2 `rows` and so on; 0: a row a word. `column` then is of rows.
     """
 
     def __init__(
-        self, width: int, words: Sequence[int], style: str, column: int = 0, *, late: bool = False
+        self,
+        width: int,
+        words: Sequence[int],
+        style: str,
+        column: int = 0,
+        *,
+        late: bool = False,
+        rows: int = 0,
     ) -> None:
-        self.words = list(words)
-        self.width = width
+        self.rows = rows or len(words)
+        #: Words of a row.
+        self.places = ceil_div(len(words), self.rows)
+        #: Contents of each row.
+        self.words = [
+            sum(word << (place * width) for place, word in enumerate(words[row :: self.rows]))
+            for row in range(self.rows)
+        ]
+        self.width = self.places * width
         self.style = style
-        self.column = column or (_LUTS if style == "lut" else width)
+        self.column = column or (_LUTS if style == "lut" else self.width)
         self.late = late
-        super().__init__({"address": In(range(max(2, len(self.words)))), "data": Out(unsigned(width))})
+        #: Address of a row, and what is read of it.
+        self.row = Signal(range(max(2, self.rows)))
+        self.read = Signal(self.width)
+        super().__init__({"address": In(range(max(2, len(words)))), "data": Out(unsigned(width))})
 
     def elaborate(self, platform):
         m = Module()
+        m.d.comb += self.row.eq(self.address)
+        self._choose(m)
         if isinstance(platform, Uploads):
             self._writable(m, platform)
             return m
-        if len(self.words) == 1:
-            m.d.comb += self.data.eq(self.words[0])
+        if self.rows == 1:
+            m.d.comb += self.read.eq(self.words[0])
             return m
         lows = range(0, self.width, self.column)
-        m.d.comb += self.data.eq(Cat(*(self._column(m, low, platform) for low in lows)))
+        m.d.comb += self.read.eq(Cat(*(self._column(m, low, platform) for low in lows)))
         return m
+
+    def _choose(self, m) -> None:
+        """The word of the row that the upper bits of the address said."""
+        if self.places == 1:
+            m.d.comb += self.data.eq(self.read)
+            return
+        place = delayed(m, self.address >> (self.rows - 1).bit_length(), 1 + self.late, "place")
+        width = len(self.data)
+        words = [self.read[low : low + width] for low in range(0, self.width, width)]
+        for bit in place:
+            # The last of an odd number is there whatever this bit is.
+            words = [
+                Mux(bit, *words[k + 1 : k + 2], words[k]) if words[k + 1 :] else words[k]
+                for k in range(0, len(words), 2)
+            ]
+        chosen = Signal(width, name="chosen", reset_less=True)
+        m.d.sync += chosen.eq(words[0])
+        m.d.comb += self.data.eq(chosen)
 
     def _column(self, m, low: int, platform) -> Value:
         """What one of the memories gives, whose lowest bit is at `low`.
@@ -87,7 +131,7 @@ class Rom(wiring.Component):
         m.submodules[name] = memory
         read = memory.read_port(domain="sync")
         word = read.data
-        m.d.comb += read.addr.eq(self.address)
+        m.d.comb += read.addr.eq(self.row)
         if self.late and not name.endswith(OUTPUT_REGISTER):
             word = Signal(width, name=f"word{low}", reset_less=True)
             m.d.sync += word.eq(read.data)
@@ -103,7 +147,7 @@ class Rom(wiring.Component):
             kept = Signal(self.width, init=words[0], reset_less=True)
             with m.If(upload.enable):
                 m.d.sync += kept.eq(upload.data)
-            m.d.comb += self.data.eq(kept)
+            m.d.comb += self.read.eq(kept)
             return
         style = "block" if self.style == "block" else "ram"
         for low in range(0, self.width, self.column):
@@ -115,12 +159,12 @@ class Rom(wiring.Component):
                 name = registered_name(name, style, len(part), width, uploads)
             m.submodules[name] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
-            word, data = Signal(width, name=f"word{low}", reset_less=True), self.data[low : low + width]
+            word, data = Signal(width, name=f"word{low}", reset_less=True), self.read[low : low + width]
             m.d.comb += [
                 write.addr.eq(upload.address),
                 write.data.eq(upload.data[low : low + width]),
                 write.en.eq(upload.enable),
-                read.addr.eq(self.address),
+                read.addr.eq(self.row),
             ]
             m.d.sync += word.eq(read.data)
             if self.late and not name.endswith(OUTPUT_REGISTER):

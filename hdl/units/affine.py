@@ -8,11 +8,11 @@ from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.affine import LIMB, PRODUCT_LATENCY, Affine
-from pulsefold.hdl.register import data_register
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.reduction import Term, tree_sum
 from pulsefold.hdl.units.streams import lane_shape
 
-__all__ = ["affine", "delayed", "lane_number"]
+__all__ = ["affine", "lane_number"]
 
 
 def lane_number(bits: Value, kind: ElementType) -> Value:
@@ -20,16 +20,6 @@ def lane_number(bits: Value, kind: ElementType) -> Value:
     if kind.is_bipolar:
         return Cat(Const(1, 1), ~bits[0]).as_signed()
     return bits.as_signed() if lane_shape(kind).signed else bits
-
-
-def delayed(m: Module, value: Value, cycles: int, name: str, *, reset_less: bool = True) -> Value:
-    """`value`, `cycles` later."""
-    for k in range(cycles):
-        of = f"{name}_later{k}"
-        later = data_register(value.shape(), of) if reset_less else Signal(value.shape(), name=of)
-        m.d.sync += later.eq(value)
-        value = later
-    return value
 
 
 def affine(m: Module, p: Affine, x: Value, word: Value, name: str) -> Term:

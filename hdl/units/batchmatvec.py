@@ -9,7 +9,7 @@ from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.hdl.memory.ram import memory_attributes
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.hop import Sink, hop_row, send_rows
 from pulsefold.hdl.units.streams import UnitComponent

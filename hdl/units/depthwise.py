@@ -6,8 +6,9 @@ from amaranth.hdl import Const, Module, Mux, Signal
 
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
-from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.units.affine import affine, lane_number
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape

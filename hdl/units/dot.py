@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units.dot import Dot
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.carry import CarryCount
 from pulsefold.hdl.units.gated import GatedPairs
 from pulsefold.hdl.units.reduction import Term, popcount, tree_sum

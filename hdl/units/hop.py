@@ -11,7 +11,7 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.rom import Rom
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.carry import Accumulator, CarryCount
 from pulsefold.hdl.units.dot import constant_product, dot_product, lane_value
 from pulsefold.hdl.units.pair import paired
@@ -89,11 +89,12 @@ class Hop(wiring.Component):
     def elaborate(self, platform):
         p = self.unit
         m = Module()
-        width = p.hop * p.simd * p.dot.stored_bits
-        m.submodules.weights = rom = Rom(width, self.words(), p.memory, p.memory_width, late=p.late_weights)
+        m.submodules.weights = rom = Rom(
+            p.weight_width, self.words(), p.memory, p.memory_width, late=p.late_weights, rows=p.weight_rows
+        )
         # Data needs no reset, and a reset of every data register is the largest net of a design.
         m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.weight_registers, "address"))
-        weights = delayed(m, rom.data, p.weight_registers, "weights")
+        weights = delayed(m, rom.data, p.weight_returns - (p.weight_rows > 0), "weights")
         passed = Signal(len(self.x_i), reset_less=True)
         m.d.sync += [self.control_o.eq(self.control_i), passed.eq(self.x_i)]
         m.d.comb += self.x_o.eq(passed)

@@ -6,7 +6,7 @@ from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.rom import Rom
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.reduction import Term, tree_sum

@@ -7,7 +7,7 @@ from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.hdl.memory.ram import LateRam, memory_attributes
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.hop import Sink, hop_row, send_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from pulsefold.compiler.plan.units.pair import Pair
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.reduction import Term, add_small, tree_sum
 
 __all__ = ["paired"]

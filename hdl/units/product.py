@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Shape, Signal, Value
 
-from pulsefold.hdl.units.affine import delayed, lane_number
+from pulsefold.hdl.register import delayed
+from pulsefold.hdl.units.affine import lane_number
 from pulsefold.hdl.units.reduction import Term, tree_sum
 from pulsefold.hdl.units.streams import UnitComponent
 from pulsefold.hdl.units.sum import take_pixels

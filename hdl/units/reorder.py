@@ -9,7 +9,8 @@ from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.program import start_of
 from pulsefold.hdl.memory.buffer import memory_attributes, next_address
-from pulsefold.hdl.units.affine import delayed, lane_number
+from pulsefold.hdl.register import delayed
+from pulsefold.hdl.units.affine import lane_number
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, payload
 

@@ -7,7 +7,8 @@ from amaranth.lib.memory import Memory
 
 from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.memory.rom import Rom
-from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.register import delayed
+from pulsefold.hdl.units.affine import affine, lane_number
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.reduction import tree_sum

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value
 
-from pulsefold.hdl.units.affine import affine, delayed, lane_number
+from pulsefold.hdl.register import delayed
+from pulsefold.hdl.units.affine import affine, lane_number
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent

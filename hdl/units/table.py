@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Cat, Module, Signal
 
 from pulsefold.hdl.memory.rom import Rom
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent

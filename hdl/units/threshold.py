@@ -10,8 +10,8 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.hdl.memory.rom import Rom
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
-from pulsefold.hdl.units.affine import delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
 from pulsefold.hdl.units.streams import UnitComponent, lane_shape

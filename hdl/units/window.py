@@ -5,7 +5,7 @@ from __future__ import annotations
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 
 from pulsefold.hdl.memory.ram import LateRam
-from pulsefold.hdl.units.affine import delayed
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credits_left
 from pulsefold.hdl.units.streams import UnitComponent, payload

@@ -172,7 +172,7 @@ def fold_from(entry: object, where: str) -> Fold:
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 20:
             raise FoldingError(f"{key} must be a whole number above 0, not {value!r}", where=where)
     for key, allowed in (
-        ("memory", ("lut", "block")),
+        ("memory", ("lut", "block", "packed")),
         ("multiplier", ("lut", "dsp", "pair", "constant")),
         ("adder", ("tree", "carry", "gated")),
         ("requantizer", ("lut", "dsp")),

@@ -14,7 +14,8 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import MatVec, RowSums
-from pulsefold.compiler.plan.units.memory import memory_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiling import padding
 from pulsefold.errors import DoesNotFitError
 

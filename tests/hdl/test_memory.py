@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Fragment, Module, Signal, unsigned
 from amaranth.lib import data
 from amaranth.sim import Simulator
 
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, accept_times
 from pulsefold.compiler.plan.units.memory import buffer_lag, buffer_style
+from pulsefold.hdl.debug.upload import Uploads
 from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.memory.rom import Rom
 from pulsefold.sim.bench.unit import Stimulus, run_unit_many
@@ -73,6 +74,25 @@ def test_words_of_which_some_bits_never_change(style: str, column: int, late: bo
     words = [int(w) & ~wired | 0x2A5A5 & wired for w in rng.integers(0, 1 << 18, 13)]
     rom = Rom(18, words, style, column, late=late)
     places = rng.integers(0, len(words), 100).tolist()
+    behind = int(late)
+    assert read_of(rom, places)[behind:] == [words[place] for place in places[: len(places) - behind]]
+
+
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(("count", "rows", "column"), [(13, 4, 9), (16, 8, 0), (9, 8, 7), (33, 2, 18)])
+@pytest.mark.parametrize("writable", [False, True])
+def test_words_side_by_side(count: int, rows: int, column: int, late: bool, writable: bool) -> None:
+    rng = np.random.default_rng(count)
+    words = rng.integers(0, 1 << 5, count).tolist()
+    rom = Rom(5, words, "block", column, late=late, rows=rows)
+    places = rng.integers(0, count, 100).tolist()
+    behind = 1 + late
+    read = read_of(rom, places, Uploads() if writable else None)
+    assert read[behind:] == [words[place] for place in places[: len(places) - behind]]
+
+
+def read_of(rom: Rom, places: list[int], platform: object = None) -> list[int]:
+    """What a memory gives in the cycle after each place was asked for."""
     read: list[int] = []
 
     async def bench(ctx) -> None:
@@ -82,12 +102,11 @@ def test_words_of_which_some_bits_never_change(style: str, column: int, late: bo
             read.append(ctx.get(rom.data))
 
     module = Module()
-    module.submodules.rom = rom
+    module.submodules.rom = Fragment.get(rom, platform)
     # Where nothing changes, the memory has no clock.
     module.d.sync += Signal().eq(1)
     simulator = Simulator(module)
     simulator.add_clock(1e-6)
     simulator.add_testbench(bench)
     simulator.run()
-    behind = int(late)
-    assert read[behind:] == [words[place] for place in places[: len(places) - behind]]
+    return read

@@ -123,6 +123,9 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
         hop, multipliers = draw(st.sampled_from([h for h in range(2, pe + 1, 2) if pe % h == 0])), ["pair"]
     if whole:
         pe, simd, hop, multipliers = rows, columns, divisor(draw, rows), ["constant"]
+    depth = len(weights) * columns // (pe * simd)
+    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth)]
+    memory = draw(st.sampled_from(["lut", "block"]))
     return MatVec(
         name="matvec",
         vectors=draw(st.integers(1, 3)) * pixels * turns,
@@ -134,8 +137,9 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
         simd=simd,
         pixels=pixels,
         steps=steps,
-        memory=draw(st.sampled_from(["lut", "block"])),
+        memory=memory,
         memory_width=draw(st.sampled_from([0, 9])),
+        weight_rows=draw(st.sampled_from(side_by_side)) if memory == "block" else 0,
         reach=draw(st.integers(0, 1)),
         multiplier=draw(st.sampled_from(multipliers)),
         adder=draw(adders),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import gcd
 
 import numpy as np
@@ -14,6 +15,7 @@ from pulsefold.compiler.plan.lower.rule import divisors
 from pulsefold.compiler.plan.lower.windows import window_unit
 from pulsefold.compiler.plan.units import BatchMatVec, Convert, DepthwiseUnit, MatVec, Stream, Unit
 from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import FoldingError
 
 __all__ = ["conv_units"]
@@ -90,7 +92,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         _, high = node.accumulator_range(layer.x.type)
         steps = steps_of(layer.steps, rows, int(high.max()))
     depth = rows * columns // (fold.pe * fold.simd)
-    return MatVec(
+    unit = MatVec(
         name=layer.name,
         vectors=layer.y.shape[0] * layer.y.shape[1] * layer.turns * fold.batch,
         turns=layer.turns,
@@ -102,12 +104,18 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         simd=fold.simd,
         pixels=fold.pixels * fold.batch,
         steps=steps,
-        memory=fold.memory,
+        memory="lut" if fold.memory == "lut" else "block",
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,
         # Elsewhere a register takes the place of a LUT.
-        reach=int(family == "ecp5" and fold.memory == "block"),
+        reach=int(family == "ecp5" and fold.memory != "lut"),
         multiplier=fold.multiplier,
         adder=fold.adder,
+    )
+    if fold.memory != "packed":
+        return unit
+    packed = packed_rows(family, depth, unit.weight_width)
+    return replace(
+        unit, weight_rows=packed, memory_width=block_width(family, packed or depth), buffer_depth=0
     )
 
 

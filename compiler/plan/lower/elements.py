@@ -19,7 +19,7 @@ from pulsefold.compiler.plan.units import (
     Unit,
 )
 from pulsefold.compiler.plan.units.base import ceil_div
-from pulsefold.compiler.plan.units.memory import rom_cost
+from pulsefold.compiler.plan.units.rom import rom_cost
 
 __all__ = [
     "LEAST_CONSTANTS",

@@ -27,7 +27,7 @@ from pulsefold.compiler.plan.lower.moves import moved_lanes, reorder_units
 from pulsefold.compiler.plan.lower.pools import maxpool_units, sumpool_units
 from pulsefold.compiler.plan.lower.rule import Rule
 from pulsefold.compiler.plan.units import Unit
-from pulsefold.errors import UnsupportedNodeError
+from pulsefold.errors import FoldingError, UnsupportedNodeError
 
 __all__ = ["RULES", "WITHIN", "lanes_of", "units_of"]
 
@@ -63,6 +63,9 @@ def units_of(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     UnsupportedNodeError
         If there is no circuit for the operation.
     """
+    if fold.memory == "packed" and (not isinstance(layer.node, Conv) or layer.depthwise):
+        why = "only weights of matrix layers lie side by side in rows of block RAM"
+        raise FoldingError(why, where=layer.name, todo="take memory block or lut")
     return rule_of(layer).units(layer, fold, family)
 
 

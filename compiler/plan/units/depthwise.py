@@ -11,8 +11,9 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow
 from pulsefold.compiler.plan.units.base import Stream, bits_for
-from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import lanes_error
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.taps import TapReader
 
 __all__ = ["DepthwiseUnit"]

@@ -9,8 +9,9 @@ import numpy as np
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, accept_times, bits_for, ceil_div
-from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 
 __all__ = ["LrnUnit"]

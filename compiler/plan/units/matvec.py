@@ -11,13 +11,8 @@ from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
-from pulsefold.compiler.plan.units.memory import (
-    becomes_block,
-    buffer_cost,
-    distinct_bits,
-    memory_cost,
-    rom_cost,
-)
+from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.rom import distinct_bits, rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
 
@@ -70,6 +65,8 @@ class MatVec(OneInput, OneOutput):
         Weight memory: ``"block"`` or ``"lut"``.
     memory_width
         Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
+    weight_rows
+        Rows of a group's weight memory, a power of two, in which its words lie side by side; 0: a row a word.
     reach
         Registers on the way to a weight memory of block RAM, and as many on the way back, which lets it be
         far from the arithmetic; 0 or 1.
@@ -96,6 +93,7 @@ class MatVec(OneInput, OneOutput):
     steps: Steps | None = None
     memory: str = "lut"
     memory_width: int = 0
+    weight_rows: int = 0
     reach: int = 0
     multiplier: str = "lut"
     adder: str = "tree"
@@ -177,6 +175,11 @@ class MatVec(OneInput, OneOutput):
         """Words of each group's weight memory."""
         return self.all_folds * self.column_folds
 
+    @property
+    def weight_width(self) -> int:
+        """Bits of a word of each group's weight memory."""
+        return self.hop * self.simd * self.dot.stored_bits
+
     @cached_property
     def dot(self) -> Dot:
         """The arithmetic up to the accumulators, of the rows of all matrices."""
@@ -239,12 +242,17 @@ class MatVec(OneInput, OneOutput):
     @property
     def weight_latency(self) -> int:
         """Cycles of the weight memory."""
-        return 1 + self.late_weights + 2 * self.weight_registers
+        return 1 + self.late_weights + self.weight_registers + self.weight_returns
 
     @property
     def weight_registers(self) -> int:
-        """Registers on either side of the weight memory."""
+        """Registers on the way to the weight memory."""
         return self.reach if self.memory == "block" else 0
+
+    @property
+    def weight_returns(self) -> int:
+        """Registers on the way back; the first is behind the choice of a word where several lie in a row."""
+        return max(self.weight_registers, int(self.weight_rows > 0))
 
     @property
     def vector_wait(self) -> int:
@@ -321,9 +329,9 @@ class MatVec(OneInput, OneOutput):
     def cost(self, family: str) -> Resources:
         """Weight memories, arithmetic, replay memory, accumulators, step functions, control, buffer."""
         sums = self.pe * self.pixels
-        word = self.hop * self.simd * self.dot.stored_bits
+        word = self.weight_width
         kept = word if self.memory == "block" else distinct_bits(self.weight_depth, word)
-        total = rom_cost(family, self.weight_depth, kept, self.memory) * self.hops
+        total = rom_cost(family, self.weight_depth, kept, self.memory, self.weight_rows) * self.hops
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         waits = self.hops + self.vector_wait + 1
         if self.replays:
@@ -331,7 +339,7 @@ class MatVec(OneInput, OneOutput):
             # What was replayed, and the choice between it and what has come.
             total += Resources(luts=self.input.width)
             waits += self.replay_style == "ram"
-        registered = self.weight_registers
+        registered = self.weight_returns - (self.weight_rows > 0)
         if self.memory != "block":
             registered = (1 + self.late_weights) * int(self.weight_depth > 1)
         total += Resources(ffs=waits * self.input.width + registered * self.hops * kept)

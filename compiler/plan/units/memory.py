@@ -1,8 +1,6 @@
-"""What memories cost on each family: block RAM geometries, LUT memories, stream buffers."""
+"""What memories cost on each family: block RAM geometries, LUT RAM, stream buffers."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import ceil_div
@@ -18,7 +16,6 @@ __all__ = [
     "buffer_lag",
     "buffer_style",
     "memory_cost",
-    "rom_cost",
 ]
 
 #: (depth, width) of one block RAM as the synthesis tool maps it, by family.
@@ -28,9 +25,6 @@ BRAM_SHAPES = {
     "nexus": ((512, 36), (1024, 18), (2048, 9), (4096, 4), (8192, 2), (16384, 1)),
     "ice40": ((256, 16), (512, 8), (1024, 4), (2048, 2)),
 }
-
-#: Width of one of two ports of an ECP5 block RAM.
-_PORT = 18
 
 #: Entries of the small buffer in front of a deep one's block RAM: the way round by the ring takes five
 #: cycles.
@@ -72,64 +66,15 @@ def becomes_block(family: str, depth: int, width: int) -> bool:
 
 
 def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
-    """Cost of a memory of a style.
-
-    ``"block"``: block RAM, see :func:`rom_cost` where it is only read. ``"lut"``: a ROM in LUTs, see
-    :func:`rom_luts`. ``"ram"``: a small RAM; see :func:`becomes_block`.
-    """
+    """Cost of a memory that is written: ``"block"`` for block RAM, ``"ram"`` see :func:`becomes_block`."""
     if style == "block" or (style == "ram" and becomes_block(family, depth, width)):
         return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
     if style == "ram" and family == "ice40":
         return Resources(luts=depth * width * 1.2, ffs=depth * width)
-    if style == "ram":
-        rows = ceil_div(depth, 16)
-        # What chooses among more than eight words comes out several times as large.
-        choice = 0.0 if rows == 1 else 0.6 if rows <= 8 else 2.0
-        return Resources(luts=rows * ceil_div(width, 4) * 4 + choice * rows * width)
-    # A single word is wired.
-    return Resources(luts=width * max(0.5, rom_luts(family, depth)) * (depth > 1))
-
-
-def rom_cost(family: str, depth: int, width: int, style: str) -> Resources:
-    """Cost of a memory that is only read, ``"block"`` or ``"lut"``.
-
-    On ECP5 the last of its columns counts half where it takes one port and half the contents of a block: the
-    flow gives the rest to another such memory.
-    """
-    cost = memory_cost(family, depth, width, style)
-    if family != "ecp5" or style != "block":
-        return cost
-    column = block_width(family, depth)
-    last = width - (ceil_div(width, column) - 1) * column
-    half = any(w <= _PORT and last <= w and 2 * depth <= d for d, w in BRAM_SHAPES[family])
-    return replace(cost, brams=cost.brams - 0.5) if half else cost
-
-
-def distinct_bits(depth: int, width: int) -> int:
-    """Bits of a ROM in LUTs that synthesis keeps of `width`: those that are alike in all words are one.
-
-    Expected of random contents: (n - 2) (1 - (1 - 1/n)**width) of the n = 2**depth that a bit may be, two of
-    which are constants.
-    """
-    if depth > 16:
-        return width
-    n = 1 << depth
-    return round((n - 2) * (1 - (1 - 1 / n) ** width))
-
-
-def rom_luts(family: str, depth: int) -> float:
-    """LUTs of a bit of a ROM: one for 16 words.
-
-    With multiplexers beside the LUTs, 2, 4 or 8 of them are one, and more of them need others to choose.
-    Between these depths synthesis saves about half of what the words that are not there would take. iCE40
-    chooses by LUTs.
-    """
-    if family == "ice40":
-        return depth / 16 * 1.25
-    if depth <= 16:
-        return min(1.0, depth / 16 * 1.25 + 0.17 * (depth > 8))
-    whole = (1 << (depth - 1).bit_length() - 4) * (1 if depth <= 128 else 1.125)
-    return (whole + depth / 16) / 2
+    rows = ceil_div(depth, 16)
+    # What chooses among more than eight words comes out several times as large.
+    choice = 0.0 if rows == 1 else 0.6 if rows <= 8 else 2.0
+    return Resources(luts=rows * ceil_div(width, 4) * 4 + choice * rows * width)
 
 
 def buffer_style(family: str, depth: int, width: int) -> str:

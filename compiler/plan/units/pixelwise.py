@@ -18,7 +18,8 @@ from pulsefold.compiler.plan.units.base import (
     accept_times,
     bits_for,
 )
-from pulsefold.compiler.plan.units.memory import memory_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["Elementwise", "Pixelwise", "SpreadJoin", "lanes_error"]

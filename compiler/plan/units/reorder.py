@@ -18,8 +18,9 @@ from pulsefold.compiler.plan.units.base import (
     Stream,
     bits_for,
 )
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.compiler.plan.units.program import Level, folded
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["ReorderUnit", "reorder_lanes"]

@@ -10,8 +10,9 @@ import numpy as np
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow, word_bits
 from pulsefold.compiler.plan.units.base import Moves, bits_for, ceil_div
-from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.errors import FoldingError
 

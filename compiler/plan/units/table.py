@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
+from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.threshold import threshold_style
 
 __all__ = ["TableUnit"]

@@ -8,8 +8,9 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.memory import buffer_cost, rom_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
+from pulsefold.compiler.plan.units.rom import rom_cost
 
 __all__ = ["Steps", "ThresholdUnit"]
 
