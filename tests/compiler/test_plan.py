@@ -291,6 +291,31 @@ def test_padding_beyond_what_may_be_costs_logic(graph):
     assert empty(picks) < empty(cheapest)
 
 
+@pytest.mark.parametrize(("logic", "filled"), [(11_500, True), (12_500, False)])
+@pytest.mark.parametrize("between", [0, 4])
+def test_block_ram_is_filled_where_little_more_logic_does_it(logic, filled, between):
+    """The second choice's 5 blocks are full, the first's 15 are a third full; `between` are empty."""
+    block = 18432
+    target = Target(
+        board="b",
+        family="ecp5",
+        resources=Resources(luts=80_000, ffs=1e6, brams=208),
+        usable=0.65,
+        clock_mhz=100,
+        reserved=Resources(brams=between),
+    )
+    table = {
+        "layer": [
+            Choice(fold=Fold(), cycles=64, cost=Resources(luts=10_000, brams=15, bram_bits=5 * block)),
+            Choice(fold=Fold(simd=2), cycles=64, cost=Resources(luts=logic, brams=5, bram_bits=5 * block)),
+        ]
+    }
+    for picks in (smallest_for(table, target, 64), fastest_that_fits(table, target)):
+        assert picks is not None
+        # Four blocks of nine are more than 15 %, whatever is chosen here.
+        assert (picks["layer"].fold.simd == 2) == (filled and between == 0)
+
+
 @pytest.mark.parametrize("seed", range(1322, 1328))
 def test_no_rate_that_fits_is_passed_over(seed):
     """What is found at some cycles may not fit though what is found at fewer does; of these, at 1325."""

@@ -7,6 +7,7 @@ import importlib.resources
 import json
 import re
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import block_width
+from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import ToolFailedError
 from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.rtlil import convert
@@ -291,6 +293,30 @@ def test_thresholds_in_block_ram_come_from_its_output_register(tmp_path) -> None
     blocks = cells_of(check_netlist(unit, tmp_path), "DP16KD")
     assert blocks
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+
+
+def test_words_side_by_side_after_synthesis(tmp_path) -> None:
+    """1,536 words of 12 bits: three to a row of 36 fill one block."""
+    rng = np.random.default_rng(8)
+    unit = MatVec(
+        name="m",
+        vectors=1,
+        weights=rng.choice([-1, 1], (512, 36)),
+        weight_type=BIPOLAR,
+        type=BIPOLAR,
+        pe=1,
+        simd=12,
+        memory="block",
+        reach=1,
+    )
+    assert unit.cost("ecp5").brams == 1.5
+    rows = packed_rows("ecp5", unit.weight_depth, unit.weight_width)
+    assert rows == 512
+    packed = replace(unit, weight_rows=rows, memory_width=block_width("ecp5", rows))
+    assert packed.cost("ecp5").brams == 1
+    assert packed.fold_latency == unit.fold_latency
+    (block,) = cells_of(check_netlist(packed, tmp_path), "DP16KD")
+    assert block["parameters"]["REGMODE_B"] == block["parameters"]["REGMODE_A"] == "OUTREG"
 
 
 def test_memories_that_are_only_read_share_a_block_after_synthesis(tmp_path) -> None:
