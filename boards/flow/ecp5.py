@@ -13,12 +13,11 @@ from typing import Any
 from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache
 from pulsefold.boards.flow.base import Flow, Tell
-from pulsefold.boards.flow.ecp5_blocks import share_blocks
+from pulsefold.boards.flow.ecp5_blocks import share_blocks, switch_registers_on
 from pulsefold.boards.flow.ecp5_chains import finish_chains
 from pulsefold.boards.flow.ecp5_constants import own_constants
 from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
-from pulsefold.boards.flow.ecp5_netlist import switch_registers_on
 from pulsefold.boards.refine import refine
 from pulsefold.boards.refine.annealer import compiler
 from pulsefold.compiler.plan.resources import Resources

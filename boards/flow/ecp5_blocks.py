@@ -1,11 +1,17 @@
-"""Two read-only memories in one ECP5 block RAM, each behind a port of its own."""
+"""ECP5 block RAM: its output register, and two read-only memories in one, each behind a port of its own."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-__all__ = ["share_blocks"]
+from pulsefold.errors import ToolFailedError
+from pulsefold.hdl.memory.ram import OUTPUT_REGISTER
+
+__all__ = ["in_order", "share_blocks", "switch_registers_on"]
+
+#: Names that Yosys gives the cells of a memory.
+_MAPPED = re.compile(rf"{OUTPUT_REGISTER}\.\d+\.\d+$")
 
 #: INITVAL parameters that hold the lower half of a block's contents.
 _HALF = 32
@@ -13,6 +19,40 @@ _HALF = 32
 #: What belongs to a port, its letter left out.
 _PINS = re.compile(r"(AD|CE|CLK|CS|DI|DO|OCE|RST|WE)A(\d*)")
 _PARAMETERS = ("DATA_WIDTH", "REGMODE", "WRITEMODE")
+
+
+def switch_registers_on(module: dict[str, Any]) -> int:
+    """Use the output registers of block RAMs named by :data:`~pulsefold.hdl.memory.ram.OUTPUT_REGISTER`.
+
+    Parameters
+    ----------
+    module
+        Entry of ``modules`` of a Yosys JSON netlist; changed in place.
+
+    Returns
+    -------
+    int
+        Block RAMs whose register was switched on.
+
+    Raises
+    ------
+    ToolFailedError
+        If a memory that counts on its register did not become block RAM.
+    """
+    registers = 0
+    for name, cell in module["cells"].items():
+        if not _MAPPED.search(name):
+            continue
+        if cell["type"] != "DP16KD":
+            why = "its output register cannot be switched on, and the circuit counts on it"
+            raise ToolFailedError(
+                "a memory did not become block RAM", where=f"{name} ({cell['type']})", why=why
+            )
+        cell["parameters"] |= {"REGMODE_A": "OUTREG", "REGMODE_B": "OUTREG"}
+        # Of a word of 36 bits port A sends half, and Yosys leaves its register off.
+        cell["connections"] |= {"OCEA": ["1"], "OCEB": ["1"]}
+        registers += 1
+    return registers
 
 
 def share_blocks(module: dict[str, Any]) -> int:

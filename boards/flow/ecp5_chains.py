@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["finish_chains"]
+from pulsefold.boards.flow.ecp5_netlist import Cell, Netlist
 
-Cell = dict[str, Any]
+__all__ = ["finish_chains"]
 
 #: LUT contents with input C at 1.
 _C_IS_ONE = 0xF0F0
@@ -40,20 +39,6 @@ class _Half:
         if carry in _BEGINS:
             return cls(_BEGINS[str(carry)])
         return cls(_BEGINS_WITH_A, (carry, "1", "1", "1"))
-
-    def alone(self, carry: str) -> Cell:
-        """Its sum as a LUT, with a constant carry."""
-        return {
-            "hide_name": 1,
-            "type": "LUT4",
-            "parameters": {"INIT": f"{self.init ^ 0xFFFF * int(carry):016b}"},
-            "attributes": {},
-            "port_directions": {**dict.fromkeys("ABCD", "input"), "Z": "output"},
-            "connections": {
-                **{pin: [bit] for pin, bit in zip("ABCD", self.inputs, strict=True)},
-                "Z": [self.total],
-            },
-        }
 
     def passing(self, carry: str) -> _Half:
         """One with its carry out for a constant carry in, which it ignores; C and D must be constants too."""
@@ -99,22 +84,15 @@ class _Chains:
     """The carry cells of a module, and who reads its nets."""
 
     def __init__(self, module: dict[str, Any]) -> None:
-        self.cells: dict[str, Cell] = module["cells"]
-        self.wires: dict[str, Any] = module["netnames"]
-        self.carry_cells = {name: cell for name, cell in self.cells.items() if cell["type"] == "CCU2C"}
-        self.reads: Counter[object] = Counter(
-            bit
-            for cell in self.cells.values()
-            for port, bits in cell["connections"].items()
-            if cell["port_directions"].get(port) != "output"
-            for bit in bits
-            if isinstance(bit, int)
-        )
-        self.reads.update(
-            bit for port in module["ports"].values() for bit in port["bits"] if isinstance(bit, int)
-        )
-        named = (bit for wire in self.wires.values() for bit in wire["bits"] if isinstance(bit, int))
-        self.next = 1 + max((*named, 1))
+        self.netlist = Netlist(module)
+        self.carry_cells = {
+            name: cell for name, cell in self.netlist.cells.items() if cell["type"] == "CCU2C"
+        }
+        self.readers = self.netlist.readers()
+
+    def reads(self, bit: object) -> int:
+        """How often a net is read."""
+        return len(self.readers.get(bit, ())) + (bit in self.netlist.outside) if isinstance(bit, int) else 0
 
     def found(self) -> list[list[str]]:
         """Names of each chain's cells, from its first to its last."""
@@ -143,22 +121,23 @@ class _Chains:
         """Write one anew, unless a carry in its midst is read by others too, or halves are cut off."""
         cells = [self.carry_cells[name] for name in chain]
         cut = any(cell["parameters"].get(f"INJECT1_{n}") != "NO" for cell in cells for n in (0, 1))
-        if cut or any(self.reads[self.carry_out(name)] > 1 for name in chain[:-1]):
+        if cut or any(self.reads(self.carry_out(name)) > 1 for name in chain[:-1]):
             return False
         halves = [_Half.of(cell, n) for cell in cells for n in (0, 1)]
         last = self.carry_out(chain[-1])
-        if self.reads[last]:
+        if self.reads(last):
             halves.append(_Half(total=last))
-        while not self.reads[halves[-1].total] and len(halves) > 1:
+        while not self.reads(halves[-1].total) and len(halves) > 1:
             halves.pop()
         start, first = cells[0]["connections"].get("CIN", ["x"])[0], halves[0]
-        ignored = first.inputs[2] == "1" and not first.init & _C_IS_ONE and not self.reads[first.total]
+        ignored = first.inputs[2] == "1" and not first.init & _C_IS_ONE and not self.reads(first.total)
         if start != "x" and not ignored:
             constant = {start, *first.inputs[2:]} <= set(_BEGINS)
-            read = bool(self.reads[first.total])
+            read = bool(self.reads(first.total))
             if constant and not (read and len(halves) % 2):
                 if read:
-                    self.cells[f"{chain[0]}$sum"] = first.alone(str(start))
+                    contents = first.init ^ 0xFFFF * int(str(start))
+                    self.netlist.lut(f"{chain[0]}$sum", contents, first.inputs, first.total)
                 halves[0] = first.passing(str(start))
             else:
                 halves.insert(0, _Half.beginning(start))
@@ -167,19 +146,17 @@ class _Chains:
 
     def write(self, chain: list[str], halves: list[_Half]) -> None:
         """The halves, two a cell, into the chain's own cells and further ones, or fewer."""
-        names = chain[: len(halves) // 2]
+        cells, names = self.netlist.cells, chain[: len(halves) // 2]
         carries = [self.carry_out(name) for name in names[:-1]]
         if len(names) < len(halves) // 2:
-            net, self.next = self.next, self.next + 1
-            self.wires[f"{chain[-1]}$carry{net}"] = {"hide_name": 1, "bits": [net], "attributes": {}}
-            carries.append(net)
-            names.append(f"{chain[-1]}$end{net}")
-            self.cells[names[-1]] = copy.deepcopy(self.cells[chain[-1]])
+            carries.append(self.netlist.net(f"{chain[-1]}$carry", numbered=True))
+            names.append(f"{chain[-1]}$end{carries[-1]}")
+            cells[names[-1]] = copy.deepcopy(cells[chain[-1]])
         for name in chain[len(names) :]:
-            del self.cells[name]
+            del cells[name]
         nets = ["x", *carries, "x"]
         for k, name in enumerate(names):
-            cell = self.cells[name]
+            cell = cells[name]
             for n in (0, 1):
                 halves[2 * k + n].write(cell, n)
             cell["connections"] |= {"CIN": [nets[k]], "COUT": [nets[k + 1]]}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["own_constants"]
+from pulsefold.boards.flow.ecp5_netlist import Cell, Netlist, Pin
 
-Cell = dict[str, Any]
+__all__ = ["own_constants"]
 
 #: Pins of cells that are wired to a constant; those of others are set by configuration. Not enables and
 #: resets of multipliers: four share theirs, which are better all the same than no four together.
@@ -17,7 +17,7 @@ _WIRED = {
     "TRELLIS_DPR16X4": re.compile(r"WAD$"),
 }
 
-_CONTENTS = {"0": 0x0000, "1": 0xFFFF}
+_CONTENTS: dict[object, int] = {"0": 0x0000, "1": 0xFFFF}
 
 
 def own_constants(module: dict[str, Any]) -> int:
@@ -37,44 +37,26 @@ def own_constants(module: dict[str, Any]) -> int:
     int
         Pins that are driven so.
     """
-    cells: dict[str, Cell] = module["cells"]
-    pins: dict[str, list[tuple[list, int]]] = {"0": [], "1": []}
-    for cell in cells.values():
+    netlist = Netlist(module)
+    for cell in netlist.cells.values():
         if cell["type"] == "TRELLIS_DPR16X4":
             _leave_open(cell["connections"])
+    pins: dict[object, list[Pin]] = {"0": [], "1": []}
+    for pin, bit, _ in netlist.pins():
+        cell = netlist.cells[pin.cell]
         wired = _WIRED.get(cell["type"])
-        if wired is None:
-            continue
-        for port, bits in cell["connections"].items():
-            if not wired.match(port):
-                continue
-            for place, bit in enumerate(bits):
-                if bit in pins and not _is_set(cell, port, bit):
-                    pins[bit].append((bits, place))
-    number = 1 + max(
-        (bit for wire in module["netnames"].values() for bit in wire["bits"] if isinstance(bit, int)),
-        default=1,
-    )
+        if bit in pins and wired and wired.match(pin.port) and not _is_set(cell, pin.port, bit):
+            pins[bit].append(pin)
     for value, places in pins.items():
-        if not places:
-            continue
-        name = f"constant{value}"
-        module["netnames"][name] = {"hide_name": 1, "bits": [number], "attributes": {}}
-        cells[f"{name}$lut"] = {
-            "hide_name": 1,
-            "type": "LUT4",
-            "parameters": {"INIT": f"{_CONTENTS[value]:016b}"},
-            "attributes": {},
-            "port_directions": {**dict.fromkeys("ABCD", "input"), "Z": "output"},
-            "connections": {**{pin: ["0"] for pin in "ABCD"}, "Z": [number]},
-        }
-        for bits, place in places:
-            bits[place] = number
-        number += 1
+        if places:
+            net = netlist.net(f"constant{value}")
+            netlist.lut(f"constant{value}$lut", _CONTENTS[value], "0000", net)
+            for pin in places:
+                netlist.connect(pin, net)
     return sum(len(places) for places in pins.values())
 
 
-def _is_set(cell: Cell, port: str, value: str) -> bool:
+def _is_set(cell: Cell, port: str, value: object) -> bool:
     """Whether a constant costs no wire: 1 on a carry cell, and 0 on its C or D beside a 1 on the other."""
     if cell["type"] != "CCU2C":
         return False

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import copy
 import re
-from collections import defaultdict
 from itertools import groupby
 from typing import Any
 
 from pulsefold.boards.flow.ecp5_blocks import in_order
+from pulsefold.boards.flow.ecp5_netlist import Netlist, Pin
 from pulsefold.boards.refine.share import COPY_OF
 
 __all__ = ["spread_loads"]
-
-Cell = dict[str, Any]
-
-#: A load: its cell, port, and place in the port.
-Load = tuple[str, str, int]
 
 #: Cells that may be there twice, and their output.
 _COPIED = {"TRELLIS_FF": "Q", "LUT4": "Z"}
@@ -65,65 +60,50 @@ class _Spread:
     """The nets of a module, by their numbers."""
 
     def __init__(self, module: dict[str, Any], most: int) -> None:
-        self.cells: dict[str, Cell] = module["cells"]
-        self.wires: dict[str, Any] = module["netnames"]
+        self.netlist = Netlist(module)
+        self.cells = self.netlist.cells
         self.most = most
-        self.outside = {bit for port in module["ports"].values() for bit in port["bits"]}
         #: Shortest name and place in it of each net.
         self.names: dict[object, tuple[str, int]] = {}
-        for name, wire in self.wires.items():
+        for name, wire in self.netlist.wires.items():
             for place, bit in enumerate(wire["bits"]):
                 if bit not in self.names or len(name) < len(self.names[bit][0]):
                     self.names[bit] = name, place
-        numbers = (
-            bit for cell in self.cells.values() for bits in cell["connections"].values() for bit in bits
-        )
-        self.next = 1 + max((bit for bit in (*numbers, *self.names) if isinstance(bit, int)), default=1)
 
     def round(self) -> int:
         """Copy each driver that has too many loads; returns how many copies."""
-        loads: dict[object, list[Load]] = defaultdict(list)
-        drivers: dict[object, str] = {}
-        for name, cell in self.cells.items():
-            for port, bits in cell["connections"].items():
-                if cell["port_directions"][port] == "output":
-                    if port == _COPIED.get(cell["type"]):
-                        drivers[bits[0]] = name
-                    continue
-                for place, bit in enumerate(bits):
-                    loads[bit].append((name, port, place))
+        readers = self.netlist.readers()
         made = 0
-        for bit, driver in drivers.items():
-            readers = loads[bit]
-            if 2 * len(readers) <= 3 * self.most or bit in self.outside:
+        for bit, driver in self.netlist.drivers().items():
+            loads = readers[bit]
+            if driver.port != _COPIED.get(self.cells[driver.cell]["type"]) or bit in self.netlist.outside:
                 continue
-            if not any(_CLOCKS.match(port) for _, port, _ in readers):
-                made += self.split(bit, driver, readers)
+            if 2 * len(loads) > 3 * self.most and not any(_CLOCKS.match(pin.port) for pin in loads):
+                made += self.split(bit, driver.cell, loads)
         return made
 
-    def split(self, bit: object, driver: str, readers: list[Load]) -> int:
+    def split(self, bit: object, driver: str, readers: list[Pin]) -> int:
         """Share the readers of a net among its driver and copies of it; returns how many."""
         cell = self.cells[driver]
         name, place = self.names.get(bit, (driver, 0))
         parts = self.parts(readers)
         for part in parts[1:]:
-            net, self.next = self.next, self.next + 1
             # Names are not to be parsed; the net's number makes them the only ones.
-            self.wires[f"{name}[{place}]$copy{net}"] = {"hide_name": 1, "bits": [net], "attributes": {}}
+            net = self.netlist.net(f"{name}[{place}]$copy", numbered=True)
             self.names[net] = name, place
             twin = self.cells[f"{driver}$copy{net}"] = copy.deepcopy(cell)
             twin["attributes"].setdefault(COPY_OF, driver)
             twin["connections"][_COPIED[cell["type"]]] = [net]
-            for reader, port, index in part:
-                self.cells[reader]["connections"][port][index] = net
+            for pin in part:
+                self.netlist.connect(pin, net)
         return len(parts) - 1
 
-    def parts(self, readers: list[Load]) -> list[list[Load]]:
+    def parts(self, readers: list[Pin]) -> list[list[Pin]]:
         """Readers in the order of their names; no part has any of two of the design's units."""
-        named = sorted(((*self.order(reader[0]), reader) for reader in readers), key=lambda item: item[:3])
+        named = sorted(((*self.order(pin.cell), pin) for pin in readers), key=lambda item: item[:3])
         found = []
         for _, unit in groupby(named, key=lambda item: item[0]):
-            all_of_it = [reader for *_, reader in unit]
+            all_of_it = [pin for *_, pin in unit]
             size = -(-len(all_of_it) // -(-len(all_of_it) // self.most))
             found += [all_of_it[start : start + size] for start in range(0, len(all_of_it), size)]
         return found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
-__all__ = ["absorb_registers"]
+from pulsefold.boards.flow.ecp5_netlist import Cell, Netlist
 
-Cell = dict[str, Any]
+__all__ = ["absorb_registers"]
 
 
 def absorb_registers(module: dict[str, Any]) -> int:
@@ -40,20 +39,18 @@ class _Nets:
     """Who drives and who reads each net."""
 
     def __init__(self, module: dict[str, Any]) -> None:
-        self.cells: dict[str, Cell] = module["cells"]
-        self.readers: dict[object, list[tuple[str, str]]] = defaultdict(list)
-        self.flip_flops: dict[object, str] = {}
-        for name, cell in self.cells.items():
-            for port, bits in cell["connections"].items():
-                if cell["port_directions"].get(port) == "output":
-                    if cell["type"] == "TRELLIS_FF":
-                        self.flip_flops[bits[0]] = name
-                    continue
-                for bit in bits:
-                    self.readers[bit].append((name, port))
-        for name, port in module["ports"].items():
-            for bit in port["bits"]:
-                self.readers[bit].append((name, ""))
+        netlist = Netlist(module)
+        self.cells, self.outside = netlist.cells, netlist.outside
+        self.readers = netlist.readers()
+        self.flip_flops = {
+            bit: pin.cell
+            for bit, pin in netlist.drivers().items()
+            if self.cells[pin.cell]["type"] == "TRELLIS_FF"
+        }
+
+    def read(self, bit: object) -> bool:
+        """Whether a net is read at all."""
+        return bool(self.readers[bit]) or bit in self.outside
 
     def plain(self, name: str) -> bool:
         """Whether a cell is a flip-flop as a multiplier's registers are."""
@@ -84,13 +81,16 @@ class _Nets:
     def absorb_output(self, cell: Cell) -> int:
         """The output register; returns whether it could be used."""
         pins = cell["connections"]
-        used = [f"P{k}" for k in range(36) if f"P{k}" in pins and self.readers[pins[f"P{k}"][0]]]
+        used = [f"P{k}" for k in range(36) if f"P{k}" in pins and self.read(pins[f"P{k}"][0])]
         names = []
         for pin in used:
-            readers = self.readers[pins[pin][0]]
-            if len(readers) != 1 or readers[0][1] != "DI" or not self.plain(readers[0][0]):
+            bit = pins[pin][0]
+            readers = self.readers[bit]
+            if len(readers) != 1 or bit in self.outside or readers[0].port != "DI":
                 return 0
-            names.append(readers[0][0])
+            if not self.plain(readers[0].cell):
+                return 0
+            names.append(readers[0].cell)
         if not names or not self.clocked(cell, names):
             return 0
         for pin, name in zip(used, names, strict=True):
@@ -115,16 +115,16 @@ class _Nets:
             cell["parameters"][f"REG_INPUT{side}_CLK"] = "CLK0"
             done += 1
             for bit, name in names.items():
-                if not self.readers[bit]:
+                if not self.read(bit):
                     (data,) = self.cells.pop(name)["connections"]["DI"]
-                    self.readers[data] = [reader for reader in self.readers[data] if reader[0] != name]
+                    self.readers[data] = [reader for reader in self.readers[data] if reader.cell != name]
         return done
 
     def move(self, cell: Cell, pin: str, bit: object, flip_flop: str) -> None:
         """A pin from a flip-flop's output to its input."""
         (data,) = self.cells[flip_flop]["connections"]["DI"]
         readers = self.readers[bit]
-        mine = next(r for r in readers if self.cells.get(r[0]) is cell and r[1] == pin)
+        mine = next(r for r in readers if self.cells.get(r.cell) is cell and r.port == pin)
         readers.remove(mine)
         self.readers[data].append(mine)
         cell["connections"][pin] = [data]
