@@ -6,13 +6,14 @@ import functools
 from collections.abc import Sequence
 from operator import and_, or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Cat, Module, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.base import ceil_div
 from pulsefold.hdl.debug.upload import Uploads
+from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name
 from pulsefold.hdl.register import delayed
 
@@ -76,7 +77,7 @@ class Rom(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.d.comb += self.row.eq(self.address)
-        self._choose(m)
+        self._choose(m, platform)
         if isinstance(platform, Uploads):
             self._writable(m, platform)
             return m
@@ -87,7 +88,7 @@ class Rom(wiring.Component):
         m.d.comb += self.read.eq(Cat(*(self._column(m, low, platform) for low in lows)))
         return m
 
-    def _choose(self, m) -> None:
+    def _choose(self, m, platform) -> None:
         """The word of the row that the upper bits of the address said."""
         if self.places == 1:
             m.d.comb += self.data.eq(self.read)
@@ -95,15 +96,9 @@ class Rom(wiring.Component):
         place = delayed(m, self.address >> (self.rows - 1).bit_length(), 1 + self.late, "place")
         width = len(self.data)
         words = [self.read[low : low + width] for low in range(0, self.width, width)]
-        for bit in place:
-            # The last of an odd number is there whatever this bit is.
-            words = [
-                Mux(bit, *words[k + 1 : k + 2], words[k]) if words[k + 1 :] else words[k]
-                for k in range(0, len(words), 2)
-            ]
-        chosen = Signal(width, name="chosen", reset_less=True)
-        m.d.sync += chosen.eq(words[0])
-        m.d.comb += self.data.eq(chosen)
+        word = Signal(width, name="chosen", reset_less=True)
+        m.d.sync += word.eq(chosen(m, words, place, platform))
+        m.d.comb += self.data.eq(word)
 
     def _column(self, m, low: int, platform) -> Value:
         """What one of the memories gives, whose lowest bit is at `low`.

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from amaranth.back import rtlil
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
 
 from pulsefold.boards import get_board
 from pulsefold.boards.flow import flow_for
@@ -26,9 +27,10 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.memory import block_width
-from pulsefold.compiler.plan.units.rom import packed_rows
+from pulsefold.compiler.plan.units.rom import choice_luts, packed_rows
 from pulsefold.errors import ToolFailedError
 from pulsefold.hdl.memory.buffer import StreamBuffer
+from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.rtlil import convert
 from pulsefold.hdl.technology import Technology
 from pulsefold.hdl.units import circuit_for
@@ -115,6 +117,38 @@ def test_carry_cells_accumulate_as_plain_logic_does(tmp_path, value, total) -> N
 )
 def test_gated_carry_cells_add_as_plain_logic_does(tmp_path, shape, lanes: int, planes: int, op: str) -> None:
     prove_both_forms(tmp_path, lambda: GatedPairs(shape, lanes, planes, op), 4)
+
+
+class Choice(wiring.Component):
+    """One of so many words of a bit."""
+
+    def __init__(self, words: int) -> None:
+        place = unsigned((words - 1).bit_length())
+        super().__init__({"words": In(words), "place": In(place), "word": Out(1)})
+
+    def elaborate(self, platform):
+        m = Module()
+        # The proof is of registers that start at 0.
+        word = Signal()
+        there = self.place < len(self.words)
+        m.d.sync += word.eq(chosen(m, list(self.words), self.place, platform) & there)
+        m.d.comb += self.word.eq(word)
+        return m
+
+
+@pytest.mark.parametrize("words", [2, 3, 8, 13, 16, 21, 25])
+def test_multiplexers_choose_as_plain_logic_does(tmp_path, words: int) -> None:
+    def form(name: str, platform: Technology | None) -> str:
+        return rtlil.convert(Choice(words), name=name, platform=platform, emit_src=False)
+
+    plain, cells = form("plain", None), form("cells", ECP5)
+    assert cells.count("cell \\LUT4") == choice_luts("ecp5", words) - cells.count("$mux")
+    assert "LUT4" not in plain
+    prove(tmp_path, plain, cells, 3)
+    broken = cells.replace("1100101011001010", "1100101011011010", 1)
+    assert broken != cells
+    with pytest.raises(ToolFailedError):
+        prove(tmp_path, plain, broken, 3)
 
 
 def netlist_simulator(component: wiring.Component, folder: Path) -> tuple[Simulator, dict]:
