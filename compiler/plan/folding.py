@@ -28,6 +28,10 @@ _MOST_LUT_DEPTH = 512
 _WIDEST_BEAT = 1024
 
 
+#: The same of frames that share weights: all their bits go to all PEs, each of which is several accumulators
+#: wide, and twice that many wires of LFC's three units were more than any router finds.
+_WIDEST_BATCH = 256
+
 #: Bits of a vector's elements up to which counting bits in carry cells is worth a look.
 _FEW_BITS = 3
 
@@ -110,7 +114,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
             if multiplier != "pair" or pe % 2 == 0
             # Weights that are read once and again are for block RAM, whose width runs out first.
             if batch == 1
-            or (multiplier != "pair" and memory != "lut" and pe * simd * batch <= target.available.luts)
+            or (multiplier != "pair" and memory != "lut" and batch * simd * kind.bits <= _WIDEST_BATCH)
         ]
     return folds
 
