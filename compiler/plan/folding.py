@@ -27,7 +27,6 @@ _MOST_LUT_DEPTH = 512
 #: Width in bits above which a matrix unit's beat is no longer routable.
 _WIDEST_BEAT = 1024
 
-
 #: The same of frames that share weights: all their bits go to all PEs, each of which is several accumulators
 #: wide, and twice that many wires of LFC's three units were more than any router finds.
 _WIDEST_BATCH = 256

@@ -15,7 +15,7 @@ from pulsefold.compiler.plan.units.base import ceil_div
 from pulsefold.hdl.debug.upload import Uploads
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name
-from pulsefold.hdl.register import delayed
+from pulsefold.hdl.register import data_register, delayed
 
 __all__ = ["Rom"]
 
@@ -96,7 +96,7 @@ class Rom(wiring.Component):
         place = delayed(m, self.address >> (self.rows - 1).bit_length(), 1 + self.late, "place")
         width = len(self.data)
         words = [self.read[low : low + width] for low in range(0, self.width, width)]
-        word = Signal(width, name="chosen", reset_less=True)
+        word = data_register(unsigned(width), "chosen")
         m.d.sync += word.eq(chosen(m, words, place, platform))
         m.d.comb += self.data.eq(word)
 
