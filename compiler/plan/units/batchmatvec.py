@@ -9,7 +9,7 @@ import numpy as np
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
 from pulsefold.compiler.plan.units.matvec import MatVec
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, small_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["BatchMatVec"]
@@ -161,7 +161,8 @@ class BatchMatVec(OneInput, OneOutput):
             inner -= Resources(luts=p.input.width, ffs=p.input.width)
         inner -= buffer_cost(family, p.buffer_depth, p.output.width)
         ring = memory_cost(family, 2 * p.column_folds, p.simd * p.type.bits, "ram")
-        collector = memory_cost(family, 2 * p.row_folds, self.output.width, "ram")
+        # Read in the cycle of its address: no block RAM.
+        collector = small_cost(family, 2 * p.row_folds, self.output.width)
         memories = Resources(
             luts=self.batch * (ring.luts + collector.luts), brams=self.batch * (ring.brams + collector.brams)
         )

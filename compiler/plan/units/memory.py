@@ -16,6 +16,7 @@ __all__ = [
     "buffer_lag",
     "buffer_style",
     "memory_cost",
+    "small_cost",
 ]
 
 #: (depth, width) of one block RAM as the synthesis tool maps it, by family.
@@ -69,7 +70,12 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     """Cost of a memory that is written: ``"block"`` for block RAM, ``"ram"`` see :func:`becomes_block`."""
     if style == "block" or (style == "ram" and becomes_block(family, depth, width)):
         return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
-    if style == "ram" and family == "ice40":
+    return small_cost(family, depth, width)
+
+
+def small_cost(family: str, depth: int, width: int) -> Resources:
+    """Cost of a RAM that stays small: one of LUTs, or of flip-flops on iCE40, whatever its size."""
+    if family == "ice40":
         return Resources(luts=depth * width * 1.2, ffs=depth * width)
     rows = ceil_div(depth, 16)
     # What chooses among more than eight words comes out several times as large.
