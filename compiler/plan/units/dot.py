@@ -272,7 +272,7 @@ class Dot:
             return Resources(luts=lanes * (4.8 if family == "ecp5" else 2.9), ffs=lanes * 2.5)
         if self.form == "bits":
             planes = self.weight_type.bits * self.type.bits
-            return Resources(luts=lanes * planes * (3.7 if family == "ecp5" else 3), ffs=lanes * planes * 2.5)
+            return Resources(luts=lanes * planes * 3, ffs=lanes * planes * 2.5)
         if self.form == "constant":
             low, high = self.type.minimum, self.type.maximum
             sides = [[(low << k, high << k) for k, _ in side] for row in self.digits for side in row]
