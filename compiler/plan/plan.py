@@ -11,7 +11,14 @@ from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.search import Choice, fastest_that_fits, padding_beyond, smallest_for, total
+from pulsefold.compiler.plan.search import (
+    Choice,
+    Table,
+    fastest_that_fits,
+    padding_beyond,
+    smallest_for,
+    total,
+)
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.timing import latency_of, with_buffers
 from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window
@@ -163,8 +170,7 @@ def make_plan(
             todo = "add it, or leave the folding file out"
             raise FoldingError(f"the folding has no entry for layer {missing[0]!r}", todo=todo)
         return assemble(graph, target, layers, folds)
-    straight = len(entries_of(graph)) == 1 and all(len(graph.readers(name)) <= 1 for name in graph.tensors)
-    table = {layer.name: choices_of(layer, target, straight=straight) for layer in layers}
+    table = table_of(graph, target, layers)
     if fps is None:
         return settle(graph, target, layers, lambda room: fastest_that_fits(table, room))
     cycles = int(target.clock_mhz * 1e6 / fps)
@@ -190,6 +196,12 @@ def make_plan(
         f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {slow} needs at least {least}",
         todo=f"ask for fewer, or a faster clock; {nearest}",
     )
+
+
+def table_of(graph: Graph, target: Target, layers: tuple[Layer, ...]) -> Table:
+    """Every folding of each layer worth looking at."""
+    straight = len(entries_of(graph)) == 1 and all(len(graph.readers(name)) <= 1 for name in graph.tensors)
+    return {layer.name: choices_of(layer, target, straight=straight) for layer in layers}
 
 
 def settle(

@@ -27,7 +27,7 @@ PADDING = 0.15
 #: Factors of the price of padding by which it is brought below that one after the other, and the logic that
 #: this may cost, as a factor.
 _FILLING = (4.0, 16.0, 64.0)
-_FILLED = 1.2
+_FILLED = 1.3
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
 _LOGIC = (1.0, 0.5, 0.2)
@@ -105,18 +105,22 @@ class _Search:
             for choices in table.values()
         ]
 
-    def smallest(self, cycles: int, *, fill: bool = False) -> tuple[dict[str, Choice], bool] | None:
+    def smallest(
+        self, cycles: int, *, fill: bool = False, empty: float = 1.0
+    ) -> tuple[dict[str, Choice], bool] | None:
         """The least load that fits, else what comes nearest, and whether it fits; None: a layer is slower.
 
-        With `fill`, one that leaves less of the block RAM empty where little more logic does it.
+        With `fill`, one that leaves less of the block RAM empty where little more logic does it; `empty` is a
+        factor of the price of what is.
         """
+        prices = PRICES * [1, 1, 1, 1, empty]
         fast = [np.flatnonzero(layer.cycles <= cycles) for layer in self.layers]
         if not all(len(places) for places in fast):
             return None
         shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
         picks, used = [], np.full(len(PRICES), np.inf)
         for logic in _LOGIC:
-            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1, 1]), PRICES)
+            tried = self.exchange(shares, self.price(shares, prices * [logic, 1, 1, 1, 1]), prices)
             use = used_by(shares, tried)
             if use[:-1].max() < used[:-1].max():
                 picks, used = tried, use
@@ -177,12 +181,23 @@ class _Search:
         return picks
 
 
-def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
+def smallest_for(
+    table: Table, target: Target, cycles: int, *, empty: float = 1.0
+) -> dict[str, Choice] | None:
     """The smallest foldings for a frame in `cycles` that fit together; where none fit, what comes nearest.
 
     None if some layer cannot be that fast.
+
+    Parameters
+    ----------
+    table, target
+        Choices of each layer, and what for.
+    cycles
+        Cycles a frame at the most.
+    empty
+        Factor of the price of block RAM that holds nothing.
     """
-    found = _Search(table, target).smallest(cycles, fill=True)
+    found = _Search(table, target).smallest(cycles, fill=True, empty=empty)
     return found[0] if found else None
 
 
