@@ -63,7 +63,7 @@ def plans(model: Path, cycles: tuple[int, ...]) -> Iterator[tuple[Plan, Plan]]:
         first = planned(bound, 1.0)
         others = [plan for price in _PRICES if not target.shortage((plan := planned(bound, price)).core_cost)]
         within = [plan for plan in others if share(plan) <= PADDING]
-        yield first, first if share(first) <= PADDING else (within or sorted(others, key=share))[0]
+        yield first, first if share(first) <= PADDING else (within or sorted([*others, first], key=share))[0]
 
 
 def share(plan: Plan) -> float:
@@ -89,6 +89,8 @@ def main() -> None:
     ]
     for name, cycles in DESIGNS:
         model = (REPOSITORY if name.startswith("demo/") else options.shared) / name
+        if not model.exists():
+            parser.error(f"{model}: no such file; --shared names the folder of models and data")
         print(f"{model.stem}: planning", file=sys.stderr)
         for first, filled in plans(model, cycles):
             lines.append(f"| {model.stem} | {shown(first)} | {shown(filled)} |")

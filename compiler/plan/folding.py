@@ -28,7 +28,7 @@ _MOST_LUT_DEPTH = 512
 _WIDEST_BEAT = 1024
 
 #: The same of frames that share weights: all their bits go to all PEs, each of which is several accumulators
-#: wide, and twice that many wires of LFC's three units were more than any router finds.
+#: wide. LFC's three units with beats up to twice as wide were not routed in the time that these take.
 _WIDEST_BATCH = 256
 
 #: Bits of a vector's elements up to which counting bits in carry cells is worth a look.

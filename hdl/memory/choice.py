@@ -1,7 +1,7 @@
 """One of several words, in ECP5's multiplexers of LUTs, and the plain logic that it equals.
 
 Half a slice's PFUMX chooses between two LUTs, L6MUX21 between two of those or of its own kind, up to the
-eight LUTs of a tile. Yosys uses them for LUTs of more inputs only, and takes a LUT for every word but one.
+eight LUTs of a tile. Yosys uses them for LUTs of more inputs only, and takes more LUTs to choose.
 Source: Lattice FPGA-TN-02204, ECP5 and ECP5-5G slices; Yosys' ``ecp5/cells_sim.v``.
 """
 
