@@ -14,6 +14,7 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import Unit
+from pulsefold.compiler.plan.units.matvec import default_hop, sharing
 from pulsefold.compiler.plan.units.pair import Pair
 
 __all__ = ["choices_of", "divisors", "pixels_of", "shares_multipliers"]
@@ -42,6 +43,12 @@ _MOST_LUT_CONSTANTS = 128
 
 #: Frames that may share weights.
 _BATCHES = (1, 2, 4, 8)
+
+#: Steps of pixels for which weights stay at the most: each has accumulators of its own.
+_LONGEST_HELD = 16
+
+#: Words of a memory of weights that groups of PEs share, above which it is full without.
+_MOST_SHARED = 2048
 
 #: Beats a vector up to which the ring of a batch is small LUT RAM.
 _LONGEST_BATCHED = 32
@@ -95,11 +102,18 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         if depth > _MOST_LUT_DEPTH:
             memories = ["block", "packed"]
         batches = batches_of(layer, pe, simd) if straight else [1]
+        kept = [(1, memory) for memory in memories] + [
+            (held, memory)
+            for held, shared in held_of(layer, pe, simd, pixels)
+            if _LEAST_BLOCK_DEPTH <= shared * depth
+            for memory in (["block"] if shared * depth <= _MOST_LUT_DEPTH else ["block", "packed"])
+        ]
         folds += [
             Fold(
                 pe=pe,
                 simd=simd,
                 pixels=pixels,
+                held=held,
                 batch=batch,
                 memory=memory,
                 multiplier=multiplier,
@@ -107,15 +121,34 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
                 requantizer=requantizer,
                 constants=constants,
             )
-            for batch, memory, (multiplier, adder), (requantizer, constants) in product(
-                batches, memories, [*forms, *constant] if depth == 1 else forms, requantizers
+            for batch, (held, memory), (multiplier, adder), (requantizer, constants) in product(
+                batches, kept, [*forms, *constant] if depth == 1 else forms, requantizers
             )
             if multiplier != "pair" or pe % 2 == 0
+            if held == 1 or (batch == 1 and multiplier != "constant")
             # Weights that are read once and again are for block RAM, whose width runs out first.
             if batch == 1
             or (multiplier != "pair" and memory != "lut" and batch * simd * kind.bits <= _WIDEST_BATCH)
         ]
     return folds
+
+
+def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, int]]:
+    """Steps of pixels for which weights may stay, and groups of PEs that then share a memory.
+
+    For every number of groups the fewest steps.
+    """
+    rows, columns = layer.matrix
+    steps = layer.y.shape[1] // pixels
+    if layer.turns > 1 or layer.x.shape[2] % simd:
+        return []
+    depth = rows * columns // (pe * simd)
+    found: dict[int, int] = {}
+    for held in range(2, _LONGEST_HELD + 1):
+        if steps % held == 0:
+            hop = default_hop(pe, held=held)
+            found.setdefault(sharing(pe // hop, held), held)
+    return [(held, shared) for shared, held in found.items() if shared > 1 and shared * depth <= _MOST_SHARED]
 
 
 def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[str]:

@@ -39,6 +39,9 @@ class Fold:
         Inputs a cycle; channels a cycle for pools and thresholds.
     pixels
         Output pixels a cycle, which share weights (matrix layers with a window).
+    held
+        Steps of output pixels for which weights stay, one after the other (matrix layers, weights in block
+        RAM).
     batch
         Frames that share weights, a power of two (matrix layers of one vector a frame), see
         :class:`~pulsefold.compiler.plan.units.batchmatvec.BatchMatVec`.
@@ -59,6 +62,7 @@ class Fold:
     pe: int = 1
     simd: int = 1
     pixels: int = 1
+    held: int = 1
     batch: int = 1
     memory: str = "lut"
     multiplier: str = "lut"

@@ -156,7 +156,7 @@ class _Builder:
             return layer.y.name
         sums = isinstance(unit, MatVec | DepthwiseUnit)
         apart = isinstance(layer.steps, Requantize) or (layer.steps and layer.depthwise)
-        ordered = not isinstance(unit, MatVec) or unit.pixels == 1 or unit.row_folds == 1
+        ordered = not isinstance(unit, MatVec) or unit.pixels * unit.held == 1 or unit.row_folds == 1
         return layer.node.output if sums and apart and ordered else None
 
     def add(self, unit: Unit, owner: str, tensor: str | None, *sources: Source) -> Source:

@@ -249,7 +249,7 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     bursts = {
         (source.unit, source.port): unit.column_folds
         for unit, (source, *_) in zip(network.units, network.sources, strict=True)
-        if isinstance(unit, MatVec) and unit.row_folds > 1 and source.unit is not None
+        if isinstance(unit, MatVec) and unit.row_folds > 1 and unit.held == 1 and source.unit is not None
         if not isinstance(network.units[source.unit], Window)
     }
     network = with_buffers(network.with_depths(bursts), slowest)

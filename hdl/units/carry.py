@@ -194,10 +194,12 @@ class CarryCount(wiring.Component):
         ``"xor"`` or ``"and"``.
     total
         Shape of the accumulator; None for the count alone.
+    turns
+        Accumulators that take turns, see :class:`Accumulator`.
     """
 
-    def __init__(self, products: int, op: str = "xor", total: Shape | None = None) -> None:
-        self.op = op
+    def __init__(self, products: int, op: str = "xor", total: Shape | None = None, turns: int = 1) -> None:
+        self.op, self.turns = op, turns
         self.tree = CarryTree(products=products, spare=int(total is not None))
         ports = {"a": In(unsigned(products)), "b": In(unsigned(products))}
         if total is None:
@@ -226,8 +228,9 @@ class CarryCount(wiring.Component):
             m.d.comb += self.count.eq(value)
             return
         total = Signal(self.total.shape(), name="kept", reset_less=True)
+        before = waited(m, total, self)
         with m.If(self.enable):
-            m.d.sync += total.eq(value + Mux(self.first, self.start, total))
+            m.d.sync += total.eq(value + Mux(self.first, self.start, before))
         m.d.comb += self.total.eq(total)
 
     def cells(self, m: Module) -> None:
@@ -265,11 +268,22 @@ def accumulate(m: Module, ports, bits: list[Product], carry: Product) -> Signal:
     """
     width = len(ports.total)
     bits = (bits + [ZERO] * width)[:width]
-    halves = [carry_in(carry)]
-    halves += [accumulate_bit(bits[k], ports.first, ports.total[k], ports.start[k]) for k in range(width)]
     total = Signal(width, name="kept", reset_less=True)
+    before = waited(m, total, ports)
+    halves = [carry_in(carry)]
+    halves += [accumulate_bit(bits[k], ports.first, before[k], ports.start[k]) for k in range(width)]
     with m.If(ports.enable):
         m.d.sync += total.eq(Cat(*chain(m, halves)[1 : 1 + width]))
+    return total
+
+
+def waited(m: Module, total: Signal, ports) -> Signal:
+    """The total of as many enabled cycles ago as there are accumulators that take turns."""
+    for k in range(ports.turns - 1):
+        later = Signal.like(total, name=f"waiting_{k}", reset_less=True)
+        with m.If(ports.enable):
+            m.d.sync += later.eq(total)
+        total = later
     return total
 
 
@@ -282,9 +296,13 @@ class Accumulator(wiring.Component):
         Shape of what is added.
     total
         Shape of the sum.
+    turns
+        Accumulators that take turns, each in one enabled cycle of so many: what is added to is the total of
+        that many enabled cycles before.
     """
 
-    def __init__(self, value: Shape, total: Shape) -> None:
+    def __init__(self, value: Shape, total: Shape, turns: int = 1) -> None:
+        self.turns = turns
         ports = {"value": In(value), "first": In(1), "enable": In(1), "start": In(total), "total": Out(total)}
         super().__init__(ports)
 
@@ -297,7 +315,8 @@ class Accumulator(wiring.Component):
             m.d.comb += self.total.eq(accumulate(m, self, bits, ZERO))
             return m
         total = Signal(self.total.shape(), name="kept", reset_less=True)
+        before = waited(m, total, self)
         with m.If(self.enable):
-            m.d.sync += total.eq(self.value + Mux(self.first, self.start, total))
+            m.d.sync += total.eq(self.value + Mux(self.first, self.start, before))
         m.d.comb += self.total.eq(total)
         return m

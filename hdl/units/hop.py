@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from itertools import pairwise
+from operator import and_
 
 from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, wiring
@@ -11,8 +13,9 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.compiler.plan.units.matvec import MatVec
 from pulsefold.compiler.plan.units.threshold import threshold_style
 from pulsefold.hdl.memory.rom import Rom
-from pulsefold.hdl.register import delayed
+from pulsefold.hdl.register import data_register, delayed
 from pulsefold.hdl.units.carry import Accumulator, CarryCount
+from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.dot import constant_product, dot_product, lane_value
 from pulsefold.hdl.units.pair import paired
 from pulsefold.hdl.units.reduction import Term
@@ -33,8 +36,53 @@ def result_shape(unit: MatVec) -> Shape:
 
 
 def control(unit: MatVec) -> data.StructLayout:
-    """What travels beside the activations: weight address, ends of a fold, and whether a beat is there."""
-    return data.StructLayout({"address": range(max(2, unit.weight_depth)), "first": 1, "last": 1, "valid": 1})
+    """What travels beside the activations: weight address, ends of a fold, and whether a beat is there.
+
+    Where weights are held no address, but whether the beat is the first or last of those that they are for.
+    """
+    ends = {"first": 1, "last": 1, "valid": 1}
+    if unit.held > 1:
+        return data.StructLayout({"takes": 1, "leaves": 1, **ends})
+    return data.StructLayout({"address": range(max(2, unit.weight_depth)), **ends})
+
+
+class SharedWeights(wiring.Component):
+    """The weight memory of some groups of PEs, which hold its words for several beats.
+
+    From the cycle in which `takes` is high a word is read in each for as many as there are groups, the first
+    group's first. `data` has it ``unit.weight_latency - 1`` cycles after its turn.
+
+    Parameters
+    ----------
+    unit
+        Parameter object.
+    words
+        Contents, of each group in its order.
+    """
+
+    def __init__(self, unit: MatVec, words: list[list[int]]) -> None:
+        self.unit, self.words = unit, [word for words_of in zip(*words, strict=True) for word in words_of]
+        super().__init__({"takes": In(1), "data": Out(unsigned(unit.weight_width))})
+
+    def elaborate(self, platform):
+        p = self.unit
+        m = Module()
+        m.submodules.weights = rom = Rom(
+            p.weight_width, self.words, p.memory, p.memory_width, late=p.late_weights, rows=p.weight_rows
+        )
+        left = Signal(range(p.shared))
+        step = self.takes | (left != 0)
+        with m.If(self.takes):
+            m.d.sync += left.eq(p.shared - 1)
+        with m.Elif(left != 0):
+            m.d.sync += left.eq(left - 1)
+        address = Counter(m, p.memory_depth, step, "address").value
+        back = p.weight_returns - (p.weight_rows > 0) - 1
+        m.d.comb += [
+            rom.address.eq(delayed(m, address, p.weight_registers, "address")),
+            self.data.eq(delayed(m, rom.data, back, "weights")),
+        ]
+        return m
 
 
 class Hop(wiring.Component):
@@ -42,7 +90,8 @@ class Hop(wiring.Component):
 
     `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle. A beat's activations come
     ``unit.vector_wait`` cycles behind its control, so that they meet its weights behind the registers. `raw`
-    holds the sums of a fold from the cycle in which `done` is high.
+    holds the sums of a fold from the cycle in which `done` is high. Weights that are held come at `weights_i`,
+    from :class:`SharedWeights`.
 
     Parameters
     ----------
@@ -61,6 +110,7 @@ class Hop(wiring.Component):
             {
                 "control_i": In(control(unit)),
                 "control_o": Out(control(unit)),
+                **({"weights_i": In(unsigned(unit.weight_width))} if unit.held > 1 else {}),
                 "x_i": In(unsigned(unit.input.width)),
                 "x_o": Out(unsigned(unit.input.width)),
                 "raw": Out(data.ArrayLayout(result_shape(unit), unit.pixels * unit.hop)),
@@ -89,28 +139,26 @@ class Hop(wiring.Component):
     def elaborate(self, platform):
         p = self.unit
         m = Module()
-        m.submodules.weights = rom = Rom(
-            p.weight_width, self.words(), p.memory, p.memory_width, late=p.late_weights, rows=p.weight_rows
-        )
         # Data needs no reset, and a reset of every data register is the largest net of a design.
-        m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.weight_registers, "address"))
-        weights = delayed(m, rom.data, p.weight_returns - (p.weight_rows > 0), "weights")
+        weights = self.held_weights(m) if p.held > 1 else self.own_weights(m)
         passed = Signal(len(self.x_i), reset_less=True)
         m.d.sync += [self.control_o.eq(self.control_i), passed.eq(self.x_i)]
         m.d.comb += self.x_o.eq(passed)
 
         # Control of the beat whose operands are at the adder trees' inputs.
         x = self.x_o
-        first, last, valid = self.control_o.first, self.control_o.last, self.control_o.valid
-        ends = [valid & last]
+        names = ["first", "last", "valid", *(["leaves"] if p.held > 1 else [])]
+        stages = [[self.control_o[name] for name in names]]
         for k in range(p.control_stages):
-            now = [Signal(name=f"{n}_{k}") for n in ("first", "last", "valid")]
-            m.d.sync += [a.eq(b) for a, b in zip(now, (first, last, valid), strict=True)]
-            first, last, valid = now
-            ends.append(valid & last)
+            now = [Signal(name=f"{n}_{k}") for n in names]
+            m.d.sync += [a.eq(b) for a, b in zip(now, stages[-1], strict=True)]
+            stages.append(now)
+        first, last, valid, *_ = stages[-1]
+        # A fold of rows is over with the last beat of the last vector that weights were held for.
+        ends = [functools.reduce(and_, stage[1:]) for stage in stages]
 
         ended = Signal()
-        m.d.sync += [ended.eq(ends[-1]), self.done.eq(ended)]
+        m.d.sync += [ended.eq(valid & last), self.done.eq(ended)]
         xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)
         ws_of = lanes_of(weights, p.hop * p.simd, p.dot.stored_bits)
         starts = self.starts(m, ends)
@@ -147,12 +195,30 @@ class Hop(wiring.Component):
             m.d.comb += self.raw[lane].eq(held)
         return m
 
+    def own_weights(self, m) -> Value:
+        """From the group's memory, at the address that comes with the control."""
+        p = self.unit
+        m.submodules.weights = rom = Rom(
+            p.weight_width, self.words(), p.memory, p.memory_width, late=p.late_weights, rows=p.weight_rows
+        )
+        m.d.comb += rom.address.eq(delayed(m, self.control_i.address, p.weight_registers, "address"))
+        return delayed(m, rom.data, p.weight_returns - (p.weight_rows > 0), "weights")
+
+    def held_weights(self, m) -> Value:
+        """From the shared memory when the group's turn comes, until it comes again."""
+        p = self.unit
+        takes = delayed(m, self.control_i.takes, p.weight_latency - 1, "takes", reset_less=False)
+        weights = data_register(unsigned(p.weight_width), "held_weights")
+        with m.If(takes):
+            m.d.sync += weights.eq(self.weights_i)
+        return weights
+
     def count(self, m, lane: int, xs: Value, ws: Value, first, valid, start):
         """The accumulator of one PE and pixel in carry cells, or its answer."""
         p = self.unit
         most = p.columns + 1 if p.decided else 0
         shape = Shape.cast(range(-most, p.columns + 1))
-        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape)
+        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape, turns=p.held)
         m.d.comb += [
             counter.a.eq(xs),
             counter.b.eq(ws),
@@ -170,7 +236,7 @@ class Hop(wiring.Component):
             with m.If(valid):
                 m.d.sync += total.eq(product)
             return total
-        m.submodules[f"total{lane}"] = accumulator = Accumulator(product.shape(), raw_shape(p))
+        m.submodules[f"total{lane}"] = accumulator = Accumulator(product.shape(), raw_shape(p), turns=p.held)
         m.d.comb += [
             accumulator.value.eq(product),
             accumulator.first.eq(first),
@@ -236,9 +302,14 @@ class Sink:
 
 def hop_row(m: Module, p: MatVec) -> list[Hop]:
     """The hops of a matrix unit, each passing its activations on to the next."""
-    hops = [Hop(p, k, hold=p.column_folds >= p.hops) for k in range(p.hops)]
+    hops = [Hop(p, k, hold=p.keeps_results) for k in range(p.hops)]
     for k, hop in enumerate(hops):
         m.submodules[f"hop{k}"] = hop
+    for k in range(0, p.hops, p.shared) if p.held > 1 else ():
+        sharers = hops[k : k + p.shared]
+        m.submodules[f"weights{k}"] = memory = SharedWeights(p, [hop.words() for hop in sharers])
+        m.d.comb += memory.takes.eq(sharers[0].control_i.takes)
+        m.d.comb += [hop.weights_i.eq(memory.data) for hop in sharers]
     for a, b in pairwise(hops):
         m.d.comb += [b.control_i.eq(a.control_o), b.x_i.eq(a.x_o)]
     return hops
@@ -255,7 +326,7 @@ def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
     if p.steps:
         steps = p.steps.shifted(p.dot.offset, p.dot.gain)
         for pixel in range(p.pixels):
-            search = ThresholdPipeline(steps, p.pe, raw_shape(p))
+            search = ThresholdPipeline(steps, p.pe, raw_shape(p), turns=p.held)
             m.submodules[f"steps{pixel}"] = search
             m.d.comb += [search.valid.eq(done), sink.valid.eq(search.done)]
             for lane in range(p.pe):
@@ -267,7 +338,7 @@ def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
     ready = Signal()
     m.d.sync += ready.eq(done)
     m.d.comb += sink.valid.eq(ready)
-    _, following = walk_rows(m, p, done)
+    _, following = walk_rows(m, p, done & Counter(m, p.held, done, "turn").last)
     kind = p.accumulator_type
     for lane, raw in enumerate(raws):
         offsets = [int(v) for v in p.dot.offset[lane % p.pe :: p.pe]]

@@ -42,6 +42,9 @@ class MatVecCircuit(UnitComponent):
     def issue(self, m, hop) -> None:
         """Which columns of which rows enter the pipeline, fresh from the stream or replayed."""
         p = self.unit
+        if p.held > 1:
+            self.issue_held(m, hop)
+            return
         go, earn = self.go, Signal()
         # Groups of rows: the first one reads the vector as it comes, the others as it was kept.
         column = Counter(m, p.column_folds, go, "column")
@@ -74,6 +77,26 @@ class MatVecCircuit(UnitComponent):
             replayed = self.replay(m, column, go & row.first)
             x = Mux(was_fresh, x, replayed)
         m.d.comb += hop.x_i.eq(delayed(m, x, p.vector_wait - p.replay_wait, "waiting"))
+
+    def issue_held(self, m, hop) -> None:
+        """Beats as they come: for each column those of the vectors for which its weights are held."""
+        p = self.unit
+        go, earn = self.go, Signal()
+        turn = Counter(m, p.held, go, "turn")
+        column = Counter(m, p.column_folds, go & turn.last, "column")
+        some = credit_gate(m, p.buffer_depth, spend=go & column.last, earn=earn)
+        able = ~column.last | some
+        m.d.sync += earn.eq(self.o.valid & self.o.ready)
+        m.d.comb += [self.i.ready.eq(able), go.eq(able & self.i.valid)]
+        issued = hop.control_i
+        m.d.sync += [
+            issued.takes.eq(go & turn.first),
+            issued.leaves.eq(turn.last),
+            issued.first.eq(column.first),
+            issued.last.eq(column.last),
+            issued.valid.eq(go),
+        ]
+        m.d.comb += hop.x_i.eq(delayed(m, self.i.p.as_value(), 1 + p.vector_wait, "arrived"))
 
     def replay(self, m, column: Counter, write_enable):
         """The beat of `column` ``1 + replay_wait`` cycles later, as it was last written."""

@@ -36,10 +36,15 @@ class ThresholdPipeline(wiring.Component):
         Amaranth shape of an input lane.
     by_row
         Each lane may use every row of `steps`: which one comes at `row`, with `x`.
+    turns
+        Beats, one after the other, of the same channels.
     """
 
-    def __init__(self, steps: Steps, lanes: int, shape: Shape, *, by_row: bool = False) -> None:
+    def __init__(
+        self, steps: Steps, lanes: int, shape: Shape, *, by_row: bool = False, turns: int = 1
+    ) -> None:
         self.steps, self.lanes, self.x_shape, self.by_row = steps, lanes, shape, by_row
+        self.turns = turns
         rows = len(steps.thresholds)
         self.folds = rows if by_row else rows // lanes
         ports = {
@@ -61,7 +66,8 @@ class ThresholdPipeline(wiring.Component):
         if self.by_row:
             rows = [self.row[lane] for lane in range(self.lanes)]
         else:
-            rows = [Counter(m, self.folds, self.valid, "fold").value]
+            turn = Counter(m, self.turns, self.valid, "turn")
+            rows = [Counter(m, self.folds, self.valid & turn.last, "fold").value]
         valid, x = self.valid, [self.x[lane] for lane in range(self.lanes)]
         found = [Signal(0, name=f"found_{lane}") for lane in range(self.lanes)]
         for stage in range(self.steps.stages):

@@ -102,8 +102,10 @@ class WindowCircuit(UnitComponent):
         m.d.sync += earn.eq(self.o.valid & self.o.ready)
 
         (kh, kw), (oh, ow), folds = p.kernel, p.output_shape, p.folds
-        sizes = {"fold": folds, "kx": kw, "ky": kh, "ox": ow // p.pixels, "oy": oh}
-        order = ["kx", "ky", "fold", "ox", "oy"] if p.channels_outer else ["fold", "kx", "ky", "ox", "oy"]
+        steps = ow // p.pixels // p.held
+        sizes = {"turn": p.held, "fold": folds, "kx": kw, "ky": kh, "again": p.repeats, "ox": steps, "oy": oh}
+        taps = ["kx", "ky", "fold"] if p.channels_outer else ["fold", "kx", "ky"]
+        order = ["turn", *taps, "again", "ox", "oy"]
         count, step, wrap = {}, {}, {}
         # Whether all counters before one stand at their ends, from registers: `go` comes late in the cycle.
         ends = Const(1, 1)
@@ -198,14 +200,27 @@ class WindowCircuit(UnitComponent):
         left, column = (
             Signal(range(-left_pad - 1, span), init=-left_pad, name=n) for n in ("left", "column")
         )
-        right = left + p.stride[1] * p.folds
+        right = left + p.held * p.stride[1] * p.folds
+        # The tap's column for the first of the pixels that take turns.
+        tap, following = column, Signal.like(column, name="next_column")
+        if p.held > 1:
+            tap = Signal.like(column, name="tap")
+            m.d.sync += tap.eq(following)
+            with m.If(step["turn"]):
+                m.d.sync += column.eq(column + p.stride[1] * p.folds)
+            with m.If(wrap["turn"]):
+                m.d.sync += column.eq(following)
+        else:
+            m.d.sync += column.eq(following)
+        m.d.comb += following.eq(tap)
         with m.If(step["kx"]):
-            m.d.sync += column.eq(column + p.dilation[1] * p.folds)
+            m.d.comb += following.eq(tap + p.dilation[1] * p.folds)
         with m.If(wrap["kx"]):
-            m.d.sync += column.eq(left)
+            m.d.comb += following.eq(left)
         for event, value in ((step["ox"], right), (wrap["ox"], -left_pad)):
             with m.If(event):
-                m.d.sync += [left.eq(value), column.eq(value)]
+                m.d.sync += left.eq(value)
+                m.d.comb += following.eq(value)
         return column
 
     def fetch(self, m, memory, buffer, went, row_address, row, column, fold) -> None:
@@ -245,10 +260,22 @@ class WindowCircuit(UnitComponent):
         p = self.unit
         stride = p.stride[1] * p.folds
         left = Signal(range(p.output_shape[1] // p.pixels * stride + 1))
+        # That of the first of the steps that take turns.
+        start, following = left, Signal.like(left, name="next_left")
+        if p.held > 1:
+            start = Signal.like(left, name="start")
+            m.d.sync += start.eq(following)
+            with m.If(step["turn"]):
+                m.d.sync += left.eq(left + stride)
+            with m.If(wrap["turn"]):
+                m.d.sync += left.eq(following)
+        else:
+            m.d.sync += left.eq(following)
+        m.d.comb += following.eq(start)
         with m.If(step["ox"]):
-            m.d.sync += left.eq(left + stride)
+            m.d.comb += following.eq(start + p.held * stride)
         with m.If(wrap["ox"]):
-            m.d.sync += left.eq(0)
+            m.d.comb += following.eq(0)
         return left
 
     def fetch_several(self, m, banks, buffer, went, row_address, row, left, fold, kx) -> None:

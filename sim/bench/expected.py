@@ -54,6 +54,9 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
         taken = taken.swapaxes(3, 4)
     # Pixels side by side: [F, oh, ow / pixels, taps, folds, pixels, lanes]
     taken = taken.reshape(len(x), oh, ow // unit.pixels, unit.pixels, -1, unit.lanes).swapaxes(3, 4)
+    # Steps in turn, all of it several times: [F, oh * groups of steps, repeats, taps, folds, held, pixels, lanes]
+    taken = taken.reshape(len(x), -1, 1, unit.held, unit.taps * unit.folds, unit.pixels, unit.lanes)
+    taken = np.repeat(taken.swapaxes(3, 4), unit.repeats, axis=2)
     return taken.reshape(len(x), -1, unit.pixels * unit.lanes)
 
 
@@ -95,6 +98,15 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         p = unit.matvec
         y = x[0].reshape(-1, p.columns) @ p.weights.T
         return (stepped(p.steps, y) if p.steps else y).reshape(-1, p.pe)
+    if isinstance(unit, MatVec) and unit.held > 1:
+        beats = x[0].reshape(-1, unit.row_folds, unit.column_folds, unit.held, unit.pixels, unit.simd)
+        vectors = beats.transpose(1, 0, 3, 4, 2, 5).reshape(unit.row_folds, -1, unit.columns)
+        # [row folds, vectors, PE] to [groups, row folds, held, pixels, PE]
+        y = vectors @ unit.weights.reshape(unit.row_folds, unit.pe, unit.columns).swapaxes(1, 2)
+        y = y.swapaxes(0, 1).reshape(-1, unit.rows)
+        y = stepped(unit.steps, y) if unit.steps else y
+        y = y.reshape(-1, unit.held, unit.pixels, unit.row_folds, unit.pe).transpose(0, 3, 1, 2, 4)
+        return y.reshape(-1, unit.pixels * unit.pe)
     if isinstance(unit, MatVec):
         # [groups, column folds, pixels, SIMD] to vectors, and back with row folds
         beats = x[0].reshape(-1, unit.column_folds, unit.pixels, unit.simd)

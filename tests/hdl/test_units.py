@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsefold.compiler.plan.units import Convert, Fork, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Window
+from pulsefold.compiler.plan.units.matvec import sharing
 from pulsefold.errors import FoldingError
 
 narrow_types = st.sampled_from(
@@ -50,6 +51,7 @@ def windows(draw) -> Window:
     kind = draw(narrow_types)
     pool = draw(st.booleans())
     several = [n for n in range(1, output[1] + 1) if output[1] % n == 0 and np.gcd(n, stride[1]) == 1]
+    pixels = draw(st.sampled_from(several))
     return Window(
         name="window",
         shape=(shape[0], shape[1], channels),
@@ -62,7 +64,9 @@ def windows(draw) -> Window:
         output_shape=(output[0], output[1]),
         pad_value=kind.minimum if pool else 0,
         channels_outer=pool,
-        pixels=draw(st.sampled_from(several)),
+        pixels=pixels,
+        held=1 if pool else divisor(draw, output[1] // pixels),
+        repeats=1 if pool else draw(st.integers(1, 3)),
         memory=draw(st.sampled_from(["block", "ram"])),
     )
 
@@ -95,18 +99,19 @@ def threshold_units(draw) -> ThresholdUnit:
 
 
 TREE = st.just("tree")
+ONCE = st.just(1)
 
 
 @st.composite
-def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> MatVec:
+def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, helds=ONCE) -> MatVec:
     weight_type, kind = draw(weight_types), draw(types)
     rows, columns = (
         draw(st.sampled_from([4, 6, 10] if pair else [1, 4, 6, 10])),
         draw(st.sampled_from([3, 8, 12, 27])),
     )
     rng = np.random.default_rng(draw(seeds))
-    pixels = draw(st.sampled_from([1, 1, 2, 3]))
-    turns = draw(st.sampled_from([1, 1, 2, 3])) if pixels == 1 and not whole else 1
+    pixels, held = draw(st.sampled_from([1, 1, 2, 3])), draw(helds)
+    turns = draw(st.sampled_from([1, 1, 2, 3])) if pixels * held == 1 and not whole else 1
     size = turns * rows, columns
     if weight_type.is_bipolar:
         weights = rng.choice([-1, 1], size)
@@ -124,11 +129,11 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
     if whole:
         pe, simd, hop, multipliers = rows, columns, divisor(draw, rows), ["constant"]
     depth = len(weights) * columns // (pe * simd)
-    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth)]
-    memory = draw(st.sampled_from(["lut", "block"]))
+    memory = "block" if held > 1 else draw(st.sampled_from(["lut", "block"]))
+    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth * sharing(pe // hop, held))]
     return MatVec(
         name="matvec",
-        vectors=draw(st.integers(1, 3)) * pixels * turns,
+        vectors=draw(st.integers(1, 3)) * pixels * turns * held,
         weights=weights,
         turns=turns,
         weight_type=weight_type,
@@ -136,6 +141,7 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False) -> 
         pe=pe,
         simd=simd,
         pixels=pixels,
+        held=held,
         steps=steps,
         memory=memory,
         memory_width=draw(st.sampled_from([0, 9])),
@@ -288,6 +294,43 @@ integers = st.builds(INT, st.integers(2, 8), signed=st.booleans())
 def test_matvec_integers(check_unit, unit, seed):
     assert unit.dot.form in ("planes", "dsp")
     check_unit(unit, seed)
+
+
+helds = st.sampled_from([2, 3, 4, 7])
+held_units = (
+    matvecs(st.just(BIPOLAR), st.just(BIPOLAR), adders, helds=helds)
+    | matvecs(st.just(BIPOLAR), bits, st.just("carry"), helds=helds)
+    | matvecs(integers, integers, helds=helds)
+)
+
+
+@few(4)
+@given(held_units, seeds)
+def test_matvec_whose_weights_are_held(check_unit, unit, seed):
+    check_unit(unit, seed)
+
+
+@few(25)
+@given(held_units, seeds)
+def test_matvec_whose_weights_are_held_quickly(check_unit_quickly, unit, seed):
+    check_unit_quickly(unit, seed)
+
+
+@pytest.mark.parametrize(("memory", "turns", "steps"), [("lut", 1, 2), ("block", 2, 2), ("block", 1, 3)])
+def test_weights_that_cannot_be_held(memory: str, turns: int, steps: int):
+    with pytest.raises(FoldingError, match="held|stay"):
+        MatVec(
+            name="matvec",
+            vectors=steps * turns,
+            weights=np.ones((4 * turns, 6), np.int64),
+            weight_type=BIPOLAR,
+            type=BIPOLAR,
+            pe=4,
+            simd=3,
+            turns=turns,
+            held=2,
+            memory=memory,
+        )
 
 
 signed = st.builds(INT, st.integers(2, 8), signed=st.just(True))

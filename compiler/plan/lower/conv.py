@@ -13,7 +13,15 @@ from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.lower.elements import requantize_unit, steps_of, threshold_unit
 from pulsefold.compiler.plan.lower.rule import divisors
 from pulsefold.compiler.plan.lower.windows import window_unit
-from pulsefold.compiler.plan.units import BatchMatVec, Convert, DepthwiseUnit, MatVec, Stream, Unit
+from pulsefold.compiler.plan.units import (
+    BatchMatVec,
+    Convert,
+    DepthwiseUnit,
+    MatVec,
+    ReorderUnit,
+    Stream,
+    Unit,
+)
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import FoldingError
@@ -31,7 +39,7 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     # First, as its refusal of a folding is the one that names the nearest.
     matvec = matrix_unit(node, layer, fold, family)
     units: list[Unit] = []
-    if layer.windowed:
+    if layer.windowed or fold.held > 1:
         lanes = window_lanes(layer, fold.simd)
         window = window_unit(
             node,
@@ -40,6 +48,8 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
             lanes=lanes,
             pad_value=node.pad_value,
             pixels=fold.pixels,
+            held=fold.held,
+            repeats=matvec.row_folds if fold.held > 1 else 1,
             channels_outer=layer.turns > 1,
         )
         units.append(window)
@@ -48,10 +58,12 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     units.append(BatchMatVec(matvec=matvec) if fold.batch > 1 else matvec)
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
-        # [row fold][pixel][PE]
+        # [row fold][held][pixel][PE]
         table = np.arange(rows).reshape(matvec.all_folds, 1, matvec.pe)
-        order = np.broadcast_to(table, (matvec.all_folds, matvec.pixels, matvec.pe)).ravel()
+        order = np.broadcast_to(table, (matvec.all_folds, matvec.held * matvec.pixels, matvec.pe)).ravel()
         units += requantized(layer.steps, matvec.output, matvec.column_folds, order, fold, family)
+    if fold.held > 1 and matvec.row_folds > 1:
+        units.append(in_column_order(f"{layer.name}.order", matvec, units[-1].outputs[0]))
     if fold.pixels > 1 and matvec.row_folds > 1:
         lanes, sent = matvec.output.lanes, units[-1].outputs[0]
         units += converters(f"{layer.name}.beats", sent.type, layer.y.elements, sent.lanes, lanes)
@@ -74,8 +86,31 @@ def requantized(
     yield requantize_unit(node, sums.type, elements, lanes, fold, order, pause=each, family=family)
 
 
+def in_column_order(name: str, matvec: MatVec, sent: Stream) -> ReorderUnit:
+    """Results of [row fold][held step] as those of [held step][row fold]."""
+    beats = np.arange(sent.beats * sent.lanes, dtype=np.int32)
+    index = beats.reshape(-1, matvec.row_folds, matvec.held, matvec.output.lanes).swapaxes(1, 2)
+    return ReorderUnit(
+        name=name,
+        type=sent.type,
+        elements=beats.size,
+        index=index.ravel(),
+        fill=0,
+        output_type=sent.type,
+        lanes=sent.lanes,
+    )
+
+
 def refuse_lanes(layer: Layer, fold: Fold) -> None:
-    """Raise where several pixels a cycle, or several frames a pass, are asked of a layer that cannot."""
+    """Raise where several pixels a cycle or in turn, or several frames a pass, are asked of who cannot."""
+    if fold.held > 1:
+        columns = layer.y.shape[1] // fold.pixels
+        if layer.turns > 1 or fold.batch > 1 or fold.memory == "lut" or columns % fold.held:
+            why = "weights stay for a number of steps that divides a row's, in block RAM, without groups and batch"
+            raise FoldingError(why, where=layer.name, todo="hold them for 1")
+        if window_lanes(layer, fold.simd) != fold.simd:
+            why = f"weights stay only with a SIMD that divides {layer.x.shape[2]} channels"
+            raise FoldingError(why, where=layer.name, todo="change SIMD, or hold them for 1")
     if fold.pixels > 1 and (not layer.windowed or layer.turns > 1):
         why = "only a layer with a window and without groups takes several pixels"
         raise FoldingError(why, where=layer.name, todo="take 1 pixel a cycle")
@@ -103,6 +138,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         pe=fold.pe,
         simd=fold.simd,
         pixels=fold.pixels * fold.batch,
+        held=fold.held,
         steps=steps,
         memory="lut" if fold.memory == "lut" else "block",
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,
@@ -111,8 +147,9 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         multiplier=fold.multiplier,
         adder=fold.adder,
     )
+    depth = unit.memory_depth
     if fold.memory != "packed":
-        return unit
+        return replace(unit, memory_width=block_width(family, depth)) if fold.held > 1 else unit
     packed = packed_rows(family, depth, unit.weight_width)
     return replace(
         unit, weight_rows=packed, memory_width=block_width(family, packed or depth), buffer_depth=0

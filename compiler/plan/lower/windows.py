@@ -20,6 +20,8 @@ def window_unit(
     lanes: int,
     pad_value: int,
     pixels: int = 1,
+    held: int = 1,
+    repeats: int = 1,
     channels_outer: bool = False,
 ) -> Window:
     """The windows of a layer's node, with no more rows than throughput asks for.
@@ -39,6 +41,8 @@ def window_unit(
         output_shape=layer.y.shape[:2],
         pad_value=pad_value,
         pixels=pixels,
+        held=held,
+        repeats=repeats,
         channels_outer=channels_outer,
     )
     width, rows = window.input.width, window.lean_rows

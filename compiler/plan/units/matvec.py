@@ -9,22 +9,37 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
+from pulsefold.compiler.plan.units.base import (
+    BUFFER_LATENCY,
+    Moves,
+    OneInput,
+    OneOutput,
+    Stream,
+    accept_times,
+    ceil_div,
+)
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
 from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost
 from pulsefold.compiler.plan.units.rom import distinct_bits, rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
 
-__all__ = ["MatVec", "default_hop"]
+__all__ = ["MatVec", "default_hop", "sharing"]
 
 
-def default_hop(pe: int, step: int = 1) -> int:
+def default_hop(pe: int, step: int = 1, held: int = 1) -> int:
     """PEs that share one activation register: the largest divisor of `pe` up to 4 that `step` divides.
 
-    Where there is none, the largest divisor.
+    Of those with which the most groups share a memory of weights that are held. Where there is none, the
+    largest divisor.
     """
-    return next((n for n in (4, 3, 2, 1) if pe % n == 0 and n % step == 0), None) or default_hop(pe)
+    hops = [n for n in (4, 3, 2, 1) if pe % n == 0 and n % step == 0]
+    return max(hops, key=lambda n: sharing(pe // n, held)) if hops else default_hop(pe)
+
+
+def sharing(hops: int, held: int) -> int:
+    """Groups of PEs that share a memory of weights that are held: a divisor of all groups up to `held`."""
+    return max(n for n in range(1, held + 1) if hops % n == 0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,6 +56,12 @@ class MatVec(OneInput, OneOutput):
     PEs to the next through registers, a cycle later each, and every group reads its own weight memory with an
     address that travels alongside. The pipeline never stalls: a fold starts only when its result has a
     place in the output buffer. Source: FINN (Umuroglu et al., 2017), section 4.2, with a systolic row.
+
+    With `held` above 1 a weight word stays for so many vectors, one after the other, each with accumulators
+    of its own: beats in are [vectors][row fold][column fold][held vector], where each vector comes anew for
+    each row fold, and beats out [vectors][row fold][held vector]. Up to so many groups of PEs then share a
+    memory, of which each takes its word in the cycle in which its turn comes: the memories have as many times
+    the depth at that part of the width.
 
     Parameters
     ----------
@@ -59,6 +80,9 @@ class MatVec(OneInput, OneOutput):
     pixels
         Vectors a cycle, which share the weights that are read; divides `vectors`. A beat in holds
         [pixel][column], a beat out [pixel][row].
+    held
+        Cycles for which a weight word stays, each for `pixels` other vectors; above 1 it needs one matrix,
+        weights in block RAM, and divides `vectors` / `pixels`.
     steps
         Step function of each row of `weights`, or None to send accumulators.
     memory
@@ -90,6 +114,7 @@ class MatVec(OneInput, OneOutput):
     simd: int
     turns: int = 1
     pixels: int = 1
+    held: int = 1
     steps: Steps | None = None
     memory: str = "lut"
     memory_width: int = 0
@@ -120,10 +145,12 @@ class MatVec(OneInput, OneOutput):
         if self.sums is None:
             object.__setattr__(self, "sums", RowSums.of(self.weights))
         if self.hop == 0:
-            object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.dot.paired))
+            object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.dot.paired, held=self.held))
         if self.pe % self.hop:
             todo = f"choose a hop that divides PE {self.pe}"
             raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)
+        if self.held > 1:
+            self._check_held()
         if self.dot.paired and (self.hop % 2 or not self.dot.pair.fits):
             msg = "two rows cannot share a multiplier: they need an even PE, and both weights in one operand"
             raise FoldingError(msg, where=self.name, todo="take multiplier dsp or lut")
@@ -132,8 +159,22 @@ class MatVec(OneInput, OneOutput):
             raise FoldingError(msg, where=self.name, todo="take multiplier lut")
         if self.buffer_depth == 0:
             # A credit comes back, through a register, this many cycles after its fold began.
-            loop = self.column_folds + self.fold_latency + 1
-            object.__setattr__(self, "buffer_depth", max(2, ceil_div(loop, self.column_folds)))
+            if self.held > 1:
+                # It is spent with a fold's last beat; as many results follow each other as vectors are held.
+                depth = self.held + ceil_div(self.fold_latency + 1, self.column_folds)
+            else:
+                depth = max(2, ceil_div(self.column_folds + self.fold_latency + 1, self.column_folds))
+            object.__setattr__(self, "buffer_depth", depth)
+
+    def _check_held(self) -> None:
+        """Raise where weights cannot stay."""
+        if self.turns > 1 or self.memory != "block":
+            why = "weights stay for several vectors in block RAM, and where matrices do not take turns"
+            raise FoldingError(why, where=self.name, todo="hold them for 1")
+        steps = self.vectors // self.pixels
+        if steps % self.held:
+            msg = f"weights held for {self.held} vectors do not go with {steps} steps of pixels"
+            raise FoldingError(msg, where=self.name, todo=f"hold them for a divisor of {steps}")
 
     @property
     def kind(self) -> str:
@@ -180,6 +221,16 @@ class MatVec(OneInput, OneOutput):
         """Bits of a word of each group's weight memory."""
         return self.hop * self.simd * self.dot.stored_bits
 
+    @property
+    def shared(self) -> int:
+        """Groups of PEs that share a weight memory: 1 where weights are not held."""
+        return sharing(self.hops, self.held)
+
+    @property
+    def memory_depth(self) -> int:
+        """Words of a weight memory: for each of its groups one after the other those of a fold's beat."""
+        return self.weight_depth * self.shared
+
     @cached_property
     def dot(self) -> Dot:
         """The arithmetic up to the accumulators, of the rows of all matrices."""
@@ -223,7 +274,7 @@ class MatVec(OneInput, OneOutput):
     @property
     def replays(self) -> bool:
         """Whether a vector of several beats is kept for more rows than its first."""
-        return self.row_folds > 1 and self.column_folds > 1
+        return self.row_folds > 1 and self.column_folds > 1 and self.held == 1
 
     @property
     def replay_style(self) -> str:
@@ -251,8 +302,11 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def weight_returns(self) -> int:
-        """Registers on the way back; the first is behind the choice of a word where several lie in a row."""
-        return max(self.weight_registers, int(self.weight_rows > 0))
+        """Registers on the way back.
+
+        The first is behind the choice of a word where several lie in a row; the last keeps what is held.
+        """
+        return max(self.weight_registers, int(self.weight_rows > 0) + int(self.held > 1))
 
     @property
     def vector_wait(self) -> int:
@@ -283,9 +337,9 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def input(self) -> Stream:
-        """Vectors, SIMD elements of each of `pixels` of them a beat."""
+        """Vectors, SIMD elements of each of `pixels` of them a beat; for each row fold anew where held."""
         lanes, beats = self.pixels * self.simd, self.vectors // self.pixels * self.column_folds
-        return Stream(type=self.type, lanes=lanes, beats=beats)
+        return Stream(type=self.type, lanes=lanes, beats=beats * (self.row_folds if self.held > 1 else 1))
 
     @property
     def output(self) -> Stream:
@@ -307,11 +361,20 @@ class MatVec(OneInput, OneOutput):
     @property
     def latency_cycles(self) -> int:
         """Beats of the first fold and its way through the pipeline."""
-        return self.column_folds - 1 + self.fold_latency
+        return (self.column_folds - 1) * self.held + self.fold_latency
+
+    @property
+    def keeps_results(self) -> bool:
+        """Whether a group's sums stay until its next fold ends; else they are delayed by the hops behind."""
+        return self.held == 1 and self.column_folds >= self.hops
 
     def moves(self, *arrivals: np.ndarray) -> Moves:
         """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
+        if self.held > 1:
+            taken = accept_times(waits)
+            ends = taken.reshape(-1, self.column_folds, self.held)[:, -1]
+            return (taken,), ends.ravel() + self.fold_latency
         n, replay = self.column_folds, (self.row_folds - 1) * self.column_folds
         # Position of every beat if nothing waited; the rest is a running maximum.
         ideal = (np.arange(len(waits) // n)[:, None] * (n + replay) + np.arange(n)).ravel()
@@ -322,6 +385,11 @@ class MatVec(OneInput, OneOutput):
 
     def claims(self, frames: int) -> tuple[np.ndarray, ...]:
         """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
+        if self.held > 1:
+            # It has its place with its last.
+            fold, beat = np.divmod(np.arange(frames * self.input.beats), self.column_folds * self.held)
+            last = beat - (self.column_folds - 1) * self.held
+            return (fold * self.held + np.maximum(last + 1, 0),)
         # A fold has its place with its first beat.
         vector = np.arange(frames * self.input.beats) // self.column_folds
         return (vector * self.row_folds + 1,)
@@ -331,7 +399,8 @@ class MatVec(OneInput, OneOutput):
         sums = self.pe * self.pixels
         word = self.weight_width
         kept = word if self.memory == "block" else distinct_bits(self.weight_depth, word)
-        total = rom_cost(family, self.weight_depth, kept, self.memory, self.weight_rows) * self.hops
+        memories = self.hops // self.shared
+        total = rom_cost(family, self.memory_depth, kept, self.memory, self.weight_rows) * memories
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         waits = self.hops + self.vector_wait + 1
         if self.replays:
@@ -339,11 +408,13 @@ class MatVec(OneInput, OneOutput):
             # What was replayed, and the choice between it and what has come.
             total += Resources(luts=self.input.width)
             waits += self.replay_style == "ram"
-        registered = self.weight_returns - (self.weight_rows > 0)
+        registered = self.weight_returns - (self.weight_rows > 0) - (self.held > 1)
         if self.memory != "block":
             registered = (1 + self.late_weights) * int(self.weight_depth > 1)
-        total += Resources(ffs=waits * self.input.width + registered * self.hops * kept)
+        total += Resources(ffs=waits * self.input.width + registered * memories * kept)
         total += self._control_cost() + self._sums_cost(family, sums)
+        if self.held > 1:
+            total += Resources(ffs=self.hops * kept) + self._held_cost(sums)
         return total + buffer_cost(family, self.buffer_depth, self.output.width)
 
     def _control_cost(self) -> Resources:
@@ -357,6 +428,15 @@ class MatVec(OneInput, OneOutput):
             luts=2 * counters + 14 + 2 * self.hops,
             ffs=counters + column + 12 + travelling + 2 * self.hops + 3 * self.control_stages,
         )
+
+    def _held_cost(self, sums: int) -> Resources:
+        """Accumulators of the vectors that wait, results that wait for other groups, counters of words."""
+        raw, bits = type_for_range(*self.dot.raw_range).bits, (self.memory_depth - 1).bit_length()
+        turn = (self.held - 1).bit_length()
+        waiting = (self.held - 1) * raw * (self.column_folds > 1)
+        delayed = (1 if self.decided else raw) * (self.hops - 1) / 2
+        counters = self.hops // self.shared * (bits + turn)
+        return Resources(luts=2 * counters, ffs=sums * (waiting + delayed) + counters)
 
     def _sums_cost(self, family: str, sums: int) -> Resources:
         """Accumulators, and what becomes of them."""

@@ -68,7 +68,8 @@ class Window(OneInput, OneOutput):
     """Line buffer of whole rows that is read window by window.
 
     Beat order out: output row, output column, then (kernel row, kernel column, channel fold), or with
-    `channels_outer` (channel fold, kernel row, kernel column), as a pool wants it.
+    `channels_outer` (channel fold, kernel row, kernel column), as a pool wants it. With `held`, behind them
+    so many steps of the columns take turns, and with `repeats` all these beats are sent so often.
 
     The buffer keeps `rows` rows. Rows are released when no later window of the frame needs them, and the
     next frame is written while the last windows of this one are read, so that a frame costs
@@ -97,6 +98,10 @@ class Window(OneInput, OneOutput):
     pixels
         Adjacent output columns a beat, [pixel][lane]; divides OW, and has no factor in common with the
         stride. Columns then lie in as many banks, each of which is read once a beat.
+    held
+        Steps of the output columns that take turns with each tap; divides OW / `pixels`.
+    repeats
+        Times that the taps of these steps are sent before those of the next.
     rows
         Rows of the buffer; 0 takes enough for frames to overlap without a pause.
     memory
@@ -117,6 +122,8 @@ class Window(OneInput, OneOutput):
     pad_value: int = 0
     channels_outer: bool = False
     pixels: int = 1
+    held: int = 1
+    repeats: int = 1
     rows: int = 0
     memory: str = "block"
     buffer_depth: int = 0
@@ -131,6 +138,9 @@ class Window(OneInput, OneOutput):
         if self.output_shape[1] % self.pixels or gcd(self.pixels, self.stride[1]) > 1:
             todo = f"choose pixels that divide {self.output_shape[1]} and share no factor with the stride"
             raise FoldingError(f"cannot send {self.pixels} pixels a beat", where=self.name, todo=todo)
+        if self.output_shape[1] // self.pixels % self.held or (self.held > 1 and self.channels_outer):
+            todo = f"choose as many as divide {self.output_shape[1] // self.pixels}"
+            raise FoldingError(f"{self.held} steps cannot take turns", where=self.name, todo=todo)
         if self.buffer_depth == 0:
             # A credit comes back two cycles after that in which its beat is offered.
             object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 2)
@@ -204,7 +214,7 @@ class Window(OneInput, OneOutput):
     @property
     def sent_row(self) -> int:
         """Beats sent for an output row."""
-        return self.output_shape[1] // self.pixels * self.taps * self.folds
+        return self.output_shape[1] // self.pixels * self.taps * self.folds * self.repeats
 
     @property
     def row_program(self) -> tuple[tuple[int, int], ...]:
@@ -308,6 +318,7 @@ class Window(OneInput, OneOutput):
         """Row memory, counters, buffer."""
         depth = self.rows * self.bank_beats
         logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 70 + len(self.row_program) // 4
+        logic += (self.held > 1) * (2 * bits_for(self.row_beats) + 8) + 4 * (self.repeats > 1)
         return (
             sum((memory_cost(family, depth, self.input.width, self.memory),) * self.pixels, Resources())
             + Resources(luts=(self.pixels - 1) * (self.output.width * 0.6 + 4 * bits_for(depth)))
