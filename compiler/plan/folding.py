@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from math import gcd
@@ -13,8 +14,7 @@ from pulsefold.compiler.plan.lower.elements import LEAST_CONSTANTS
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
 from pulsefold.compiler.plan.target import Target, placed
-from pulsefold.compiler.plan.units import Unit
-from pulsefold.compiler.plan.units.matvec import default_hop, sharing
+from pulsefold.compiler.plan.units import Unit, Window
 from pulsefold.compiler.plan.units.pair import Pair
 
 __all__ = ["choices_of", "divisors", "pixels_of", "shares_multipliers"]
@@ -47,21 +47,39 @@ _BATCHES = (1, 2, 4, 8)
 #: Steps of pixels for which weights stay at the most: each has accumulators of its own.
 _LONGEST_HELD = 16
 
-#: Words of a memory of weights that groups of PEs share, above which it is full without.
-_MOST_SHARED = 2048
+#: Words of memories of weights that groups of PEs share.
+_SHARED_DEPTHS = (512, 1024)
+
+#: Words of line buffers in LUT RAM: multiplexers choose one of 16 of them.
+_MOST_LINES = 256
 
 #: Beats a vector up to which the ring of a batch is small LUT RAM.
 _LONGEST_BATCHED = 32
 
 
-def cost_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Choice:
-    """Cycles and cost of a layer under a folding; costs of units that other foldings have too are `known`."""
+def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Iterator[Choice]:
+    """Cycles and cost of a layer under a folding, and with its line buffers in LUT RAM where they are not deep.
+
+    Costs of units that other foldings have too are `known`.
+    """
     units = units_of(layer, fold, family)
     for unit in units:
         if unit not in known:
             known[unit] = placed(unit.cost(family), family)
     cost = sum((known[unit] for unit in units), Resources())
-    return Choice(fold=fold, cycles=max(u.cycles for u in units), cost=cost)
+    cycles = max(u.cycles for u in units)
+    yield Choice(fold=fold, cycles=cycles, cost=cost)
+    window = units[0]
+    if family == "ice40" or not isinstance(window, Window) or window.memory != "block":
+        return
+    if window.rows * window.bank_beats <= _MOST_LINES:
+        other = replace(fold, lines="lut")
+        (small, *_) = units_of(layer, other, family)
+        if small not in known:
+            known[small] = placed(small.cost(family), family)
+        yield Choice(
+            fold=other, cycles=max(cycles, small.cycles), cost=cost - known[window] + known[small]
+        )
 
 
 def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
@@ -102,10 +120,9 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         if depth > _MOST_LUT_DEPTH:
             memories = ["block", "packed"]
         batches = batches_of(layer, pe, simd) if straight else [1]
-        kept = [(1, memory) for memory in memories] + [
-            (held, memory)
+        kept = [(1, 1, memory) for memory in memories] + [
+            (held, shared, memory)
             for held, shared in held_of(layer, pe, simd, pixels)
-            if _LEAST_BLOCK_DEPTH <= shared * depth
             for memory in (["block"] if shared * depth <= _MOST_LUT_DEPTH else ["block", "packed"])
         ]
         folds += [
@@ -114,6 +131,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
                 simd=simd,
                 pixels=pixels,
                 held=held,
+                shared=shared,
                 batch=batch,
                 memory=memory,
                 multiplier=multiplier,
@@ -121,7 +139,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
                 requantizer=requantizer,
                 constants=constants,
             )
-            for batch, (held, memory), (multiplier, adder), (requantizer, constants) in product(
+            for batch, (held, shared, memory), (multiplier, adder), (requantizer, constants) in product(
                 batches, kept, [*forms, *constant] if depth == 1 else forms, requantizers
             )
             if multiplier != "pair" or pe % 2 == 0
@@ -136,19 +154,16 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
 def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, int]]:
     """Steps of pixels for which weights may stay, and groups of PEs that then share a memory.
 
-    For every number of groups the fewest steps.
+    Groups are as many as fill the memories, and half of these; steps as few as they need.
     """
     rows, columns = layer.matrix
-    steps = layer.y.shape[1] // pixels
-    if layer.turns > 1 or layer.x.shape[2] % simd:
+    depth, steps = rows * columns // (pe * simd), layer.y.shape[1] // pixels
+    most = max((n for n in divisors(steps) if n <= _LONGEST_HELD), default=1)
+    if layer.turns > 1 or layer.x.shape[2] % simd or most == 1:
         return []
-    depth = rows * columns // (pe * simd)
-    found: dict[int, int] = {}
-    for held in range(2, _LONGEST_HELD + 1):
-        if steps % held == 0:
-            hop = default_hop(pe, held=held)
-            found.setdefault(sharing(pe // hop, held), held)
-    return [(held, shared) for shared, held in found.items() if shared > 1 and shared * depth <= _MOST_SHARED]
+    wanted = {size // depth // part for size, part in product(_SHARED_DEPTHS, (1, 2))}
+    found = {min(n, most, pe) for n in wanted if n > 1 and depth * min(n, most, pe) >= _LEAST_BLOCK_DEPTH}
+    return [(next(n for n in divisors(steps) if n >= shared), shared) for shared in sorted(found)]
 
 
 def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[str]:
@@ -222,7 +237,7 @@ def choices_of(layer: Layer, target: Target, *, straight: bool = False) -> list[
     """
     known: dict[Unit, Resources] = {}
     folds = folds_of(layer, target, straight=straight)
-    choices = {fold: cost_of(layer, fold, target.family, known) for fold in folds}
+    choices = {c.fold: c for fold in folds for c in costs_of(layer, fold, target.family, known)}
     return [
         choice
         for fold, choice in choices.items()

@@ -42,12 +42,17 @@ class Fold:
     held
         Steps of output pixels for which weights stay, one after the other (matrix layers, weights in block
         RAM).
+    shared
+        Groups of PEs that then share a memory of them; at most `held`.
     batch
         Frames that share weights, a power of two (matrix layers of one vector a frame), see
         :class:`~pulsefold.compiler.plan.units.batchmatvec.BatchMatVec`.
     memory
         Memory of weights, or of the constants of a layer without: ``"block"`` or ``"lut"``; of a matrix layer
         also ``"packed"``, for block RAM with several words in a row where that claims less of it.
+    lines
+        Memory of a window's rows: ``"block"``, for block RAM unless they are shallow, or ``"lut"`` for LUT RAM
+        (layers with a window).
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
         (the last two for matrix layers).
@@ -63,8 +68,10 @@ class Fold:
     simd: int = 1
     pixels: int = 1
     held: int = 1
+    shared: int = 1
     batch: int = 1
     memory: str = "lut"
+    lines: str = "block"
     multiplier: str = "lut"
     adder: str = "tree"
     requantizer: str = "lut"

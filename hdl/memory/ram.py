@@ -19,7 +19,8 @@ OUTPUT_REGISTER = "_outreg"
 
 def memory_attributes(style: str) -> dict[str, str]:
     """Synthesis attributes of a memory of a style of ``compiler.plan.units.memory``."""
-    return {"ram_style": {"block": "block", "lut": "logic", "ram": "auto"}[style]}
+    styles = {"block": "block", "lut": "logic", "ram": "auto", "small": "distributed"}
+    return {"ram_style": styles[style]}
 
 
 def registered_name(name: str, style: str, depth: int, width: int, platform: object) -> str:
@@ -43,7 +44,7 @@ class LateRam(wiring.Component):
     width, depth
         Bits of a word, and words.
     style
-        ``"block"`` or ``"ram"`` (LUT RAM).
+        ``"block"``, ``"ram"`` or ``"small"``, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`.
     """
 
     def __init__(self, width: int, depth: int, style: str) -> None:

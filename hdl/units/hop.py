@@ -61,23 +61,25 @@ class SharedWeights(wiring.Component):
     """
 
     def __init__(self, unit: MatVec, words: list[list[int]]) -> None:
-        self.unit, self.words = unit, [word for words_of in zip(*words, strict=True) for word in words_of]
+        self.unit, self.sharers = unit, len(words)
+        self.words = [word for words_of in zip(*words, strict=True) for word in words_of]
         super().__init__({"takes": In(1), "data": Out(unsigned(unit.weight_width))})
 
     def elaborate(self, platform):
         p = self.unit
         m = Module()
+        rows = p.weight_rows if p.weight_rows < len(self.words) else 0
         m.submodules.weights = rom = Rom(
-            p.weight_width, self.words, p.memory, p.memory_width, late=p.late_weights, rows=p.weight_rows
+            p.weight_width, self.words, p.memory, p.memory_width, late=p.late_weights, rows=rows
         )
-        left = Signal(range(p.shared))
+        left = Signal(range(max(2, self.sharers)))
         step = self.takes | (left != 0)
         with m.If(self.takes):
-            m.d.sync += left.eq(p.shared - 1)
+            m.d.sync += left.eq(self.sharers - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
-        address = Counter(m, p.memory_depth, step, "address").value
-        back = p.weight_returns - (p.weight_rows > 0) - 1
+        address = Counter(m, len(self.words), step, "address").value
+        back = p.weight_returns - (rows > 0) - 1
         m.d.comb += [
             rom.address.eq(delayed(m, address, p.weight_registers, "address")),
             self.data.eq(delayed(m, rom.data, back, "weights")),

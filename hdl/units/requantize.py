@@ -80,11 +80,29 @@ class RequantizeCircuit(UnitComponent):
         column = block_width("ecp5", p.depth) if is_ecp5(platform) and late else 0
         m.submodules.constants = rom = Rom(p.part_width, p.parts_of_words, p.memory, column, late=late)
         if p.depth > 1:
-            m.d.comb += rom.address.eq(Counter(m, p.depth, step, "address").value)
+            m.d.comb += rom.address.eq(self.address(m, step))
         parts = [rom.data]
         for k in range(p.parts - 1):
             parts.insert(0, delayed(m, parts[0], 1, f"part{k}"))
         return Cat(*parts)
+
+    def address(self, m, step) -> Value:
+        """Where the next part is: runs are gone through as often as they have turns."""
+        p = self.unit
+        if p.turns == 1:
+            return Counter(m, p.depth, step, "address").value
+        length = p.run * p.parts
+        run = Counter(m, length, step, "run")
+        turn = Counter(m, p.turns, step & run.last, "turn")
+        group = Counter(m, p.depth // length, step & run.last & turn.last, "group")
+        address = Signal(range(p.depth), name="address")
+        with m.If(step):
+            m.d.sync += address.eq(address + 1)
+            with m.If(run.last & ~turn.last):
+                m.d.sync += address.eq(address - (length - 1))
+            with m.Elif(run.last & group.last):
+                m.d.sync += address.eq(0)
+        return address
 
     def clipped(self, m, y, ends, bounds, lane: int) -> Value:
         """Compare in one cycle, choose in the next; bounds that nothing exceeds are not looked at."""

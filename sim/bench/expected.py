@@ -117,11 +117,13 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         y = y.reshape(-1, unit.pixels, unit.row_folds, unit.pe).swapaxes(1, 2)
         return y.reshape(-1, unit.pixels * unit.pe)
     if isinstance(unit, RequantizeUnit):
-        product = x[0].reshape(-1, unit.channels) * unit.multiplier + unit.addend
+        runs = x[0].reshape(-1, unit.folds // unit.run, unit.turns, unit.run * unit.lanes)
+        product = runs.swapaxes(1, 2).reshape(-1, unit.channels) * unit.multiplier + unit.addend
         y = product >> unit.shift
         if unit.even:
             y = y - (y & 1) * (product == y << unit.shift)
-        return np.clip(y, unit.low, unit.high).reshape(-1, unit.lanes)
+        y = np.clip(y, unit.low, unit.high).reshape(len(runs), unit.turns, -1, unit.run * unit.lanes)
+        return y.swapaxes(1, 2).reshape(-1, unit.lanes)
     if isinstance(unit, TableUnit):
         channel = np.arange(unit.channels) % len(unit.values)
         entry = x[0].reshape(-1, unit.channels) - unit.type.minimum

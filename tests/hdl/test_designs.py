@@ -143,6 +143,10 @@ def plans(draw) -> Plan:
             pe, simd = (draw(st.sampled_from(divisors(n))) for n in (rows, columns))
             pixels = draw(st.sampled_from(pixels_of(layer)))
             adder = draw(st.sampled_from(["tree", "carry"]))
+            held = shared = 1
+            if memory == "block" and layer.turns == 1 and layer.x.shape[2] % simd == 0:
+                held = draw(st.sampled_from(divisors(layer.y.shape[1] // pixels)))
+                shared = draw(st.integers(1, held))
             kinds = min(layer.operand.bits, layer.node.weight_type.bits) >= 4
             multipliers = ["lut", "dsp"] if kinds else ["lut"]
             if kinds and pe % 2 == 0 and shares_multipliers(layer):
@@ -151,6 +155,8 @@ def plans(draw) -> Plan:
                 pe=pe,
                 simd=simd,
                 pixels=pixels,
+                held=held,
+                shared=shared,
                 memory=memory,
                 multiplier=draw(st.sampled_from(multipliers)),
                 adder=adder,

@@ -258,9 +258,9 @@ def cells_of(cells: dict, kind: str) -> list[dict]:
     return [cell for cell in cells.values() if cell["type"] == kind]
 
 
-@pytest.mark.parametrize("memory", ["lut", "block"])
+@pytest.mark.parametrize(("memory", "held"), [("lut", 1), ("block", 1), ("block", 2)])
 @pytest.mark.parametrize("few_bits", [False, True])
-def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> None:
+def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool, held: int) -> None:
     rng = np.random.default_rng(3)
     rows, columns, pe, simd = 12, 60, 4, 20
     weights = rng.choice([-1, 1], (rows, columns))
@@ -284,6 +284,8 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool) -> N
         reach=int(memory == "block"),
         adder="carry",
         hop=2,
+        held=held,
+        shared=held,
     )
     assert unit.decided != few_bits
     cells = check_netlist(unit, tmp_path)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from draws import BIPOLAR, INT, TERNARY, few, foldings, seeds
+from draws import BIPOLAR, INT, TERNARY, divisor, few, foldings, seeds
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,10 +40,13 @@ def requantizes(draw) -> RequantizeUnit:
         kind, bits = draw(st.sampled_from([TERNARY, INT(9, signed=False), INT(7, signed=True)])), 2
         shift = draw(st.integers(1, 3))
     constants = draw(st.sampled_from(["", "lut", "block"]))
+    turns, run = draw(st.integers(1, 3)), divisor(draw, fold["channels"] // fold["lanes"])
     unit = RequantizeUnit(
         name="requantize",
         type=kind,
-        **fold,
+        **(fold | {"pixels": fold["pixels"] * turns}),
+        turns=turns,
+        run=run,
         multiplier=rng.integers(-(1 << bits), 1 << bits, draw(st.sampled_from(rows))),
         addend=rng.integers(-(1 << 30), 1 << 30, draw(st.sampled_from(rows))) * draw(st.integers(0, 1)),
         shift=shift,
@@ -107,6 +110,7 @@ def test_at_random(check_unit, unit, seed):
 @settings(max_examples=30, deadline=None)
 @given(requantizes(), seeds)
 def test_requantize_is_that_of_the_graph(unit, seed):
+    unit = replace(unit, turns=1)
     x = np.random.default_rng(seed).integers(-100, 100, (2, 1, unit.pixels, unit.channels))
     node = Requantize(
         name="r",

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulsefold.compiler.plan.units import Convert, Fork, MatVec, MaxPoolUnit, Steps, ThresholdUnit, Window
-from pulsefold.compiler.plan.units.matvec import sharing
 from pulsefold.errors import FoldingError
 
 narrow_types = st.sampled_from(
@@ -129,8 +128,9 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, hel
     if whole:
         pe, simd, hop, multipliers = rows, columns, divisor(draw, rows), ["constant"]
     depth = len(weights) * columns // (pe * simd)
+    shared = draw(st.integers(1, held))
     memory = "block" if held > 1 else draw(st.sampled_from(["lut", "block"]))
-    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth * sharing(pe // hop, held))]
+    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth * min(shared, pe // hop))]
     return MatVec(
         name="matvec",
         vectors=draw(st.integers(1, 3)) * pixels * turns * held,
@@ -142,6 +142,7 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, hel
         simd=simd,
         pixels=pixels,
         held=held,
+        shared=shared,
         steps=steps,
         memory=memory,
         memory_width=draw(st.sampled_from([0, 9])),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from math import gcd
+from functools import lru_cache
+from math import gcd, lcm
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
             held=fold.held,
             repeats=matvec.row_folds if fold.held > 1 else 1,
             channels_outer=layer.turns > 1,
+            lines=fold.lines,
         )
         units.append(window)
         if fold.simd > lanes:
@@ -59,11 +61,12 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
         # [row fold][held][pixel][PE]
-        table = np.arange(rows).reshape(matvec.all_folds, 1, matvec.pe)
-        order = np.broadcast_to(table, (matvec.all_folds, matvec.held * matvec.pixels, matvec.pe)).ravel()
-        units += requantized(layer.steps, matvec.output, matvec.column_folds, order, fold, family)
+        table = np.arange(rows).reshape(matvec.all_folds, matvec.pe)
+        copies = matvec.held * matvec.pixels
+        units += requantized(layer.steps, matvec.output, matvec.column_folds, table, fold, family, copies)
     if fold.held > 1 and matvec.row_folds > 1:
-        units.append(in_column_order(f"{layer.name}.order", matvec, units[-1].outputs[0]))
+        size = matvec.row_folds, matvec.held, matvec.output.lanes
+        units.append(in_column_order(f"{layer.name}.order", *size, units[-1].outputs[0]))
     if fold.pixels > 1 and matvec.row_folds > 1:
         lanes, sent = matvec.output.lanes, units[-1].outputs[0]
         units += converters(f"{layer.name}.beats", sent.type, layer.y.elements, sent.lanes, lanes)
@@ -72,29 +75,53 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
 
 
 def requantized(
-    node: Requantize, sums: Stream, pause: int, order: np.ndarray, fold: Fold, family: str
+    node: Requantize,
+    sums: Stream,
+    pause: int,
+    table: np.ndarray,
+    fold: Fold,
+    family: str,
+    copies: int = 1,
 ) -> Iterator[Unit]:
     """Requantization of sums in no more lanes than their pace asks for.
 
     A lane has a multiplier as wide as the sums. A beat of them comes every `pause` cycles, and goes through
-    in so many parts at the most. `order` is the channel of each element, until they repeat.
+    in so many parts at the most. `table` is the channel of each element, until they repeat; each of its rows
+    comes in `copies` one after the other.
     """
     lanes = next(n for n in divisors(sums.lanes) if sums.lanes // n <= pause)
     elements = sums.beats * sums.lanes
     yield from converters(f"{node.name}.sums", sums.type, elements, sums.lanes, lanes)
     each = pause // (sums.lanes // lanes)
-    yield requantize_unit(node, sums.type, elements, lanes, fold, order, pause=each, family=family)
+    row = table.shape[1]
+    beat = lcm(row, lanes)
+    if copies * row % beat:
+        table, copies, beat = np.tile(table, copies), 1, copies * row
+    # As much of a row as makes whole beats, and how often that comes.
+    order, turns = np.tile(table, beat // row), copies * row // beat
+    yield requantize_unit(
+        node,
+        sums.type,
+        elements,
+        lanes,
+        fold,
+        order.ravel(),
+        turns=turns,
+        run=beat // lanes,
+        pause=each,
+        family=family,
+    )
 
 
-def in_column_order(name: str, matvec: MatVec, sent: Stream) -> ReorderUnit:
-    """Results of [row fold][held step] as those of [held step][row fold]."""
-    beats = np.arange(sent.beats * sent.lanes, dtype=np.int32)
-    index = beats.reshape(-1, matvec.row_folds, matvec.held, matvec.output.lanes).swapaxes(1, 2)
+@lru_cache(maxsize=512)
+def in_column_order(name: str, row_folds: int, held: int, lanes: int, sent: Stream) -> ReorderUnit:
+    """Results of [row fold][held step][lanes] as those of [held step][row fold][lanes]."""
+    elements = np.arange(sent.beats * sent.lanes, dtype=np.int32)
     return ReorderUnit(
         name=name,
         type=sent.type,
-        elements=beats.size,
-        index=index.ravel(),
+        elements=elements.size,
+        index=elements.reshape(-1, row_folds, held, lanes).swapaxes(1, 2).ravel(),
         fill=0,
         output_type=sent.type,
         lanes=sent.lanes,
@@ -139,6 +166,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         simd=fold.simd,
         pixels=fold.pixels * fold.batch,
         held=fold.held,
+        shared=fold.shared,
         steps=steps,
         memory="lut" if fold.memory == "lut" else "block",
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,
@@ -185,7 +213,15 @@ def collected(name: str, stream: Stream, lanes: int, pixels: int) -> Convert:
 
 def depthwise_units(node: Conv, layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Window with outer channels, a multiplier and a sum for each channel of a beat, step functions."""
-    window = window_unit(node, layer, family, lanes=fold.simd, pad_value=node.pad_value, channels_outer=True)
+    window = window_unit(
+        node,
+        layer,
+        family,
+        lanes=fold.simd,
+        pad_value=node.pad_value,
+        channels_outer=True,
+        lines=fold.lines,
+    )
     channels, pixels = layer.x.shape[2], layer.y.shape[0] * layer.y.shape[1]
     rows = node.weights.shape[0]
     low, high = node.accumulator_range(layer.operand)
@@ -201,7 +237,7 @@ def depthwise_units(node: Conv, layer: Layer, fold: Fold, family: str) -> list[U
     )
     units: list[Unit] = [window, unit]
     if isinstance(layer.steps, Requantize):
-        units += requantized(layer.steps, unit.output, window.taps, np.arange(rows), fold, family)
+        units += requantized(layer.steps, unit.output, window.taps, np.arange(rows)[np.newaxis], fold, family)
     elif layer.steps:
         units.append(threshold_unit(layer.steps, unit.output, rows, pixels, int(high.max())))
     return units

@@ -94,17 +94,20 @@ def requantize_unit(
     fold: Fold,
     order: np.ndarray,
     *,
+    turns: int = 1,
+    run: int = 1,
     pause: int = 1,
     family: str = "",
 ) -> RequantizeUnit:
     """The unit behind a stream, whose elements belong to the channels of `order` over and over.
 
+    Each `run` beats of them come in `turns` one after the other.
     Beats come every `pause` cycles: constants in block RAM may be read in so many parts, and are where that
     takes fewer blocks.
     """
     deep = len(order) // lanes >= LEAST_CONSTANTS
     constants = "block" if deep and fold.constants == "block" else ""
-    key = (node, kind, elements, lanes, fold.requantizer, constants, tuple(order.tolist()))
+    key = (node, kind, elements, lanes, fold.requantizer, constants, tuple(order.tolist()), turns, run)
     unit = requantizer(*key)
     if not family or unit.memory != "block" or not unit.word_width:
         return unit
@@ -125,6 +128,8 @@ def requantizer(
     multiplies: str,
     constants: str,
     order: tuple[int, ...],
+    turns: int,
+    run: int,
     parts: int = 1,
 ) -> RequantizeUnit:
     """One object for all foldings of the layer that share it: its constants take long to work out."""
@@ -148,6 +153,8 @@ def requantizer(
         even=node.even,
         multiplies=multiplies,
         constants=constants,
+        turns=turns,
+        run=run,
         parts=parts,
     )
 

@@ -17,7 +17,9 @@ def sumpool_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     if whole_frame(node, layer) and node.factors(layer.x.shape).item() == 1:
         return [globalpool_unit(layer, fold, "sum")]
     pad = node.pad_value if node.include_pad else 0
-    window = window_unit(node, layer, family, lanes=fold.simd, pad_value=pad, channels_outer=True)
+    window = window_unit(
+        node, layer, family, lanes=fold.simd, pad_value=pad, channels_outer=True, lines=fold.lines
+    )
     return [window, SumPoolUnit.of_node(node, layer.x, fold.simd)]
 
 
@@ -28,7 +30,9 @@ def maxpool_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     if whole_frame(node, layer):
         return [globalpool_unit(layer, fold, "max")]
     pad = -1 if kind.is_bipolar else kind.minimum
-    window = window_unit(node, layer, family, lanes=fold.simd, pad_value=pad, channels_outer=True)
+    window = window_unit(
+        node, layer, family, lanes=fold.simd, pad_value=pad, channels_outer=True, lines=fold.lines
+    )
     groups = window.output.beats // window.taps
     pool = MaxPoolUnit(name=layer.name, type=kind, lanes=fold.simd, taps=window.taps, groups=groups)
     return [window, pool]

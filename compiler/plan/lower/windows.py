@@ -23,11 +23,12 @@ def window_unit(
     held: int = 1,
     repeats: int = 1,
     channels_outer: bool = False,
+    lines: str = "block",
 ) -> Window:
     """The windows of a layer's node, with no more rows than throughput asks for.
 
     Line buffers lie in LUT RAM while they are shallow, else in block RAM, where the last row that is only for
-    bursts is left out if it takes blocks of its own.
+    bursts is left out if it takes blocks of its own; or, with `lines` ``"lut"``, in LUT RAM without that row.
     """
     window = Window(
         name=f"{layer.name}.window",
@@ -50,6 +51,8 @@ def window_unit(
     if depth <= 32 or depth * width <= 512:
         return replace(window, rows=rows, memory="ram")
     fewest = window.fewest_rows
+    if lines == "lut":
+        return replace(window, rows=fewest, memory="small")
     if brams_for(family, fewest * window.bank_beats, width) < brams_for(family, depth, width):
         rows = fewest
     return replace(window, rows=rows, memory="block")

@@ -24,22 +24,17 @@ from pulsefold.compiler.plan.units.rom import distinct_bits, rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
 
-__all__ = ["MatVec", "default_hop", "sharing"]
+__all__ = ["MatVec", "default_hop"]
 
 
-def default_hop(pe: int, step: int = 1, held: int = 1) -> int:
+def default_hop(pe: int, step: int = 1, groups: int = 1) -> int:
     """PEs that share one activation register: the largest divisor of `pe` up to 4 that `step` divides.
 
-    Of those with which the most groups share a memory of weights that are held. Where there is none, the
-    largest divisor.
+    Of those with which there are so many groups, or the most that can be. Where there is none, the largest
+    divisor.
     """
     hops = [n for n in (4, 3, 2, 1) if pe % n == 0 and n % step == 0]
-    return max(hops, key=lambda n: sharing(pe // n, held)) if hops else default_hop(pe)
-
-
-def sharing(hops: int, held: int) -> int:
-    """Groups of PEs that share a memory of weights that are held: a divisor of all groups up to `held`."""
-    return max(n for n in range(1, held + 1) if hops % n == 0)
+    return max(hops, key=lambda n: min(pe // n, groups)) if hops else default_hop(pe)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,9 +54,9 @@ class MatVec(OneInput, OneOutput):
 
     With `held` above 1 a weight word stays for so many vectors, one after the other, each with accumulators
     of its own: beats in are [vectors][row fold][column fold][held vector], where each vector comes anew for
-    each row fold, and beats out [vectors][row fold][held vector]. Up to so many groups of PEs then share a
-    memory, of which each takes its word in the cycle in which its turn comes: the memories have as many times
-    the depth at that part of the width.
+    each row fold, and beats out [vectors][row fold][held vector]. Up to so many groups of PEs can then
+    share a memory, of which each takes its word in the cycle in which its turn comes: there are fewer memories,
+    as much deeper.
 
     Parameters
     ----------
@@ -83,6 +78,9 @@ class MatVec(OneInput, OneOutput):
     held
         Cycles for which a weight word stays, each for `pixels` other vectors; above 1 it needs one matrix,
         weights in block RAM, and divides `vectors` / `pixels`.
+    shared
+        Groups of PEs one after the other that share a weight memory, `held` at the most; the last ones may be
+        fewer.
     steps
         Step function of each row of `weights`, or None to send accumulators.
     memory
@@ -115,6 +113,7 @@ class MatVec(OneInput, OneOutput):
     turns: int = 1
     pixels: int = 1
     held: int = 1
+    shared: int = 1
     steps: Steps | None = None
     memory: str = "lut"
     memory_width: int = 0
@@ -145,11 +144,11 @@ class MatVec(OneInput, OneOutput):
         if self.sums is None:
             object.__setattr__(self, "sums", RowSums.of(self.weights))
         if self.hop == 0:
-            object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.dot.paired, held=self.held))
+            object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.dot.paired, groups=self.shared))
         if self.pe % self.hop:
             todo = f"choose a hop that divides PE {self.pe}"
             raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)
-        if self.held > 1:
+        if max(self.held, self.shared) > 1:
             self._check_held()
         if self.dot.paired and (self.hop % 2 or not self.dot.pair.fits):
             msg = "two rows cannot share a multiplier: they need an even PE, and both weights in one operand"
@@ -175,6 +174,9 @@ class MatVec(OneInput, OneOutput):
         if steps % self.held:
             msg = f"weights held for {self.held} vectors do not go with {steps} steps of pixels"
             raise FoldingError(msg, where=self.name, todo=f"hold them for a divisor of {steps}")
+        if not 1 <= self.shared <= self.held:
+            msg = f"{self.shared} groups of PEs cannot share weights that are held for {self.held}"
+            raise FoldingError(msg, where=self.name, todo=f"share them among 1 to {self.held}")
 
     @property
     def kind(self) -> str:
@@ -222,14 +224,15 @@ class MatVec(OneInput, OneOutput):
         return self.hop * self.simd * self.dot.stored_bits
 
     @property
-    def shared(self) -> int:
-        """Groups of PEs that share a weight memory: 1 where weights are not held."""
-        return sharing(self.hops, self.held)
+    def sharers(self) -> tuple[int, ...]:
+        """Groups of PEs of each weight memory."""
+        whole, rest = divmod(self.hops, self.shared)
+        return (self.shared,) * whole + (rest,) * (rest > 0)
 
     @property
     def memory_depth(self) -> int:
-        """Words of a weight memory: for each of its groups one after the other those of a fold's beat."""
-        return self.weight_depth * self.shared
+        """Words of the deepest weight memory: of its groups, in turn, those of each beat of the folds."""
+        return self.weight_depth * min(self.shared, self.hops)
 
     @cached_property
     def dot(self) -> Dot:
@@ -399,8 +402,11 @@ class MatVec(OneInput, OneOutput):
         sums = self.pe * self.pixels
         word = self.weight_width
         kept = word if self.memory == "block" else distinct_bits(self.weight_depth, word)
-        memories = self.hops // self.shared
-        total = rom_cost(family, self.memory_depth, kept, self.memory, self.weight_rows) * memories
+        total = Resources()
+        for sharers in set(self.sharers):
+            rows = self.weight_rows if self.weight_rows < self.weight_depth * sharers else 0
+            memory = rom_cost(family, self.weight_depth * sharers, kept, self.memory, rows)
+            total += memory * self.sharers.count(sharers)
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         waits = self.hops + self.vector_wait + 1
         if self.replays:
@@ -411,7 +417,7 @@ class MatVec(OneInput, OneOutput):
         registered = self.weight_returns - (self.weight_rows > 0) - (self.held > 1)
         if self.memory != "block":
             registered = (1 + self.late_weights) * int(self.weight_depth > 1)
-        total += Resources(ffs=waits * self.input.width + registered * memories * kept)
+        total += Resources(ffs=waits * self.input.width + registered * len(self.sharers) * kept)
         total += self._control_cost() + self._sums_cost(family, sums)
         if self.held > 1:
             total += Resources(ffs=self.hops * kept) + self._held_cost(sums)
@@ -435,7 +441,7 @@ class MatVec(OneInput, OneOutput):
         turn = (self.held - 1).bit_length()
         waiting = (self.held - 1) * raw * (self.column_folds > 1)
         delayed = (1 if self.decided else raw) * (self.hops - 1) / 2
-        counters = self.hops // self.shared * (bits + turn)
+        counters = len(self.sharers) * (bits + turn)
         return Resources(luts=2 * counters, ffs=sums * (waiting + delayed) + counters)
 
     def _sums_cost(self, family: str, sums: int) -> Resources:

@@ -67,7 +67,11 @@ def becomes_block(family: str, depth: int, width: int) -> bool:
 
 
 def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
-    """Cost of a memory that is written: ``"block"`` for block RAM, ``"ram"`` see :func:`becomes_block`."""
+    """Cost of a memory that is written.
+
+    ``"block"`` for block RAM, ``"small"`` for LUT RAM, ``"ram"`` for what synthesis takes, see
+    :func:`becomes_block`.
+    """
     if style == "block" or (style == "ram" and becomes_block(family, depth, width)):
         return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
     return small_cost(family, depth, width)

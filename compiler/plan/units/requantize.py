@@ -40,6 +40,9 @@ class RequantizeUnit(Elementwise):
         ``"lut"`` or ``"dsp"``: what makes products.
     constants
         Memory of the constants: ``"block"`` or ``"lut"``; empty takes LUTs while it is shallow.
+    turns, run
+        Runs of `run` beats of the same channels one after the other; `turns` of them make `pixels` a multiple,
+        and runs make up the folds.
     parts
         Cycles in which the constants of a beat are read, a part of them in each: the memory is then that much
         narrower and deeper. 1 where the constants do not lie in block RAM.
@@ -53,9 +56,14 @@ class RequantizeUnit(Elementwise):
     even: bool = False
     multiplies: str = "lut"
     constants: str = ""
+    turns: int = 1
+    run: int = 1
     parts: int = 1
 
     def __post_init__(self) -> None:
+        if self.pixels % self.turns or self.folds % self.run:
+            why = f"{self.pixels} pixels of {self.folds} beats are no {self.turns} runs of {self.run} in turn"
+            raise FoldingError(why, where=self.name, todo="take 1 turn")
         if self.parts > 1 and (self.memory != "block" or not self.word_width):
             why = "only constants in block RAM are read in parts"
             raise FoldingError(why, where=self.name, todo="take 1 part")
@@ -164,7 +172,7 @@ class RequantizeUnit(Elementwise):
         held = self.input.width * self.read_latency + self.word_width * (
             self.memory == "lut" or self.parts > 1
         )
-        counter = bits_for(self.depth) + (self.parts > 1) * (2 * bits_for(self.parts) + 4)
+        counter = bits_for(self.depth) * (1 + (self.turns > 1)) + (self.parts > 1) * (2 * bits_for(self.parts) + 4)
         total += Resources(luts=10 + 2 * counter, ffs=held + self.pipeline + counter)
         for product in self.products:
             low, high = (end >> self.shift for end in product.range)

@@ -63,6 +63,19 @@ def fewest_rows(
     return most
 
 
+@lru_cache(maxsize=4096)
+def row_program(height: int, oh: int, stride: int, pad: int, reach: int) -> tuple[tuple[int, int], ...]:
+    """See :attr:`Window.row_program`; `reach` is the rows from a window's first to its last."""
+    first = [min(height, max(0, y * stride - pad)) for y in range(oh)] + [height]
+    program = []
+    for y in range(oh):
+        last = min(height, max(0, y * stride - pad + reach))
+        release = first[y + 1] - first[y]
+        # A first row all of padding waits for the frame too, or it would be sent when none has come.
+        program.append((max(last, first[y + 1], y == 0) - first[y], release))
+    return tuple(program)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window(OneInput, OneOutput):
     """Line buffer of whole rows that is read window by window.
@@ -105,7 +118,7 @@ class Window(OneInput, OneOutput):
     rows
         Rows of the buffer; 0 takes enough for frames to overlap without a pause.
     memory
-        ``"block"`` or ``"ram"`` (LUT RAM).
+        ``"block"``, ``"ram"`` or ``"small"``, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`.
     buffer_depth
         Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
@@ -219,16 +232,8 @@ class Window(OneInput, OneOutput):
     @property
     def row_program(self) -> tuple[tuple[int, int], ...]:
         """For each output row: rows from the oldest kept one that must be complete; rows released."""
-        height, (oh, _) = self.shape[0], self.output_shape
         reach = self.dilation[0] * (self.kernel[0] - 1) + 1
-        first = [min(height, max(0, y * self.stride[0] - self.pads[0])) for y in range(oh)] + [height]
-        program = []
-        for y in range(oh):
-            last = min(height, max(0, y * self.stride[0] - self.pads[0] + reach))
-            release = first[y + 1] - first[y]
-            # A first row all of padding waits for the frame too, or it would be sent when none has come.
-            program.append((max(last, first[y + 1], y == 0) - first[y], release))
-        return tuple(program)
+        return row_program(self.shape[0], self.output_shape[0], self.stride[0], self.pads[0], reach)
 
     @property
     def least_rows(self) -> int:
