@@ -110,8 +110,10 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         depth = rows * columns // (pe * simd)
         if pixels * simd * kind.bits > _WIDEST_BEAT or pe * simd * pixels > 4 * target.available.luts:
             continue
-        # Several pixels are for what one a cycle does not give.
-        if pixels > 1 and (simd % layer.x.shape[2] or pixels * rows * layer.y.type.bits > _WIDEST_BEAT):
+        # Several pixels are for what one a cycle does not give, and for memories that it does not fill.
+        if pixels > 1 and pixels * rows * layer.y.type.bits > _WIDEST_BEAT:
+            continue
+        if pixels > 1 and simd % layer.x.shape[2] and depth < _MOST_LUT_DEPTH:
             continue
         # The window sends gcd(channels, SIMD) lanes a cycle; a much wider matrix unit would only wait.
         if layer.windowed and converted_cycles(layer, simd) > 2 * layer.y.shape[0] * layer.y.shape[1] * depth:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import wiring
+from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.carry import CarryTree, chains
+from pulsefold.hdl.memory.ram import memory_attributes
 from pulsefold.hdl.register import data_register
 from pulsefold.hdl.technology import is_ecp5
 
@@ -194,18 +196,26 @@ class CarryCount(wiring.Component):
         ``"xor"`` or ``"and"``.
     total
         Shape of the accumulator; None for the count alone.
-    turns
+    turns, places
         Accumulators that take turns, see :class:`Accumulator`.
     """
 
-    def __init__(self, products: int, op: str = "xor", total: Shape | None = None, turns: int = 1) -> None:
-        self.op, self.turns = op, turns
+    def __init__(
+        self,
+        products: int,
+        op: str = "xor",
+        total: Shape | None = None,
+        turns: int = 1,
+        places: int = 0,
+    ) -> None:
+        self.op, self.turns, self.places = op, turns, places
         self.tree = CarryTree(products=products, spare=int(total is not None))
         ports = {"a": In(unsigned(products)), "b": In(unsigned(products))}
         if total is None:
             ports["count"] = Out(unsigned(self.tree.bits))
         else:
             ports |= {"first": In(1), "enable": In(1), "start": In(total), "total": Out(total)}
+            ports |= {"place": In(range(max(2, places)))} if places else {}
         super().__init__(ports)
 
     def elaborate(self, platform):
@@ -279,6 +289,21 @@ def accumulate(m: Module, ports, bits: list[Product], carry: Product) -> Signal:
 
 def waited(m: Module, total: Signal, ports) -> Signal:
     """The total of as many enabled cycles ago as there are accumulators that take turns."""
+    if ports.places:
+        m.submodules.waiting = ring = Memory(
+            shape=unsigned(len(total)), depth=ports.places, init=[], attrs=memory_attributes("small")
+        )
+        write, read = ring.write_port(), ring.read_port(domain="comb")
+        before = Signal.like(total, name="before", reset_less=True)
+        m.d.comb += [
+            read.addr.eq(ports.place),
+            write.addr.eq(ports.place),
+            write.data.eq(total),
+            write.en.eq(ports.enable),
+        ]
+        with m.If(ports.enable):
+            m.d.sync += before.eq(read.data)
+        return before
     for k in range(ports.turns - 1):
         later = Signal.like(total, name=f"waiting_{k}", reset_less=True)
         with m.If(ports.enable):
@@ -299,11 +324,15 @@ class Accumulator(wiring.Component):
     turns
         Accumulators that take turns, each in one enabled cycle of so many: what is added to is the total of
         that many enabled cycles before.
+    places
+        Of a LUT RAM in which all but two of the totals wait, `turns` - 2; 0: they are registers. `place` counts
+        them round and round, a step an enabled cycle.
     """
 
-    def __init__(self, value: Shape, total: Shape, turns: int = 1) -> None:
-        self.turns = turns
+    def __init__(self, value: Shape, total: Shape, turns: int = 1, places: int = 0) -> None:
+        self.turns, self.places = turns, places
         ports = {"value": In(value), "first": In(1), "enable": In(1), "start": In(total), "total": Out(total)}
+        ports |= {"place": In(range(max(2, places)))} if places else {}
         super().__init__(ports)
 
     def elaborate(self, platform):

@@ -159,6 +159,8 @@ class Hop(wiring.Component):
         # A fold of rows is over with the last beat of the last vector that weights were held for.
         ends = [functools.reduce(and_, stage[1:]) for stage in stages]
 
+        if p.waiting_places:
+            self.place = Counter(m, p.waiting_places, valid, "place").value
         ended = Signal()
         m.d.sync += [ended.eq(valid & last), self.done.eq(ended)]
         xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)
@@ -220,7 +222,7 @@ class Hop(wiring.Component):
         p = self.unit
         most = p.columns + 1 if p.decided else 0
         shape = Shape.cast(range(-most, p.columns + 1))
-        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape, turns=p.held)
+        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape, turns=p.held, places=p.waiting_places)
         m.d.comb += [
             counter.a.eq(xs),
             counter.b.eq(ws),
@@ -228,6 +230,8 @@ class Hop(wiring.Component):
             counter.enable.eq(valid),
             counter.start.eq(start),
         ]
+        if p.waiting_places:
+            m.d.comb += counter.place.eq(self.place)
         return ~counter.total[-1] if p.decided else counter.total
 
     def total(self, m, lane: int, product: Value, first, valid):
@@ -238,13 +242,17 @@ class Hop(wiring.Component):
             with m.If(valid):
                 m.d.sync += total.eq(product)
             return total
-        m.submodules[f"total{lane}"] = accumulator = Accumulator(product.shape(), raw_shape(p), turns=p.held)
+        m.submodules[f"total{lane}"] = accumulator = Accumulator(
+            product.shape(), raw_shape(p), turns=p.held, places=p.waiting_places
+        )
         m.d.comb += [
             accumulator.value.eq(product),
             accumulator.first.eq(first),
             accumulator.enable.eq(valid),
             accumulator.start.eq(0),
         ]
+        if p.waiting_places:
+            m.d.comb += accumulator.place.eq(self.place)
         return accumulator.total
 
     def starts(self, m, ends: list) -> list:

@@ -143,6 +143,7 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, hel
         pixels=pixels,
         held=held,
         shared=shared,
+        waiting=draw(st.sampled_from(["registers", "ram"])),
         steps=steps,
         memory=memory,
         memory_width=draw(st.sampled_from([0, 9])),
@@ -297,7 +298,7 @@ def test_matvec_integers(check_unit, unit, seed):
     check_unit(unit, seed)
 
 
-helds = st.sampled_from([2, 3, 4, 7])
+helds = st.sampled_from([2, 3, 4, 6, 7])
 held_units = (
     matvecs(st.just(BIPOLAR), st.just(BIPOLAR), adders, helds=helds)
     | matvecs(st.just(BIPOLAR), bits, st.just("carry"), helds=helds)

@@ -64,14 +64,35 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         table = np.arange(rows).reshape(matvec.all_folds, matvec.pe)
         copies = matvec.held * matvec.pixels
         units += requantized(layer.steps, matvec.output, matvec.column_folds, table, fold, family, copies)
-    if fold.held > 1 and matvec.row_folds > 1:
-        size = matvec.row_folds, matvec.held, matvec.output.lanes
-        units.append(in_column_order(f"{layer.name}.order", *size, units[-1].outputs[0]))
-    if fold.pixels > 1 and matvec.row_folds > 1:
-        lanes, sent = matvec.output.lanes, units[-1].outputs[0]
-        units += converters(f"{layer.name}.beats", sent.type, layer.y.elements, sent.lanes, lanes)
-        units.append(collected(f"{layer.name}.pixels", units[-1].outputs[0], rows, fold.pixels))
+    if fold.pixels * fold.held > 1 and matvec.row_folds > 1:
+        units += by_pixel(layer, matvec, units[-1].outputs[0])
     return units
+
+
+def by_pixel(layer: Layer, matvec: MatVec, sent: Stream) -> Iterator[Unit]:
+    """Sums or outputs of [row fold][held step][pixel][PE] as those of [held step][pixel][row fold][PE].
+
+    In beats of a pixel, where these are no more than cycles; else held steps first, and then beats of whole
+    pixels.
+    """
+    elements, name = layer.y.elements, layer.name
+    narrow = matvec.pixels <= matvec.column_folds
+    lanes = gcd(sent.lanes, matvec.pe) if narrow else sent.lanes
+    for unit in converters(f"{name}.apart", sent.type, elements, sent.lanes, lanes):
+        yield unit
+        sent = unit.output
+    if narrow or matvec.held > 1:
+        steps = matvec.held * (matvec.pixels if narrow else 1)
+        order = in_column_order(
+            f"{name}.order", matvec.row_folds, steps, matvec.output.lanes * matvec.held // steps, sent
+        )
+        yield order
+        sent = order.output
+    if not narrow:
+        for unit in converters(f"{name}.beats", sent.type, elements, sent.lanes, matvec.output.lanes):
+            yield unit
+            sent = unit.output
+        yield collected(f"{name}.pixels", sent, matvec.rows, matvec.pixels)
 
 
 def requantized(
@@ -167,6 +188,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         pixels=fold.pixels * fold.batch,
         held=fold.held,
         shared=fold.shared,
+        waiting="registers" if family == "ice40" else "ram",
         steps=steps,
         memory="lut" if fold.memory == "lut" else "block",
         memory_width=block_width(family, depth) if fold.memory == "block" else 0,

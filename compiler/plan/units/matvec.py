@@ -19,12 +19,16 @@ from pulsefold.compiler.plan.units.base import (
     ceil_div,
 )
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
-from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost, small_cost
 from pulsefold.compiler.plan.units.rom import distinct_bits, rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
 
-__all__ = ["MatVec", "default_hop"]
+__all__ = ["RAM_TURNS", "MatVec", "default_hop"]
+
+
+#: Vectors in turn up to which the sums of those that wait are registers.
+RAM_TURNS = 5
 
 
 def default_hop(pe: int, step: int = 1, groups: int = 1) -> int:
@@ -81,6 +85,9 @@ class MatVec(OneInput, OneOutput):
     shared
         Groups of PEs one after the other that share a weight memory, `held` at the most; the last ones may be
         fewer.
+    waiting
+        Where the sums of vectors that wait for their turn lie: ``"registers"``, or ``"ram"`` for LUT RAM where
+        more than :data:`RAM_TURNS` take turns.
     steps
         Step function of each row of `weights`, or None to send accumulators.
     memory
@@ -114,6 +121,7 @@ class MatVec(OneInput, OneOutput):
     pixels: int = 1
     held: int = 1
     shared: int = 1
+    waiting: str = "registers"
     steps: Steps | None = None
     memory: str = "lut"
     memory_width: int = 0
@@ -367,6 +375,12 @@ class MatVec(OneInput, OneOutput):
         return (self.column_folds - 1) * self.held + self.fold_latency
 
     @property
+    def waiting_places(self) -> int:
+        """Places of the LUT RAM in which sums wait; 0 where they wait in registers."""
+        ram = self.waiting == "ram" and self.held > RAM_TURNS and self.column_folds > 1
+        return self.held - 2 if ram else 0
+
+    @property
     def keeps_results(self) -> bool:
         """Whether a group's sums stay until its next fold ends; else they are delayed by the hops behind."""
         return self.held == 1 and self.column_folds >= self.hops
@@ -439,10 +453,13 @@ class MatVec(OneInput, OneOutput):
         """Accumulators of the vectors that wait, results that wait for other groups, counters of words."""
         raw, bits = type_for_range(*self.dot.raw_range).bits, (self.memory_depth - 1).bit_length()
         turn = (self.held - 1).bit_length()
-        waiting = (self.held - 1) * raw * (self.column_folds > 1)
-        delayed = (1 if self.decided else raw) * (self.hops - 1) / 2
+        waiting, ram = (self.held - 1) * raw * (self.column_folds > 1), 0.0
         counters = len(self.sharers) * (bits + turn)
-        return Resources(luts=2 * counters, ffs=sums * (waiting + delayed) + counters)
+        if self.waiting_places:
+            waiting, ram = raw, small_cost("ecp5", self.waiting_places, raw).luts
+            counters += self.hops * turn
+        delayed = (1 if self.decided else raw) * (self.hops - 1) / 2
+        return Resources(luts=2 * counters + sums * ram, ffs=sums * (waiting + delayed) + counters)
 
     def _sums_cost(self, family: str, sums: int) -> Resources:
         """Accumulators, and what becomes of them."""
