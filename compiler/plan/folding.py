@@ -73,13 +73,7 @@ def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]
     if family == "ice40" or not isinstance(window, Window) or window.memory != "block":
         return
     if window.rows * window.bank_beats <= _MOST_LINES:
-        other = replace(fold, lines="lut")
-        (small, *_) = units_of(layer, other, family)
-        if small not in known:
-            known[small] = placed(small.cost(family), family)
-        yield Choice(
-            fold=other, cycles=max(cycles, small.cycles), cost=cost - known[window] + known[small]
-        )
+        yield from costs_of(layer, replace(fold, lines="lut"), family, known)
 
 
 def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:

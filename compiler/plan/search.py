@@ -26,7 +26,7 @@ PADDING = 0.15
 
 #: Factors of the price of padding by which it is brought below that one after the other, and the logic that
 #: this may cost, as a factor.
-_FILLING = (4.0, 16.0, 64.0)
+_FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0)
 _FILLED = 1.3
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
@@ -137,14 +137,18 @@ class _Search:
 
     def fill(self, shares: list[np.ndarray], picks: list[int], used: np.ndarray) -> list[int]:
         """Choices that keep within the padding allowed, where they take little more logic."""
+        if used[-1] + self.emptied <= 0:
+            return picks
+        found, least = picks, _FILLED * used[0]
         for factor in _FILLING:
-            if used[-1] + self.emptied <= 0:
-                break
-            tried = self.exchange(shares, picks, PRICES * [1, 1, 1, 1, factor])
-            use = used_by(shares, tried)
-            if use[:-1].max() <= 1 and use[0] <= _FILLED * used[0] and use[-1] + self.emptied <= 0:
-                return tried
-        return picks
+            prices = PRICES * [1, 1, 1, 1, factor]
+            # From what is there, and from what each layer by itself would take: either can end in a corner.
+            for start in (picks, self.price(shares, prices)):
+                tried = self.exchange(shares, start, prices)
+                use = used_by(shares, tried)
+                if use[:-1].max() <= 1 and use[0] <= least and use[-1] + self.emptied <= 0:
+                    found, least = tried, use[0]
+        return found
 
     def price(self, shares: list[np.ndarray], prices: np.ndarray) -> list[int]:
         """Each layer's cheapest choice; where a resource is short its price rises, and all choose again."""

@@ -30,6 +30,10 @@ from pulsefold.errors import FoldingError
 __all__ = ["conv_units"]
 
 
+#: Bits of a ring up to which LUT RAM takes it as it takes line buffers.
+MOST_SMALL = 4096
+
+
 def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     """Window where one is needed, converter to SIMD lanes, matrix unit, what it is requantized by."""
     node = layer.node
@@ -65,11 +69,11 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         copies = matvec.held * matvec.pixels
         units += requantized(layer.steps, matvec.output, matvec.column_folds, table, fold, family, copies)
     if fold.pixels * fold.held > 1 and matvec.row_folds > 1:
-        units += by_pixel(layer, matvec, units[-1].outputs[0])
+        units += by_pixel(layer, matvec, units[-1].outputs[0], fold.lines)
     return units
 
 
-def by_pixel(layer: Layer, matvec: MatVec, sent: Stream) -> Iterator[Unit]:
+def by_pixel(layer: Layer, matvec: MatVec, sent: Stream, lines: str) -> Iterator[Unit]:
     """Sums or outputs of [row fold][held step][pixel][PE] as those of [held step][pixel][row fold][PE].
 
     In beats of a pixel, where these are no more than cycles; else held steps first, and then beats of whole
@@ -83,9 +87,10 @@ def by_pixel(layer: Layer, matvec: MatVec, sent: Stream) -> Iterator[Unit]:
         sent = unit.output
     if narrow or matvec.held > 1:
         steps = matvec.held * (matvec.pixels if narrow else 1)
-        order = in_column_order(
-            f"{name}.order", matvec.row_folds, steps, matvec.output.lanes * matvec.held // steps, sent
-        )
+        size = matvec.row_folds, steps, matvec.output.lanes * matvec.held // steps
+        order = in_column_order(f"{name}.order", *size, sent)
+        if lines == "lut" and order.depth * order.input.width <= MOST_SMALL:
+            order = in_column_order(f"{name}.order", *size, sent, "small")
         yield order
         sent = order.output
     if not narrow:
@@ -135,7 +140,9 @@ def requantized(
 
 
 @lru_cache(maxsize=512)
-def in_column_order(name: str, row_folds: int, held: int, lanes: int, sent: Stream) -> ReorderUnit:
+def in_column_order(
+    name: str, row_folds: int, held: int, lanes: int, sent: Stream, style: str = ""
+) -> ReorderUnit:
     """Results of [row fold][held step][lanes] as those of [held step][row fold][lanes]."""
     elements = np.arange(sent.beats * sent.lanes, dtype=np.int32)
     return ReorderUnit(
@@ -146,6 +153,7 @@ def in_column_order(name: str, row_folds: int, held: int, lanes: int, sent: Stre
         fill=0,
         output_type=sent.type,
         lanes=sent.lanes,
+        style=style,
     )
 
 

@@ -70,6 +70,9 @@ class ReorderUnit(OneInput, OneOutput):
         Element type out: the input's, or one that also holds the fill.
     lanes
         Elements a beat, one of :func:`reorder_lanes`.
+    style
+        Memory of the ring, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`; empty takes
+        ``"ram"`` while it is shallow, else ``"block"``.
     depth
         Beats of the ring; 0 takes enough for frames to overlap without a pause.
     buffer_depth
@@ -83,6 +86,7 @@ class ReorderUnit(OneInput, OneOutput):
     fill: int
     output_type: ElementType
     lanes: int
+    style: str = ""
     depth: int = 0
     buffer_depth: int = 6
 
@@ -172,7 +176,8 @@ class ReorderUnit(OneInput, OneOutput):
     @property
     def memory(self) -> str:
         """Style of the ring."""
-        return "ram" if self.depth <= 64 or self.depth * self.input.width <= 512 else "block"
+        shallow = self.depth <= 64 or self.depth * self.input.width <= 512
+        return self.style or ("ram" if shallow else "block")
 
     @cached_property
     def fields(self) -> tuple[int, int, int, int]:
