@@ -73,6 +73,8 @@ DESIGNS = (
     Design(_KWS, "ulx3s-85f", 20_000),
     Design("models/mnist_lfcW1A1.onnx", "ulx3s-85f", 70_000),
     Design("models/cifar10_cnvW1A1.onnx", "ulx3s-85f", 1_000_000),
+    Design("models/cifar10_cnvW1A1.onnx", "ulx3s-85f", 30_000),
+    Design("models/cifar10_cnvW1A2.onnx", "ulx3s-85f", 90_000),
     Design(_DSCNN, "ulx3s-85f", 500_000),
     Design(_DSCNN, "ulx3s-85f", 100_000),
     Design("models/resnet8_int8_qdq.onnx", "ulx3s-85f", 400_000),

@@ -25,6 +25,9 @@ _LEAST_BLOCK_DEPTH = 48
 #: Words above which LUTs are no memory for weights, and several of them may lie in a row of block RAM.
 _MOST_LUT_DEPTH = 512
 
+#: Words from which several pixels a cycle are looked at with a SIMD that is not whole pixels.
+_LEAST_SPLIT_DEPTH = 96
+
 #: Width in bits above which a matrix unit's beat is no longer routable.
 _WIDEST_BEAT = 1024
 
@@ -107,7 +110,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         # Several pixels are for what one a cycle does not give, and for memories that it does not fill.
         if pixels > 1 and pixels * rows * layer.y.type.bits > _WIDEST_BEAT:
             continue
-        if pixels > 1 and simd % layer.x.shape[2] and depth < _MOST_LUT_DEPTH:
+        if pixels > 1 and simd % layer.x.shape[2] and depth < _LEAST_SPLIT_DEPTH:
             continue
         # The window sends gcd(channels, SIMD) lanes a cycle; a much wider matrix unit would only wait.
         if layer.windowed and converted_cycles(layer, simd) > 2 * layer.y.shape[0] * layer.y.shape[1] * depth:
