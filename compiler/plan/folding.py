@@ -61,7 +61,7 @@ _LONGEST_BATCHED = 32
 
 
 def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Iterator[Choice]:
-    """Cycles and cost of a layer under a folding, and with its line buffers in LUT RAM where they are not deep.
+    """Cycles and cost of a layer under a folding, and with line buffers in LUT RAM where they are not deep.
 
     Costs of units that other foldings have too are `known`.
     """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
 
 import numpy as np
 
@@ -29,9 +28,6 @@ PADDING = 0.15
 #: this may cost, as a factor.
 _FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0)
 _FILLED = 1.3
-
-#: Factors of prices whose cheapest choices are looked at in pairs.
-_CORNERS = (0.1, 1.0, 4.0, 16.0, 64.0)
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
 _LOGIC = (1.0, 0.5, 0.2)
@@ -74,14 +70,6 @@ class _Layer:
     choices: Sequence[Choice]
     cycles: np.ndarray
     shares: np.ndarray
-
-
-def corners_of(shares: np.ndarray) -> np.ndarray:
-    """Choices that are the cheapest at some prices of logic, multipliers and padding."""
-    n, prices = len(COUNTS), np.tile(PRICES, (len(_CORNERS) ** 3, 1))
-    factors = np.array(list(product(_CORNERS, repeat=3)))
-    prices[:, [0, n - 1, n]] *= factors
-    return np.unique(np.argmin(shares @ prices.T, axis=0))
 
 
 def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
@@ -152,13 +140,11 @@ class _Search:
         if used[-1] + self.emptied <= 0:
             return picks
         found, least = picks, _FILLED * used[0]
-        corners = [corners_of(s) for s in shares]
         for factor in _FILLING:
             prices = PRICES * [1, 1, 1, 1, factor]
             # From what is there, and from what each layer by itself would take: either can end in a corner.
             for start in (picks, self.price(shares, prices)):
                 tried = self.exchange(shares, start, prices)
-                tried = self.exchange_pairs(shares, tried, corners)
                 use = used_by(shares, tried)
                 if use[:-1].max() <= 1 and use[0] <= least and use[-1] + self.emptied <= 0:
                     found, least = tried, use[0]
@@ -192,26 +178,6 @@ class _Search:
                 k = int(np.argmin(worths))
                 if worths[k] < self.worth(used, prices) - 1e-9:
                     used, picks[layer], improved = others[k], k, True
-        return picks
-
-    def exchange_pairs(
-        self, shares: list[np.ndarray], picks: list[int], corners: list[np.ndarray]
-    ) -> list[int]:
-        """Other choices of two layers at once, of their `corners`, with no more padding than is allowed."""
-        prices = np.append(PRICES[:-1], _SHORT)
-        picks = list(picks)
-        used = used_by(shares, picks)
-        improved = True
-        while improved:
-            improved = False
-            for a, b in combinations(range(len(shares)), 2):
-                rest = used - shares[a][picks[a]] - shares[b][picks[b]]
-                others = rest + shares[a][corners[a]][:, np.newaxis] + shares[b][corners[b]]
-                worths = self.worth(others, prices)
-                k, n = np.unravel_index(np.argmin(worths), worths.shape)
-                if worths[k, n] < self.worth(used, prices) - 1e-9:
-                    used, improved = others[k, n], True
-                    picks[a], picks[b] = int(corners[a][k]), int(corners[b][n])
         return picks
 
     def worth(self, use: np.ndarray, prices: np.ndarray) -> np.ndarray:

@@ -222,7 +222,9 @@ class Hop(wiring.Component):
         p = self.unit
         most = p.columns + 1 if p.decided else 0
         shape = Shape.cast(range(-most, p.columns + 1))
-        m.submodules[f"pe{lane}"] = counter = CarryCount(p.simd, "xor", shape, turns=p.held, places=p.waiting_places)
+        m.submodules[f"pe{lane}"] = counter = CarryCount(
+            p.simd, "xor", shape, turns=p.held, places=p.waiting_places
+        )
         m.d.comb += [
             counter.a.eq(xs),
             counter.b.eq(ws),

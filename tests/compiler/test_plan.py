@@ -316,6 +316,36 @@ def test_block_ram_is_filled_where_little_more_logic_does_it(logic, filled, betw
         assert (picks["layer"].fold.simd == 2) == (filled and between == 0)
 
 
+def test_block_ram_is_filled_with_multipliers_that_another_layer_gives_up():
+    """The first layer's full blocks need the multipliers that the second can do without."""
+    block = 18432
+    target = Target(
+        board="b",
+        family="ecp5",
+        resources=Resources(luts=80_000, ffs=1e6, brams=208, dsps=10),
+        usable=0.65,
+        clock_mhz=100,
+        reserved=Resources(),
+    )
+    table = {
+        "first": [
+            Choice(fold=Fold(), cycles=64, cost=Resources(luts=5_000, brams=15, bram_bits=5 * block)),
+            Choice(
+                fold=Fold(simd=2),
+                cycles=64,
+                cost=Resources(luts=5_100, brams=5, bram_bits=5 * block, dsps=10),
+            ),
+        ],
+        "second": [
+            Choice(fold=Fold(), cycles=64, cost=Resources(luts=5_000, dsps=10)),
+            Choice(fold=Fold(simd=2), cycles=64, cost=Resources(luts=6_500)),
+        ],
+    }
+    picks = smallest_for(table, target, 64)
+    assert picks is not None
+    assert [choice.fold.simd for choice in picks.values()] == [2, 2]
+
+
 @pytest.mark.parametrize("seed", range(1322, 1328))
 def test_no_rate_that_fits_is_passed_over(seed):
     """What is found at some cycles may not fit though what is found at fewer does; of these, at 1325."""

@@ -14,7 +14,8 @@ from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
-from pulsefold.compiler.plan.units import RequantizeUnit, Window
+from pulsefold.compiler.plan.units import MatVec, ReorderUnit, RequantizeUnit, Window
+from pulsefold.errors import FoldingError
 from pulsefold.hdl.top import Core
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.cosim import Simulator
@@ -260,6 +261,67 @@ def test_constants_in_parts_and_a_window_of_few_rows_keep_the_pace() -> None:
     assert constants.parts == 4
     assert window.rows == window.fewest_rows < window.lean_rows
     check_circuit(plan, 3)
+
+
+@pytest.mark.parametrize("lines", ["block", "lut"])
+def test_weights_held_for_pixels_in_turn(lines: str) -> None:
+    rng, int8 = np.random.default_rng(6), INT(8, signed=True)
+    weights = {"a": rng.integers(-127, 128, (16, 3, 3, 8)), "c": rng.integers(-127, 128, (8, 1, 1, 16))}
+    nodes = (
+        Conv(name="a", input="x", output="a.y", weights=weights["a"], weight_type=int8, pads=(1, 1, 1, 1)),
+        Requantize(
+            name="b",
+            input="a.y",
+            output="b.y",
+            multiplier=rng.integers(1 << 14, 1 << 15, 16),
+            addend=rng.integers(-(1 << 24), 1 << 24, 16),
+            shift=22,
+            low=np.full(1, -128),
+            high=np.full(1, 127),
+            type=int8,
+        ),
+        Conv(name="c", input="b.y", output="c.y", weights=weights["c"], weight_type=int8),
+    )
+    x = Tensor(name="x", shape=(5, 10, 8), type=int8)
+    tensors = {x.name: x}
+    for node in nodes:
+        x = node.output_tensor(x)
+        tensors[x.name] = x
+    graph = Graph(name="test", inputs=(), outputs=(), nodes=nodes, tensors=tensors)
+    folds = {
+        "a": Fold(pe=8, simd=8, pixels=2, held=5, shared=3, memory="block", lines=lines),
+        "c": Fold(pe=4, simd=4, held=10, shared=4, memory="block", lines=lines),
+    }
+    plan = make_plan(graph, TARGET, folds=folds)
+    matvecs = [u for u in plan.units if isinstance(u, MatVec)]
+    (constants,) = (u for u in plan.units if isinstance(u, RequantizeUnit))
+    assert [u.sharers for u in matvecs] == [(3, 1), (4,)]
+    assert [u.waiting_places for u in matvecs] == [0, 8]
+    # Every channel's constants once, though two pixels and five steps come one after the other.
+    assert constants.folds * constants.lanes == 16
+    kinds = {u.memory for u in plan.units if isinstance(u, Window | ReorderUnit)}
+    assert ("small" in kinds) == (lines == "lut")
+    check_circuit(plan, 4)
+
+
+@pytest.mark.parametrize(
+    ("fold", "why"),
+    [
+        (Fold(pe=4, simd=8, held=5, shared=2), "in block RAM"),
+        (Fold(pe=4, simd=8, held=4, shared=2, memory="block"), "divides a row's"),
+        (Fold(pe=4, simd=12, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
+        (Fold(pe=4, simd=8, held=5, shared=6, memory="block"), "6 groups of PEs cannot share"),
+        (Fold(pe=4, simd=8, shared=2, memory="block"), "2 groups of PEs cannot share"),
+    ],
+)
+def test_weights_that_cannot_be_held(fold: Fold, why: str) -> None:
+    weights = np.ones((8, 3, 3, 8), np.int64)
+    conv = Conv(name="c", input="x", output="y", weights=weights, weight_type=INT(8, signed=True))
+    x = Tensor(name="x", shape=(4, 12, 8), type=INT(8, signed=True))
+    tensors = {"x": x, "y": conv.output_tensor(x)}
+    graph = Graph(name="test", inputs=(), outputs=(), nodes=(conv,), tensors=tensors)
+    with pytest.raises(FoldingError, match=why):
+        make_plan(graph, TARGET, folds={"c": fold})
 
 
 @pytest.mark.slow

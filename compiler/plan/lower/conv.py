@@ -162,7 +162,7 @@ def refuse_lanes(layer: Layer, fold: Fold) -> None:
     if fold.held > 1:
         columns = layer.y.shape[1] // fold.pixels
         if layer.turns > 1 or fold.batch > 1 or fold.memory == "lut" or columns % fold.held:
-            why = "weights stay for a number of steps that divides a row's, in block RAM, without groups and batch"
+            why = "weights stay for as many steps as divide a row's, in block RAM, without groups and batch"
             raise FoldingError(why, where=layer.name, todo="hold them for 1")
         if window_lanes(layer, fold.simd) != fold.simd:
             why = f"weights stay only with a SIMD that divides {layer.x.shape[2]} channels"

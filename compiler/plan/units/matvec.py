@@ -152,7 +152,9 @@ class MatVec(OneInput, OneOutput):
         if self.sums is None:
             object.__setattr__(self, "sums", RowSums.of(self.weights))
         if self.hop == 0:
-            object.__setattr__(self, "hop", default_hop(self.pe, step=1 + self.dot.paired, groups=self.shared))
+            object.__setattr__(
+                self, "hop", default_hop(self.pe, step=1 + self.dot.paired, groups=self.shared)
+            )
         if self.pe % self.hop:
             todo = f"choose a hop that divides PE {self.pe}"
             raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)

@@ -172,7 +172,9 @@ class RequantizeUnit(Elementwise):
         held = self.input.width * self.read_latency + self.word_width * (
             self.memory == "lut" or self.parts > 1
         )
-        counter = bits_for(self.depth) * (1 + (self.turns > 1)) + (self.parts > 1) * (2 * bits_for(self.parts) + 4)
+        counter = bits_for(self.depth) * (1 + (self.turns > 1)) + (self.parts > 1) * (
+            2 * bits_for(self.parts) + 4
+        )
         total += Resources(luts=10 + 2 * counter, ffs=held + self.pipeline + counter)
         for product in self.products:
             low, high = (end >> self.shift for end in product.range)
