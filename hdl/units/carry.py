@@ -325,8 +325,8 @@ class Accumulator(wiring.Component):
         Accumulators that take turns, each in one enabled cycle of so many: what is added to is the total of
         that many enabled cycles before.
     places
-        Of a LUT RAM in which all but two of the totals wait, `turns` - 2; 0: they are registers. `place` counts
-        them round and round, a step an enabled cycle.
+        Of a LUT RAM in which all but two of the totals wait, `turns` - 2; 0: they are registers. `place`
+        counts them round and round, a step an enabled cycle.
     """
 
     def __init__(self, value: Shape, total: Shape, turns: int = 1, places: int = 0) -> None:

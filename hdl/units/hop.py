@@ -92,8 +92,8 @@ class Hop(wiring.Component):
 
     `control_o` follows `control_i` and `x_o` follows `x_i` by one cycle. A beat's activations come
     ``unit.vector_wait`` cycles behind its control, so that they meet its weights behind the registers. `raw`
-    holds the sums of a fold from the cycle in which `done` is high. Weights that are held come at `weights_i`,
-    from :class:`SharedWeights`.
+    holds the sums of a fold from the cycle in which `done` is high. Weights that are held come at
+    `weights_i`, from :class:`SharedWeights`.
 
     Parameters
     ----------

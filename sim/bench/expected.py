@@ -54,7 +54,7 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
         taken = taken.swapaxes(3, 4)
     # Pixels side by side: [F, oh, ow / pixels, taps, folds, pixels, lanes]
     taken = taken.reshape(len(x), oh, ow // unit.pixels, unit.pixels, -1, unit.lanes).swapaxes(3, 4)
-    # Steps in turn, all of it several times: [F, oh * groups of steps, repeats, taps, folds, held, pixels, lanes]
+    # Steps in turn, all of it several times: [F, oh * groups of steps, repeats, taps, held, pixels, lanes]
     taken = taken.reshape(len(x), -1, 1, unit.held, unit.taps * unit.folds, unit.pixels, unit.lanes)
     taken = np.repeat(taken.swapaxes(3, 4), unit.repeats, axis=2)
     return taken.reshape(len(x), -1, unit.pixels * unit.lanes)

@@ -320,7 +320,7 @@ def test_matvec_whose_weights_are_held_quickly(check_unit_quickly, unit, seed):
 
 @pytest.mark.parametrize(("memory", "turns", "steps"), [("lut", 1, 2), ("block", 2, 2), ("block", 1, 3)])
 def test_weights_that_cannot_be_held(memory: str, turns: int, steps: int):
-    with pytest.raises(FoldingError, match="held|stay"):
+    with pytest.raises(FoldingError, match=r"held|stay"):
         MatVec(
             name="matvec",
             vectors=steps * turns,

@@ -59,8 +59,8 @@ class MatVec(OneInput, OneOutput):
     With `held` above 1 a weight word stays for so many vectors, one after the other, each with accumulators
     of its own: beats in are [vectors][row fold][column fold][held vector], where each vector comes anew for
     each row fold, and beats out [vectors][row fold][held vector]. Up to so many groups of PEs can then
-    share a memory, of which each takes its word in the cycle in which its turn comes: there are fewer memories,
-    as much deeper.
+    share a memory, of which each takes its word in the cycle in which its turn comes: there are fewer
+    memories, as much deeper.
 
     Parameters
     ----------
@@ -86,8 +86,8 @@ class MatVec(OneInput, OneOutput):
         Groups of PEs one after the other that share a weight memory, `held` at the most; the last ones may be
         fewer.
     waiting
-        Where the sums of vectors that wait for their turn lie: ``"registers"``, or ``"ram"`` for LUT RAM where
-        more than :data:`RAM_TURNS` take turns.
+        Where the sums of vectors that wait for their turn lie: ``"registers"``, or ``"ram"`` for LUT RAM
+        where more than :data:`RAM_TURNS` take turns.
     steps
         Step function of each row of `weights`, or None to send accumulators.
     memory
@@ -152,9 +152,8 @@ class MatVec(OneInput, OneOutput):
         if self.sums is None:
             object.__setattr__(self, "sums", RowSums.of(self.weights))
         if self.hop == 0:
-            object.__setattr__(
-                self, "hop", default_hop(self.pe, step=1 + self.dot.paired, groups=self.shared)
-            )
+            hop = default_hop(self.pe, step=1 + self.dot.paired, groups=self.shared)
+            object.__setattr__(self, "hop", hop)
         if self.pe % self.hop:
             todo = f"choose a hop that divides PE {self.pe}"
             raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)

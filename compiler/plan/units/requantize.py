@@ -41,8 +41,8 @@ class RequantizeUnit(Elementwise):
     constants
         Memory of the constants: ``"block"`` or ``"lut"``; empty takes LUTs while it is shallow.
     turns, run
-        Runs of `run` beats of the same channels one after the other; `turns` of them make `pixels` a multiple,
-        and runs make up the folds.
+        Beats of the same channels come in `turns` runs of `run` beats, one after the other. `run` divides the
+        beats of a pixel, and `turns` the pixels.
     parts
         Cycles in which the constants of a beat are read, a part of them in each: the memory is then that much
         narrower and deeper. 1 where the constants do not lie in block RAM.
