@@ -51,7 +51,7 @@ class Fold:
         Memory of weights, or of the constants of a layer without: ``"block"`` or ``"lut"``; of a matrix layer
         also ``"packed"``, for block RAM with several words in a row where that claims less of it.
     lines
-        Memory of a window's rows (layers with a window): ``"block"``, for block RAM unless they are shallow, or
+        Memory of a window's rows (layers with a window): ``"block"``, for block RAM unless shallow, or
         ``"lut"`` for LUT RAM, which iCE40 has none of.
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
