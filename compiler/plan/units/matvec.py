@@ -28,7 +28,7 @@ __all__ = ["RAM_TURNS", "MatVec", "default_hop"]
 
 
 #: Vectors in turn up to which the sums of those that wait are registers.
-RAM_TURNS = 5
+RAM_TURNS = 3
 
 
 def default_hop(pe: int, step: int = 1, groups: int = 1) -> int:
