@@ -72,6 +72,8 @@ class Structure:
         Bits of the weights; 1: bipolar, and one threshold a row. Others have none.
     multiplier
         As in MatVec.
+    held
+        As in MatVec; as many groups of PEs share a memory.
     """
 
     adder: str
@@ -82,6 +84,7 @@ class Structure:
     bits: int = 1
     weight_bits: int = 1
     multiplier: str = "lut"
+    held: int = 1
 
     @property
     def products(self) -> str:
@@ -92,7 +95,9 @@ class Structure:
     def name(self) -> str:
         """What to ask for."""
         weights = f"{self.weight_bits}w-" if self.weight_bits > 1 else ""
-        return f"{self.products}-{self.memory}-{weights}{self.bits}b-{self.pe}x{self.simd}x{self.pixels}"
+        held = f"-held{self.held}" if self.held > 1 else ""
+        fold = f"{self.pe}x{self.simd}x{self.pixels}"
+        return f"{self.products}-{self.memory}-{weights}{self.bits}b-{fold}{held}"
 
     @property
     def unit(self) -> MatVec:
@@ -111,7 +116,7 @@ class Structure:
         )
         return MatVec(
             name="unit",
-            vectors=4 * self.pixels,
+            vectors=4 * self.pixels * self.held,
             weights=rng.integers(-most, most + 1, (rows, columns))
             if most
             else rng.choice([-1, 1], (rows, columns)),
@@ -120,9 +125,12 @@ class Structure:
             pe=self.pe,
             simd=self.simd,
             pixels=self.pixels,
+            held=self.held,
+            shared=self.held,
+            waiting="ram",
             steps=None if most else steps,
             memory=self.memory,
-            memory_width=block_width("ecp5", 16) if self.memory == "block" else 0,
+            memory_width=block_width("ecp5", 16 * self.held) if self.memory == "block" else 0,
             adder=self.adder,
             multiplier=self.multiplier,
         )
@@ -135,12 +143,15 @@ STRUCTURES = (
     Structure(adder="carry", memory="lut"),
     Structure(adder="carry", pixels=2),
     Structure(adder="carry", simd=128),
+    Structure(adder="carry", held=4),
+    Structure(adder="carry", pe=32, held=8),
     Structure(adder="tree", simd=32, bits=2),
     Structure(adder="carry", simd=32, bits=2),
     Structure(adder="gated", pe=8, simd=32, bits=8),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8),
     Structure(adder="gated", pe=4, simd=16, bits=8, weight_bits=8),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="dsp"),
+    Structure(adder="tree", pe=8, simd=8, bits=8, weight_bits=8, multiplier="dsp", held=8),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="pair"),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=4, multiplier="pair"),
     Structure(adder="tree", memory="lut", pe=16, simd=16, bits=8, weight_bits=8, multiplier="constant"),
@@ -208,7 +219,8 @@ def route(structure: Structure, out: Path) -> dict[str, str]:
     return {
         "adders": structure.products,
         "weights": ("wired" if structure.multiplier == "constant" else structure.memory)
-        + (f", {structure.weight_bits} bits" if structure.weight_bits > 1 else ""),
+        + (f", {structure.weight_bits} bits" if structure.weight_bits > 1 else "")
+        + (f", held for {structure.held}" if structure.held > 1 else ""),
         "vector": vector,
         "PE x SIMD x pixels": f"{structure.pe} x {structure.simd} x {structure.pixels}",
         "LUTs per MAC": f"{made.luts / macs:.2f}",
