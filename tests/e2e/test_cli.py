@@ -157,6 +157,8 @@ def test_edited_plan_is_accepted_back(pulsefold, design, model, tmp_path):
         ({"pe": -1}, ("pe must be a whole number above 0",)),
         ({"typo": 1}, ("use only",)),
         ({"memory": "tape"}, ("memory must be one of",)),
+        ({"held": 0}, ("held must be a whole number above 0",)),
+        ({"lines": "tape"}, ("lines must be one of block, lut",)),
     ],
 )
 def test_impossible_folding(pulsefold, design, model, tmp_path, change, words):
