@@ -108,6 +108,8 @@ class Hop(wiring.Component):
 
     def __init__(self, unit: MatVec, index: int, *, hold: bool) -> None:
         self.unit, self.index, self.hold = unit, index, hold
+        #: Where the sum of the vector whose turn it is waits, in all accumulators' RAM.
+        self.place = Signal(range(max(2, unit.waiting_places)))
         super().__init__(
             {
                 "control_i": In(control(unit)),
@@ -160,7 +162,7 @@ class Hop(wiring.Component):
         ends = [functools.reduce(and_, stage[1:]) for stage in stages]
 
         if p.waiting_places:
-            self.place = Counter(m, p.waiting_places, valid, "place").value
+            m.d.comb += self.place.eq(Counter(m, p.waiting_places, valid, "place").value)
         ended = Signal()
         m.d.sync += [ended.eq(valid & last), self.done.eq(ended)]
         xs_of = lanes_of(x, p.pixels, p.simd * p.type.bits)

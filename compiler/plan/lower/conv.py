@@ -80,8 +80,10 @@ def by_pixel(layer: Layer, matvec: MatVec, sent: Stream, lines: str) -> Iterator
     pixels.
     """
     elements, name = layer.y.elements, layer.name
-    narrow = matvec.pixels <= matvec.column_folds
-    lanes = gcd(sent.lanes, matvec.pe) if narrow else sent.lanes
+    lanes = gcd(sent.lanes, matvec.pe)
+    narrow = matvec.output.lanes // lanes <= matvec.column_folds
+    if not narrow:
+        lanes = sent.lanes
     for unit in converters(f"{name}.apart", sent.type, elements, sent.lanes, lanes):
         yield unit
         sent = unit.output
