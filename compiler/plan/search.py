@@ -95,6 +95,8 @@ class _Search:
 
         #: Padding of what is not chosen here, and of the block of which only half may be shared in the end.
         self.emptied = (padding_beyond(target.reserved, target.family) + 0.5 * (1 - PADDING)) / have[2]
+        #: Logic of what is not chosen here.
+        self.beside = target.reserved.luts / have[0]
         self.names = list(table)
         self.layers = [
             _Layer(
@@ -139,7 +141,7 @@ class _Search:
         """Choices that keep within the padding allowed, where they take little more logic."""
         if used[-1] + self.emptied <= 0:
             return picks
-        found, least = picks, _FILLED * used[0]
+        found, least = picks, used[0] + (_FILLED - 1) * (used[0] + self.beside)
         for factor in _FILLING:
             prices = PRICES * [1, 1, 1, 1, factor]
             # From what is there, and from what each layer by itself would take: either can end in a corner.
