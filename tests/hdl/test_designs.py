@@ -296,7 +296,7 @@ def test_weights_held_for_pixels_in_turn(lines: str) -> None:
     matvecs = [u for u in plan.units if isinstance(u, MatVec)]
     (constants,) = (u for u in plan.units if isinstance(u, RequantizeUnit))
     assert [u.sharers for u in matvecs] == [(3, 1), (4,)]
-    assert [u.waiting_places for u in matvecs] == [0, 8]
+    assert [u.waiting_places for u in matvecs] == [3, 8]
     # Every channel's constants once, though two pixels and five steps come one after the other.
     assert constants.folds * constants.lanes == 16
     kinds = {u.memory for u in plan.units if isinstance(u, Window | ReorderUnit)}
