@@ -308,7 +308,7 @@ def test_weights_held_for_pixels_in_turn(lines: str) -> None:
     ("fold", "why"),
     [
         (Fold(pe=4, simd=8, held=5, shared=2), "in block RAM"),
-        (Fold(pe=4, simd=8, held=4, shared=2, memory="block"), "divides a row's"),
+        (Fold(pe=4, simd=8, held=4, shared=2, memory="block"), "divide a row's"),
         (Fold(pe=4, simd=12, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
         (Fold(pe=4, simd=8, held=5, shared=6, memory="block"), "6 groups of PEs cannot share"),
         (Fold(pe=4, simd=8, shared=2, memory="block"), "2 groups of PEs cannot share"),
