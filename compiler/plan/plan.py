@@ -238,13 +238,21 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     """Units of all layers, what joins them, and buffers deep enough that none waits."""
     network = connect_layers(graph, layers, folds, target.family)
     slowest = max(u.cycles for u in network.units)
-    # A window that sets the pace must never wait; the others can do with a row less.
-    pressed = (isinstance(u, Window) and 1.1 * u.cycles > slowest for u in network.units)
-    units = tuple(
-        replace(u, rows=max(u.rows, u.enough_rows)) if tight and isinstance(u, Window) else u
-        for u, tight in zip(network.units, pressed, strict=True)
-    )
-    network = replace(network, units=units)
+    pace = {
+        owner: max(u.cycles for u, o in zip(network.units, network.owners, strict=True) if o == owner)
+        for owner in set(network.owners)
+    }
+
+    def unhurried(unit: Unit, owner: str) -> Unit:
+        # A window that sets the pace must never wait, and one in front of who does, only as frames end; the
+        # others can do with fewer rows.
+        if not isinstance(unit, Window) or 1.1 * pace[owner] <= slowest:
+            return unit
+        least = unit.enough_rows if 1.1 * unit.cycles > slowest else unit.lean_rows
+        return replace(unit, rows=max(unit.rows, least))
+
+    units = map(unhurried, network.units, network.owners)
+    network = replace(network, units=tuple(units))
     # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
     bursts = {
         (source.unit, source.port): unit.column_folds

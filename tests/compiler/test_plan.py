@@ -212,6 +212,27 @@ def test_multipliers_take_two_rows_and_logic_helps_where_they_are_too_few():
     assert sum(layer.macs for layer in fast.layers) / fast.cycles > 64 + 8
 
 
+def test_a_window_in_front_of_the_slowest_unit_is_not_short_of_rows():
+    """Frames without padding end with three rows at once, which the next one's then have to come for."""
+    rng = np.random.default_rng(1)
+    int8 = ElementType.integer(8, signed=True)
+    graph = straight(
+        *(
+            Conv(
+                name=n, input=x, output=y, weights=rng.integers(-9, 9, (rows, 3, 3, depth)), weight_type=int8
+            )
+            for n, x, y, depth, rows in (("a", "x", "a.y", 3, 8), ("b", "a.y", "b.y", 8, 8))
+        ),
+        x=Tensor(name="x", shape=(32, 32, 3), type=int8),
+    )
+    slow = Fold(pe=2, simd=9, pixels=3, lines="lut")
+    for second, short in ((Fold(pe=8, simd=8, pixels=4), False), (Fold(pe=8, simd=8), True)):
+        window = make_plan(graph, target(), folds={"a": slow, "b": second}).units[0]
+        assert isinstance(window, Window)
+        assert window.fewest_rows < window.lean_rows
+        assert window.rows == (window.fewest_rows if short else window.lean_rows)
+
+
 def test_requantizers_have_the_lanes_that_sums_come_in():
     graph = int8_layer(3, 4, 8, 4)
     scale = Requantize(
