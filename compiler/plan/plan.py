@@ -244,11 +244,11 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
     }
 
     def unhurried(unit: Unit, owner: str) -> Unit:
-        # A window that sets the pace must never wait, and one in front of who does, only as frames end; the
-        # others can do with fewer rows.
+        # A window that sets the pace must never wait, and one in front of who does, no longer than at its
+        # pace; the others can do with fewer rows.
         if not isinstance(unit, Window) or 1.1 * pace[owner] <= slowest:
             return unit
-        least = unit.enough_rows if 1.1 * unit.cycles > slowest else unit.lean_rows
+        least = unit.enough_rows if 1.1 * unit.cycles > slowest else unit.rows_at(slowest)
         return replace(unit, rows=max(unit.rows, least))
 
     units = map(unhurried, network.units, network.owners)

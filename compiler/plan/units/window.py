@@ -260,6 +260,21 @@ class Window(OneInput, OneOutput):
         ends = self.least_rows, self.lean_rows
         return fewest_rows(self.row_program, row_cycles, self.sent_row, self.RELEASE, bound, *ends)
 
+    def rows_at(self, cycles: int) -> int:
+        """The fewest rows, at most the lean ones, with which rows in and out that come evenly keep a pace.
+
+        But for the turn of each output row, which beats that wait behind the window make up for.
+
+        Parameters
+        ----------
+        cycles
+            A frame at that pace.
+        """
+        row_cycles, sent_row = cycles // self.shape[0], cycles // self.output_shape[0]
+        ends = self.least_rows, self.lean_rows
+        bound = cycles + (self.RELEASE + 1) * self.output_shape[0]
+        return fewest_rows(self.row_program, row_cycles, sent_row, self.RELEASE, bound, *ends)
+
     @property
     def enough_rows(self) -> int:
         """Rows with which reading never waits: more than the lean ones where rows come as fast as they go."""
