@@ -10,6 +10,7 @@ from math import gcd
 from pulsefold.compiler.ir import Conv, ElementType, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
+from pulsefold.compiler.plan.lower.conv import may_hold
 from pulsefold.compiler.plan.lower.elements import LEAST_CONSTANTS
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
@@ -158,7 +159,7 @@ def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, in
     rows, columns = layer.matrix
     depth, steps = rows * columns // (pe * simd), layer.y.shape[1] // pixels
     most = max((n for n in divisors(steps) if n <= _LONGEST_HELD), default=1)
-    if layer.turns > 1 or layer.x.shape[2] % simd or most == 1:
+    if most == 1 or not may_hold(layer, simd):
         return []
     wanted = {size // depth // part for size, part in product(_SHARED_DEPTHS, (1, 2))}
     found = {min(n, most, pe) for n in wanted if n > 1 and depth * min(n, most, pe) >= _LEAST_BLOCK_DEPTH}

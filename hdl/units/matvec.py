@@ -65,29 +65,24 @@ class MatVecCircuit(UnitComponent):
             issued.last.eq(column.last),
             issued.valid.eq(go),
         ]
-        if p.row_folds > 1 and p.column_folds == 1:
-            # A vector of one beat stays where it came.
-            x = Signal(p.input.width, name="arrived", reset_less=True)
-            with m.If(go & row.first):
-                m.d.sync += x.eq(self.i.p)
-        else:
-            x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
-        if p.replays:
-            was_fresh = delayed(m, row.first, 1 + p.replay_wait, "was_fresh")
-            replayed = self.replay(m, column, go & row.first)
-            x = Mux(was_fresh, x, replayed)
-        m.d.comb += hop.x_i.eq(delayed(m, x, p.vector_wait - p.replay_wait, "waiting"))
+        self.feed(m, hop, row, column)
 
     def issue_held(self, m, hop) -> None:
-        """Beats as they come: for each column those of the vectors for which its weights are held."""
+        """For each column the beats of the vectors for which its weights are held, as they come or replayed."""
         p = self.unit
         go, earn = self.go, Signal()
         turn = Counter(m, p.held, go, "turn")
         column = Counter(m, p.column_folds, go & turn.last, "column")
+        beat = Counter(m, p.kept_beats, go, "beat")
+        # Where vectors come anew for each group of rows, each is the first.
+        row = Counter(m, p.row_folds if p.kept else 1, go & beat.last, "row")
         some = credit_gate(m, p.buffer_depth, spend=go & column.last, earn=earn)
         able = ~column.last | some
         m.d.sync += earn.eq(self.o.valid & self.o.ready)
-        m.d.comb += [self.i.ready.eq(able), go.eq(able & self.i.valid)]
+        m.d.comb += [
+            self.i.ready.eq(able & row.first),
+            go.eq(able & (self.i.valid | ~row.first)),
+        ]
         issued = hop.control_i
         m.d.sync += [
             issued.takes.eq(go & turn.first),
@@ -96,17 +91,33 @@ class MatVecCircuit(UnitComponent):
             issued.last.eq(column.last),
             issued.valid.eq(go),
         ]
-        m.d.comb += hop.x_i.eq(delayed(m, self.i.p.as_value(), 1 + p.vector_wait, "arrived"))
+        self.feed(m, hop, row, beat)
 
-    def replay(self, m, column: Counter, write_enable):
-        """The beat of `column` ``1 + replay_wait`` cycles later, as it was last written."""
-        p, now = self.unit, column.value
+    def feed(self, m, hop, row: Counter, beat: Counter) -> None:
+        """The activations of each beat, fresh for the first group of rows, else as they were kept."""
+        p, go = self.unit, self.go
+        if p.row_folds > 1 and p.kept_beats == 1:
+            # A vector of one beat stays where it came.
+            x = Signal(p.input.width, name="arrived", reset_less=True)
+            with m.If(go & row.first):
+                m.d.sync += x.eq(self.i.p)
+        else:
+            x = delayed(m, self.i.p.as_value(), 1 + p.replay_wait, "arrived")
+        if p.replays:
+            was_fresh = delayed(m, row.first, 1 + p.replay_wait, "was_fresh")
+            replayed = self.replay(m, beat, go & row.first)
+            x = Mux(was_fresh, x, replayed)
+        m.d.comb += hop.x_i.eq(delayed(m, x, p.vector_wait - p.replay_wait, "waiting"))
+
+    def replay(self, m, beat: Counter, write_enable):
+        """The kept beat of that number ``1 + replay_wait`` cycles later, as it was last written."""
+        p, now = self.unit, beat.value
         # Written a cycle later, and read no sooner than two: whether a beat came shows late in its cycle.
         writing, enable = delayed(m, self.i.p.as_value(), 1, "writing"), Signal(name="writes")
         written = delayed(m, now, 1, "written")
         m.d.sync += enable.eq(write_enable)
         if p.replay_style == "block":
-            m.submodules.replay = memory = LateRam(p.input.width, p.column_folds, "block")
+            m.submodules.replay = memory = LateRam(p.input.width, p.kept_beats, "block")
             m.d.comb += [
                 memory.write_address.eq(written),
                 memory.write_data.eq(writing),
@@ -115,7 +126,7 @@ class MatVecCircuit(UnitComponent):
             ]
             return memory.read_data
         m.submodules.replay = memory = Memory(
-            shape=p.input.width, depth=p.column_folds, init=[], attrs=memory_attributes("ram")
+            shape=p.input.width, depth=p.kept_beats, init=[], attrs=memory_attributes("ram")
         )
         write, read = memory.write_port(), memory.read_port(domain="comb")
         replayed = Signal(p.input.width, reset_less=True)

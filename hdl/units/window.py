@@ -105,7 +105,8 @@ class WindowCircuit(UnitComponent):
         steps = ow // p.pixels // p.held
         sizes = {"turn": p.held, "fold": folds, "kx": kw, "ky": kh, "again": p.repeats, "ox": steps, "oy": oh}
         taps = ["kx", "ky", "fold"] if p.channels_outer else ["fold", "kx", "ky"]
-        order = ["turn", *taps, "again", "ox", "oy"]
+        inner = ["kx", "turn", "fold", "ky"] if p.row_taps else ["turn", *taps]
+        order = [*inner, "again", "ox", "oy"]
         count, step, wrap = {}, {}, {}
         # Whether all counters before one stand at their ends, from registers: `go` comes late in the cycle.
         ends = Const(1, 1)
@@ -201,6 +202,24 @@ class WindowCircuit(UnitComponent):
             Signal(range(-left_pad - 1, span), init=-left_pad, name=n) for n in ("left", "column")
         )
         right = left + p.held * p.stride[1] * p.folds
+        if p.row_taps:
+            # The first tap's column in this turn.
+            start, following = Signal.like(column, name="start"), Signal.like(column, name="next_start")
+            m.d.comb += following.eq(start)
+            with m.If(step["turn"]):
+                m.d.comb += following.eq(start + p.stride[1] * p.folds)
+            with m.If(wrap["turn"]):
+                m.d.comb += following.eq(left)
+            for event, value in ((step["ox"], right), (wrap["ox"], -left_pad)):
+                with m.If(event):
+                    m.d.sync += left.eq(value)
+                    m.d.comb += following.eq(value)
+            m.d.sync += start.eq(following)
+            with m.If(step["kx"]):
+                m.d.sync += column.eq(column + p.dilation[1] * p.folds)
+            with m.If(wrap["kx"]):
+                m.d.sync += column.eq(following)
+            return column
         # The tap's column for the first of the pixels that take turns.
         tap, following = column, Signal.like(column, name="next_column")
         if p.held > 1:

@@ -56,7 +56,14 @@ def windows(unit: Window, x: np.ndarray) -> np.ndarray:
     taken = taken.reshape(len(x), oh, ow // unit.pixels, unit.pixels, -1, unit.lanes).swapaxes(3, 4)
     # Steps in turn, all of it several times: [F, oh * groups of steps, repeats, taps, held, pixels, lanes]
     taken = taken.reshape(len(x), -1, 1, unit.held, unit.taps * unit.folds, unit.pixels, unit.lanes)
-    taken = np.repeat(taken.swapaxes(3, 4), unit.repeats, axis=2)
+    if unit.row_taps:
+        # [..., held, kh, kw, folds, ...] to [..., kh, folds, held, kw, ...]
+        taken = taken.reshape(*taken.shape[:4], kh, kw, unit.folds, *taken.shape[5:]).transpose(
+            0, 1, 2, 4, 6, 3, 5, 7, 8
+        )
+    else:
+        taken = taken.swapaxes(3, 4)
+    taken = np.repeat(taken, unit.repeats, axis=2)
     return taken.reshape(len(x), -1, unit.pixels * unit.lanes)
 
 
@@ -99,7 +106,9 @@ def expected_values(unit: Unit, *x: np.ndarray) -> np.ndarray:
         y = x[0].reshape(-1, p.columns) @ p.weights.T
         return (stepped(p.steps, y) if p.steps else y).reshape(-1, p.pe)
     if isinstance(unit, MatVec) and unit.held > 1:
-        beats = x[0].reshape(-1, unit.row_folds, unit.column_folds, unit.held, unit.pixels, unit.simd)
+        comes = 1 if unit.kept else unit.row_folds
+        beats = x[0].reshape(-1, comes, unit.column_folds, unit.held, unit.pixels, unit.simd)
+        beats = np.repeat(beats, unit.row_folds // comes, axis=1)
         vectors = beats.transpose(1, 0, 3, 4, 2, 5).reshape(unit.row_folds, -1, unit.columns)
         # [row folds, vectors, PE] to [groups, row folds, held, pixels, PE]
         y = vectors @ unit.weights.reshape(unit.row_folds, unit.pe, unit.columns).swapaxes(1, 2)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Requantize, Tensor, Threshold
 from pulsefold.compiler.plan.folding import divisors, pixels_of, shares_multipliers
 from pulsefold.compiler.plan.layers import Fold, layers_of
+from pulsefold.compiler.plan.lower.conv import may_hold
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
@@ -145,7 +146,7 @@ def plans(draw) -> Plan:
             pixels = draw(st.sampled_from(pixels_of(layer)))
             adder = draw(st.sampled_from(["tree", "carry"]))
             held = shared = 1
-            if memory == "block" and layer.turns == 1 and layer.x.shape[2] % simd == 0:
+            if memory == "block" and may_hold(layer, simd):
                 held = draw(st.sampled_from(divisors(layer.y.shape[1] // pixels)))
                 shared = draw(st.integers(1, held))
             kinds = min(layer.operand.bits, layer.node.weight_type.bits) >= 4
@@ -304,12 +305,35 @@ def test_weights_held_for_pixels_in_turn(lines: str) -> None:
     check_circuit(plan, 4)
 
 
+@pytest.mark.parametrize("pixels", [1, 2])
+def test_a_kernel_row_a_beat_in_turn(pixels: int) -> None:
+    """Vectors come once, at a third of the pace of their first fold, and are kept for the others."""
+    rng, int8 = np.random.default_rng(7), INT(8, signed=True)
+    weights = rng.integers(-127, 128, (16, 3, 3, 8))
+    conv = Conv(name="c", input="x", output="y", weights=weights, weight_type=int8, pads=(1, 1, 1, 1))
+    x = Tensor(name="x", shape=(8, 8, 8), type=int8)
+    graph = Graph(
+        name="test", inputs=(), outputs=(), nodes=(conv,), tensors={"x": x, "y": conv.output_tensor(x)}
+    )
+    fold = Fold(pe=4, simd=12, pixels=pixels, held=4, shared=4, memory="block")
+    plan = make_plan(graph, TARGET, folds={"c": fold})
+    (window, columns, matvec) = plan.units[:3]
+    assert isinstance(window, Window)
+    assert isinstance(matvec, MatVec)
+    assert window.row_taps
+    assert (window.repeats, matvec.kept_beats, matvec.sharers) == (1, 24, (4,))
+    # 24 beats of 96 in a burst, of which a third come meanwhile.
+    assert columns.buffer_depth == 18
+    assert plan.cycles == matvec.cycles == 64 // pixels * 4 * 6
+    check_circuit(plan, 4)
+
+
 @pytest.mark.parametrize(
     ("fold", "why"),
     [
         (Fold(pe=4, simd=8, held=5, shared=2), "in block RAM"),
         (Fold(pe=4, simd=8, held=4, shared=2, memory="block"), "divide a row's"),
-        (Fold(pe=4, simd=12, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
+        (Fold(pe=4, simd=36, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
         (Fold(pe=4, simd=8, held=5, shared=6, memory="block"), "6 groups of PEs cannot share"),
         (Fold(pe=4, simd=8, shared=2, memory="block"), "2 groups of PEs cannot share"),
     ],

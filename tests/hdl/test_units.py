@@ -51,6 +51,7 @@ def windows(draw) -> Window:
     pool = draw(st.booleans())
     several = [n for n in range(1, output[1] + 1) if output[1] % n == 0 and np.gcd(n, stride[1]) == 1]
     pixels = draw(st.sampled_from(several))
+    held = 1 if pool else divisor(draw, output[1] // pixels)
     return Window(
         name="window",
         shape=(shape[0], shape[1], channels),
@@ -64,8 +65,9 @@ def windows(draw) -> Window:
         pad_value=kind.minimum if pool else 0,
         channels_outer=pool,
         pixels=pixels,
-        held=1 if pool else divisor(draw, output[1] // pixels),
+        held=held,
         repeats=1 if pool else draw(st.integers(1, 3)),
+        row_taps=held > 1 and draw(st.booleans()),
         memory=draw(st.sampled_from(["block", "ram"])),
     )
 
@@ -142,6 +144,7 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, hel
         simd=simd,
         pixels=pixels,
         held=held,
+        kept=held > 1 and draw(st.booleans()),
         shared=shared,
         waiting=draw(st.sampled_from(["registers", "ram"])),
         steps=steps,

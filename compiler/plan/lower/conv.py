@@ -27,7 +27,7 @@ from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import FoldingError
 
-__all__ = ["conv_units"]
+__all__ = ["conv_units", "may_hold"]
 
 
 #: Bits of a ring up to which LUT RAM takes it as it takes line buffers.
@@ -54,13 +54,17 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
             pad_value=node.pad_value,
             pixels=fold.pixels,
             held=fold.held,
-            repeats=matvec.row_folds if fold.held > 1 else 1,
+            repeats=1 if matvec.takes_once else matvec.row_folds,
+            row_taps=matvec.kept,
             channels_outer=layer.turns > 1,
             lines=fold.lines,
         )
         units.append(window)
         if fold.simd > lanes:
-            units.append(collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels))
+            burst = matvec.kept_beats if matvec.row_folds > 1 else 0
+            columns = collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels)
+            # What is replayed is taken in a burst; what comes meanwhile need not lie ready.
+            units.append(replace(columns, buffer_depth=max(2, burst - burst // columns.ratio + 2)))
     units.append(BatchMatVec(matvec=matvec) if fold.batch > 1 else matvec)
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
@@ -166,8 +170,8 @@ def refuse_lanes(layer: Layer, fold: Fold) -> None:
         if layer.turns > 1 or fold.batch > 1 or fold.memory == "lut" or columns % fold.held:
             why = "weights stay for as many steps as divide a row's, in block RAM, without groups and batch"
             raise FoldingError(why, where=layer.name, todo="hold them for 1")
-        if window_lanes(layer, fold.simd) != fold.simd:
-            why = f"weights stay only with a SIMD that divides {layer.x.shape[2]} channels"
+        if not may_hold(layer, fold.simd):
+            why = f"weights stay only with a SIMD that divides {layer.x.shape[2]} channels, or a kernel row of it"
             raise FoldingError(why, where=layer.name, todo="change SIMD, or hold them for 1")
     if fold.pixels > 1 and (not layer.windowed or layer.turns > 1):
         why = "only a layer with a window and without groups takes several pixels"
@@ -189,7 +193,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         name=layer.name,
         vectors=layer.y.shape[0] * layer.y.shape[1] * layer.turns * fold.batch,
         turns=layer.turns,
-        weights=in_window_order(layer, fold.simd),
+        weights=in_window_order(layer, fold),
         sums=layer.row_sums,
         weight_type=node.weight_type,
         type=layer.operand,
@@ -197,6 +201,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         simd=fold.simd,
         pixels=fold.pixels * fold.batch,
         held=fold.held,
+        kept=fold.held > 1 and is_kernel_row(layer, fold.simd),
         shared=fold.shared,
         waiting="registers" if family == "ice40" else "ram",
         steps=steps,
@@ -221,12 +226,26 @@ def window_lanes(layer: Layer, simd: int) -> int:
     return gcd(layer.x.shape[2] // layer.turns, simd)
 
 
-def in_window_order(layer: Layer, simd: int) -> np.ndarray:
+def is_kernel_row(layer: Layer, simd: int) -> bool:
+    """Whether a SIMD is the taps of a kernel row, each of as many channels as the window sends."""
+    lanes = window_lanes(layer, simd)
+    return simd > lanes and isinstance(layer.node, Conv) and simd == lanes * layer.node.kernel[1]
+
+
+def may_hold(layer: Layer, simd: int) -> bool:
+    """Whether weights of a layer with a SIMD may stay for several steps of pixels."""
+    return layer.turns == 1 and (layer.x.shape[2] % simd == 0 or is_kernel_row(layer, simd))
+
+
+def in_window_order(layer: Layer, fold: Fold) -> np.ndarray:
     """Weights, their columns as the window sends them: of a group's channels each beat's taps in turn."""
+    rows, columns = layer.matrix
+    channels, lanes = layer.x.shape[2] // layer.turns, window_lanes(layer, fold.simd)
+    if fold.held > 1 and lanes < fold.simd:
+        taps = layer.weights.reshape(rows, -1, fold.simd // lanes, channels // lanes, lanes)
+        return taps.swapaxes(2, 3).reshape(rows, columns)
     if layer.turns == 1:
         return layer.weights
-    rows, columns = layer.matrix
-    channels, lanes = layer.x.shape[2] // layer.turns, window_lanes(layer, simd)
     taps = layer.weights.reshape(rows, columns // channels, channels // lanes, lanes)
     return taps.swapaxes(1, 2).reshape(rows, columns)
 

@@ -22,6 +22,7 @@ def window_unit(
     pixels: int = 1,
     held: int = 1,
     repeats: int = 1,
+    row_taps: bool = False,
     channels_outer: bool = False,
     lines: str = "block",
 ) -> Window:
@@ -44,6 +45,7 @@ def window_unit(
         pixels=pixels,
         held=held,
         repeats=repeats,
+        row_taps=row_taps,
         channels_outer=channels_outer,
     )
     width, rows = window.input.width, window.lean_rows

@@ -15,7 +15,6 @@ from pulsefold.compiler.plan.units.base import (
     OneInput,
     OneOutput,
     Stream,
-    accept_times,
     ceil_div,
 )
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
@@ -58,7 +57,8 @@ class MatVec(OneInput, OneOutput):
 
     With `held` above 1 a weight word stays for so many vectors, one after the other, each with accumulators
     of its own: beats in are [vectors][row fold][column fold][held vector], where each vector comes anew for
-    each row fold, and beats out [vectors][row fold][held vector]. Up to so many groups of PEs can then
+    each row fold unless it is `kept`, and beats out [vectors][row fold][held vector]. Up to so many groups of
+    PEs can then
     share a memory, of which each takes its word in the cycle in which its turn comes: there are fewer
     memories, as much deeper.
 
@@ -82,6 +82,9 @@ class MatVec(OneInput, OneOutput):
     held
         Cycles for which a weight word stays, each for `pixels` other vectors; above 1 it needs one matrix,
         weights in block RAM, and divides `vectors` / `pixels`.
+    kept
+        Whether vectors for which weights are held come once, and the unit keeps them for all row folds as it
+        keeps one for which none are.
     shared
         Groups of PEs one after the other that share a weight memory, `held` at the most; the last ones may be
         fewer.
@@ -120,6 +123,7 @@ class MatVec(OneInput, OneOutput):
     turns: int = 1
     pixels: int = 1
     held: int = 1
+    kept: bool = False
     shared: int = 1
     waiting: str = "registers"
     steps: Steps | None = None
@@ -285,14 +289,19 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def replays(self) -> bool:
-        """Whether a vector of several beats is kept for more rows than its first."""
-        return self.row_folds > 1 and self.column_folds > 1 and self.held == 1
+        """Whether vectors of several beats are kept for more rows than their first."""
+        return self.row_folds > 1 and self.kept_beats > 1 and self.takes_once
+
+    @property
+    def kept_beats(self) -> int:
+        """Beats of the vectors that are kept."""
+        return self.column_folds * self.held
 
     @property
     def replay_style(self) -> str:
         """Memory that keeps the vector: block RAM, and its output register, where synthesis would take it."""
-        wide = becomes_block("", self.column_folds, self.input.width)
-        return "block" if self.column_folds > 64 or wide else "ram"
+        wide = becomes_block("", self.kept_beats, self.input.width)
+        return "block" if self.kept_beats > 64 or wide else "ram"
 
     @property
     def late_weights(self) -> bool:
@@ -349,9 +358,14 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def input(self) -> Stream:
-        """Vectors, SIMD elements of each of `pixels` of them a beat; for each row fold anew where held."""
+        """Vectors, SIMD elements of each of `pixels` of them a beat; for each row fold anew where not kept."""
         lanes, beats = self.pixels * self.simd, self.vectors // self.pixels * self.column_folds
-        return Stream(type=self.type, lanes=lanes, beats=beats * (self.row_folds if self.held > 1 else 1))
+        return Stream(type=self.type, lanes=lanes, beats=beats * (1 if self.takes_once else self.row_folds))
+
+    @property
+    def takes_once(self) -> bool:
+        """Whether a vector comes once, and not anew for each row fold."""
+        return self.held == 1 or self.kept
 
     @property
     def output(self) -> Stream:
@@ -389,25 +403,24 @@ class MatVec(OneInput, OneOutput):
     def moves(self, *arrivals: np.ndarray) -> Moves:
         """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         (waits,) = arrivals
-        if self.held > 1:
-            taken = accept_times(waits)
-            ends = taken.reshape(-1, self.column_folds, self.held)[:, -1]
-            return (taken,), ends.ravel() + self.fold_latency
-        n, replay = self.column_folds, (self.row_folds - 1) * self.column_folds
+        n, replays = self.kept_beats, self.row_folds - 1 if self.takes_once else 0
         # Position of every beat if nothing waited; the rest is a running maximum.
-        ideal = (np.arange(len(waits) // n)[:, None] * (n + replay) + np.arange(n)).ravel()
+        ideal = (np.arange(len(waits) // n)[:, None] * (1 + replays) * n + np.arange(n)).ravel()
         taken = np.maximum.accumulate(waits - ideal) + ideal
-        last = taken.reshape(-1, n)[:, -1]
-        folds = np.arange(self.row_folds) * n
-        return (taken,), (last[:, None] + folds).ravel() + self.fold_latency
+        fresh = taken.reshape(-1, self.column_folds, self.held)[:, -1]
+        # Replayed beats follow the last fresh one without a gap.
+        again = fresh[:, -1:, None] + np.arange(1, replays + 1) * n - np.arange(self.held)[::-1, None]
+        ends = np.concatenate([fresh[:, np.newaxis], again.swapaxes(1, 2)], axis=1)
+        return (taken,), ends.ravel() + self.fold_latency
 
     def claims(self, frames: int) -> tuple[np.ndarray, ...]:
         """Places taken in the output buffer, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
         if self.held > 1:
             # It has its place with its last.
-            fold, beat = np.divmod(np.arange(frames * self.input.beats), self.column_folds * self.held)
+            group, beat = np.divmod(np.arange(frames * self.input.beats), self.kept_beats)
             last = beat - (self.column_folds - 1) * self.held
-            return (fold * self.held + np.maximum(last + 1, 0),)
+            folds = self.row_folds if self.kept else 1
+            return (group * folds * self.held + np.maximum(last + 1, 0),)
         # A fold has its place with its first beat.
         vector = np.arange(frames * self.input.beats) // self.column_folds
         return (vector * self.row_folds + 1,)
@@ -425,7 +438,7 @@ class MatVec(OneInput, OneOutput):
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         waits = self.hops + self.vector_wait + 1
         if self.replays:
-            total += memory_cost(family, self.column_folds, self.input.width, self.replay_style)
+            total += memory_cost(family, self.kept_beats, self.input.width, self.replay_style)
             # What was replayed, and the choice between it and what has come.
             total += Resources(luts=self.input.width)
             waits += self.replay_style == "ram"

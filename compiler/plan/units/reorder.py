@@ -176,7 +176,7 @@ class ReorderUnit(OneInput, OneOutput):
     @property
     def memory(self) -> str:
         """Style of the ring."""
-        shallow = self.depth <= 64 or self.depth * self.input.width <= 512
+        shallow = self.depth <= 64 or self.depth * self.input.width <= 1024
         return self.style or ("ram" if shallow else "block")
 
     @cached_property

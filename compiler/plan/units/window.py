@@ -82,7 +82,8 @@ class Window(OneInput, OneOutput):
 
     Beat order out: output row, output column, then (kernel row, kernel column, channel fold), or with
     `channels_outer` (channel fold, kernel row, kernel column), as a pool wants it. With `held`, behind them
-    so many steps of the columns take turns, and with `repeats` all these beats are sent so often.
+    so many steps of the columns take turns, or with `row_taps` before the kernel column, which then comes
+    last: (kernel row, channel fold, step, kernel column). With `repeats` all these beats are sent so often.
 
     The buffer keeps `rows` rows. Rows are released when no later window of the frame needs them, and the
     next frame is written while the last windows of this one are read, so that a frame costs
@@ -115,6 +116,9 @@ class Window(OneInput, OneOutput):
         Steps of the output columns that take turns with each tap; divides OW / `pixels`.
     repeats
         Times that the taps of these steps are sent before those of the next.
+    row_taps
+        Send all taps of a kernel row and channel fold in each turn, for a reader that takes them together;
+        only with `held` above 1.
     rows
         Rows of the buffer; 0 takes enough for frames to overlap without a pause.
     memory
@@ -137,6 +141,7 @@ class Window(OneInput, OneOutput):
     pixels: int = 1
     held: int = 1
     repeats: int = 1
+    row_taps: bool = False
     rows: int = 0
     memory: str = "block"
     buffer_depth: int = 0
@@ -154,6 +159,9 @@ class Window(OneInput, OneOutput):
         if self.output_shape[1] // self.pixels % self.held or (self.held > 1 and self.channels_outer):
             todo = f"choose as many as divide {self.output_shape[1] // self.pixels}"
             raise FoldingError(f"{self.held} steps cannot take turns", where=self.name, todo=todo)
+        if self.row_taps and self.held == 1:
+            todo = "leave the taps in their order"
+            raise FoldingError("taps of a row come together only in turns", where=self.name, todo=todo)
         if self.buffer_depth == 0:
             # A credit comes back two cycles after that in which its beat is offered.
             object.__setattr__(self, "buffer_depth", self.pipeline + BUFFER_LATENCY + 2)
