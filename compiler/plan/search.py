@@ -25,9 +25,10 @@ PRICES = np.array([8.0, 0.1, 1.0, 1.0, 2.0])
 PADDING = 0.15
 
 #: Factors of the price of padding by which it is brought below that one after the other, and the logic that
-#: this may cost, as a factor.
-_FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0)
-_FILLED = 1.3
+#: this may cost: so much more of the design's, or of the device's where that is more.
+_FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 4096.0)
+_FILLED = 0.3
+_FILLED_DEVICE = 0.05
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
 _LOGIC = (1.0, 0.5, 0.2)
@@ -93,8 +94,10 @@ class _Search:
             counts = np.array([float(getattr(cost, n)) for n in names])
             return [*(counts / have), padding_beyond(cost, target.family) / have[2]]
 
-        #: Padding of what is not chosen here, and of the block of which only half may be shared in the end.
-        self.emptied = (padding_beyond(target.reserved, target.family) + 0.5 * (1 - PADDING)) / have[2]
+        #: Padding of what is not chosen here, and blocks that it and all choices may take.
+        self.emptied = padding_beyond(target.reserved, target.family) / have[2]
+        self.blocks = have[2]
+        self.halves = float(target.reserved.brams % 1)
         #: Logic of what is not chosen here.
         self.beside = target.reserved.luts / have[0]
         self.names = list(table)
@@ -139,16 +142,16 @@ class _Search:
 
     def fill(self, shares: list[np.ndarray], picks: list[int], used: np.ndarray) -> list[int]:
         """Choices that keep within the padding allowed, where they take little more logic."""
-        if used[-1] + self.emptied <= 0:
+        if self.padding(used) <= 0:
             return picks
-        found, least = picks, used[0] + (_FILLED - 1) * (used[0] + self.beside)
+        found, least = picks, used[0] + max(_FILLED * (used[0] + self.beside), _FILLED_DEVICE)
         for factor in _FILLING:
             prices = PRICES * [1, 1, 1, 1, factor]
             # From what is there, and from what each layer by itself would take: either can end in a corner.
             for start in (picks, self.price(shares, prices)):
                 tried = self.exchange(shares, start, prices)
                 use = used_by(shares, tried)
-                if use[:-1].max() <= 1 and use[0] <= least and use[-1] + self.emptied <= 0:
+                if use[:-1].max() <= 1 and use[0] <= least and self.padding(use) <= 0:
                     found, least = tried, use[0]
         return found
 
@@ -185,8 +188,13 @@ class _Search:
     def worth(self, use: np.ndarray, prices: np.ndarray) -> np.ndarray:
         """Of [..., resources and padding]: prices, what is short, padding beyond what is allowed."""
         short = np.maximum(use[..., :-1] - 1, 0).sum(axis=-1)
-        padding = np.maximum(use[..., -1] + self.emptied, 0)
+        padding = np.maximum(self.padding(use), 0)
         return use[..., :-1] @ prices[:-1] + prices[-1] * padding + _SHORT * short
+
+    def padding(self, use: np.ndarray) -> np.ndarray:
+        """Of [..., resources and padding]: the design's, with the half of a block that nobody shares."""
+        half = np.rint(2 * (use[..., COUNTS.index("brams")] * self.blocks + self.halves)) % 2 / 2
+        return use[..., -1] + self.emptied + (1 - PADDING) * half / self.blocks
 
 
 def smallest_for(

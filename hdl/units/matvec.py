@@ -68,7 +68,7 @@ class MatVecCircuit(UnitComponent):
         self.feed(m, hop, row, column)
 
     def issue_held(self, m, hop) -> None:
-        """For each column the beats of the vectors for which its weights are held, as they come or replayed."""
+        """For each column the beats of all vectors that its weights are held for, fresh or replayed."""
         p = self.unit
         go, earn = self.go, Signal()
         turn = Counter(m, p.held, go, "turn")

@@ -171,7 +171,7 @@ def refuse_lanes(layer: Layer, fold: Fold) -> None:
             why = "weights stay for as many steps as divide a row's, in block RAM, without groups and batch"
             raise FoldingError(why, where=layer.name, todo="hold them for 1")
         if not may_hold(layer, fold.simd):
-            why = f"weights stay only with a SIMD that divides {layer.x.shape[2]} channels, or a kernel row of it"
+            why = f"weights stay only with a SIMD of some or all of {layer.x.shape[2]} channels, or a row"
             raise FoldingError(why, where=layer.name, todo="change SIMD, or hold them for 1")
     if fold.pixels > 1 and (not layer.windowed or layer.turns > 1):
         why = "only a layer with a window and without groups takes several pixels"

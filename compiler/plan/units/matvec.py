@@ -358,7 +358,7 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def input(self) -> Stream:
-        """Vectors, SIMD elements of each of `pixels` of them a beat; for each row fold anew where not kept."""
+        """Vectors, SIMD elements of each of `pixels` a beat; for each row fold anew where not kept."""
         lanes, beats = self.pixels * self.simd, self.vectors // self.pixels * self.column_folds
         return Stream(type=self.type, lanes=lanes, beats=beats * (1 if self.takes_once else self.row_folds))
 
