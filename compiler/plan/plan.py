@@ -253,12 +253,13 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
 
     units = map(unhurried, network.units, network.owners)
     network = replace(network, units=tuple(units))
-    # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then.
+    # A matrix unit that replays its vector takes the next one in a burst: it must lie ready by then. Units of
+    # the same layer are made for that.
     bursts = {
         (source.unit, source.port): unit.column_folds
-        for unit, (source, *_) in zip(network.units, network.sources, strict=True)
-        if isinstance(unit, MatVec) and unit.row_folds > 1 and unit.held == 1 and source.unit is not None
-        if not isinstance(network.units[source.unit], Window)
+        for unit, owner, (source, *_) in zip(network.units, network.owners, network.sources, strict=True)
+        if isinstance(unit, MatVec) and unit.row_folds > 1 and unit.held == 1
+        if source.unit is not None and network.owners[source.unit] != owner
     }
     network = with_buffers(network.with_depths(bursts), slowest)
     return Plan(graph=graph, target=target, layers=layers, folds=dict(folds), network=network)

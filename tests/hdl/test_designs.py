@@ -333,7 +333,7 @@ def test_a_kernel_row_a_beat_in_turn(pixels: int) -> None:
     [
         (Fold(pe=4, simd=8, held=5, shared=2), "in block RAM"),
         (Fold(pe=4, simd=8, held=4, shared=2, memory="block"), "divide a row's"),
-        (Fold(pe=4, simd=36, held=5, shared=2, memory="block"), "SIMD of some or all of 8 channels"),
+        (Fold(pe=4, simd=36, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
         (Fold(pe=4, simd=8, held=5, shared=6, memory="block"), "6 groups of PEs cannot share"),
         (Fold(pe=4, simd=8, shared=2, memory="block"), "2 groups of PEs cannot share"),
     ],

@@ -61,10 +61,13 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         )
         units.append(window)
         if fold.simd > lanes:
-            burst = matvec.kept_beats if matvec.row_folds > 1 else 0
             columns = collected(f"{layer.name}.columns", window.output, fold.simd, fold.pixels)
-            # What is replayed is taken in a burst; what comes meanwhile need not lie ready.
-            units.append(replace(columns, buffer_depth=max(2, burst - burst // columns.ratio + 2)))
+            if matvec.row_folds > 1:
+                # What is replayed is taken in a burst, but for what comes meanwhile.
+                burst = matvec.kept_beats
+                meanwhile = max(0, burst // columns.ratio - 2)
+                columns = replace(columns, buffer_depth=max(2, burst - meanwhile))
+            units.append(columns)
     units.append(BatchMatVec(matvec=matvec) if fold.batch > 1 else matvec)
     rows, _ = layer.matrix
     if isinstance(layer.steps, Requantize):
@@ -171,7 +174,8 @@ def refuse_lanes(layer: Layer, fold: Fold) -> None:
             why = "weights stay for as many steps as divide a row's, in block RAM, without groups and batch"
             raise FoldingError(why, where=layer.name, todo="hold them for 1")
         if not may_hold(layer, fold.simd):
-            why = f"weights stay only with a SIMD of some or all of {layer.x.shape[2]} channels, or a row"
+            channels = f"{layer.x.shape[2]} channels"
+            why = f"weights stay only with a SIMD that divides {channels}, or as many of each tap of a row"
             raise FoldingError(why, where=layer.name, todo="change SIMD, or hold them for 1")
     if fold.pixels > 1 and (not layer.windowed or layer.turns > 1):
         why = "only a layer with a window and without groups takes several pixels"
