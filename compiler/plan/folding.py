@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
-from math import gcd
+from math import gcd, prod
 
 from pulsefold.compiler.ir import Conv, ElementType, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer
@@ -120,10 +120,11 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
         if depth > _MOST_LUT_DEPTH:
             memories = ["block", "packed"]
         batches = batches_of(layer, pe, simd) if straight else [1]
-        kept = [(1, 1, memory) for memory in memories] + [
-            (held, shared, memory)
-            for held, shared in held_of(layer, pe, simd, pixels)
-            for memory in (["block"] if shared * depth <= _MOST_LUT_DEPTH else ["block", "packed"])
+        kept = [((1, 1, 1), memory) for memory in memories] + [
+            (way, memory)
+            for way in held_of(layer, pe, simd, pixels)
+            # Parts are as many as fill rows of one word.
+            for memory in (["block", "packed"] if way[1] * depth > _MOST_LUT_DEPTH else ["block"])
         ]
         folds += [
             Fold(
@@ -132,6 +133,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
                 pixels=pixels,
                 held=held,
                 shared=shared,
+                parts=parts,
                 batch=batch,
                 memory=memory,
                 multiplier=multiplier,
@@ -139,9 +141,10 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
                 requantizer=requantizer,
                 constants=constants,
             )
-            for batch, (held, shared, memory), (multiplier, adder), (requantizer, constants) in product(
+            for batch, (way, memory), (multiplier, adder), (requantizer, constants) in product(
                 batches, kept, [*forms, *constant] if depth == 1 else forms, requantizers
             )
+            for held, shared, parts in (way,)
             if multiplier != "pair" or pe % 2 == 0
             if held == 1 or (batch == 1 and multiplier != "constant")
             # Weights that are read once and again are for block RAM, whose width runs out first.
@@ -151,10 +154,11 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
     return folds
 
 
-def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, int]]:
-    """Steps of pixels for which weights may stay, and groups of PEs that then share a memory.
+def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, int, int]]:
+    """Steps of pixels for which weights may stay, groups of PEs that share a memory then, and parts of words.
 
-    Groups are as many as fill the memories, and half of these; steps as few as they need.
+    Groups are as many as fill the memories, and half of these; parts as many as fill them where there are not
+    so many groups; steps as few as they need.
     """
     rows, columns = layer.matrix
     depth, steps = rows * columns // (pe * simd), layer.y.shape[1] // pixels
@@ -163,7 +167,13 @@ def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, in
         return []
     wanted = {size // depth // part for size, part in product(_SHARED_DEPTHS, (1, 2))}
     found = {min(n, most, pe) for n in wanted if n > 1 and depth * min(n, most, pe) >= _LEAST_BLOCK_DEPTH}
-    return [(next(n for n in divisors(steps) if n >= shared), shared) for shared in sorted(found)]
+    ways = [(shared, 1) for shared in sorted(found)]
+    deepest = max(found, default=0)
+    if 0 < depth * deepest < min(_SHARED_DEPTHS):
+        limits = [min(size // (depth * deepest), most // deepest) for size in _SHARED_DEPTHS]
+        parts = {max(n for n in divisors(simd) if n <= limit) for limit in limits}
+        ways += [(deepest, n) for n in sorted(parts - {1})]
+    return [(next(n for n in divisors(steps) if n >= prod(way)), *way) for way in ways]
 
 
 def adders_of(kind: ElementType, weight: ElementType, target: Target) -> list[str]:

@@ -44,6 +44,8 @@ class Fold:
         RAM).
     shared
         Groups of PEs that then share a memory of them; at most `held`.
+    parts
+        Parts that their words come in, one after the other; with `shared` as a factor at most `held`.
     batch
         Frames that share weights, a power of two (matrix layers of one vector a frame), see
         :class:`~pulsefold.compiler.plan.units.batchmatvec.BatchMatVec`.
@@ -69,6 +71,7 @@ class Fold:
     pixels: int = 1
     held: int = 1
     shared: int = 1
+    parts: int = 1
     batch: int = 1
     memory: str = "lut"
     lines: str = "block"

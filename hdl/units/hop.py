@@ -6,7 +6,7 @@ import functools
 from itertools import pairwise
 from operator import and_
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -49,8 +49,10 @@ def control(unit: MatVec) -> data.StructLayout:
 class SharedWeights(wiring.Component):
     """The weight memory of some groups of PEs, which hold its words for several beats.
 
-    From the cycle in which `takes` is high a word is read in each for as many as there are groups, the first
-    group's first. `data` has it ``unit.weight_latency - 1`` cycles after its turn.
+    From the cycle in which `takes` is high a part of a word is read in each: the first part for each group,
+    the first group's first, then the next part for each. `data` has the last of a group's
+    ``unit.weight_latency - 1`` cycles after its turn. Where fewer groups share than elsewhere, reading begins
+    as much later as their words are whole sooner.
 
     Parameters
     ----------
@@ -62,20 +64,26 @@ class SharedWeights(wiring.Component):
 
     def __init__(self, unit: MatVec, words: list[list[int]]) -> None:
         self.unit, self.sharers = unit, len(words)
-        self.words = [word for words_of in zip(*words, strict=True) for word in words_of]
-        super().__init__({"takes": In(1), "data": Out(unsigned(unit.weight_width))})
+        lows, mask = range(0, unit.weight_width, unit.part_width), (1 << unit.part_width) - 1
+        self.words = [
+            (word >> low) & mask for beat in zip(*words, strict=True) for low in lows for word in beat
+        ]
+        super().__init__({"takes": In(1), "data": Out(unsigned(unit.part_width))})
 
     def elaborate(self, platform):
         p = self.unit
         m = Module()
         rows = p.weight_rows if p.weight_rows < len(self.words) else 0
         m.submodules.weights = rom = Rom(
-            p.weight_width, self.words, p.memory, p.memory_width, late=p.late_weights, rows=rows
+            p.part_width, self.words, p.memory, p.memory_width, late=p.late_weights, rows=rows
         )
-        left = Signal(range(max(2, self.sharers)))
-        step = self.takes | (left != 0)
-        with m.If(self.takes):
-            m.d.sync += left.eq(self.sharers - 1)
+        later = p.part_wait(p.sharers[0]) - p.part_wait(self.sharers)
+        takes = delayed(m, self.takes, later, "takes", reset_less=False)
+        reads = self.sharers * p.parts
+        left = Signal(range(max(2, reads)))
+        step = takes | (left != 0)
+        with m.If(takes):
+            m.d.sync += left.eq(reads - 1)
         with m.Elif(left != 0):
             m.d.sync += left.eq(left - 1)
         address = Counter(m, len(self.words), step, "address").value
@@ -114,7 +122,7 @@ class Hop(wiring.Component):
             {
                 "control_i": In(control(unit)),
                 "control_o": Out(control(unit)),
-                **({"weights_i": In(unsigned(unit.weight_width))} if unit.held > 1 else {}),
+                **({"weights_i": In(unsigned(unit.part_width))} if unit.held > 1 else {}),
                 "x_i": In(unsigned(unit.input.width)),
                 "x_o": Out(unsigned(unit.input.width)),
                 "raw": Out(data.ArrayLayout(result_shape(unit), unit.pixels * unit.hop)),
@@ -211,12 +219,20 @@ class Hop(wiring.Component):
         return delayed(m, rom.data, p.weight_returns - (p.weight_rows > 0), "weights")
 
     def held_weights(self, m) -> Value:
-        """From the shared memory when the group's turn comes, until it comes again."""
+        """From the shared memory when the group's turn comes, with the last part, until it comes again."""
         p = self.unit
-        takes = delayed(m, self.control_i.takes, p.weight_latency - 1, "takes", reset_less=False)
+        sharers = p.sharers[self.index // p.shared]
+        first = p.weight_latency - 1 - p.part_wait(sharers)
+        takes = delayed(m, self.control_i.takes, first, "takes", reset_less=False)
+        waiting = []
+        for part in range(p.parts - 1):
+            waiting.append(data_register(unsigned(p.part_width), f"part{part}"))
+            with m.If(takes):
+                m.d.sync += waiting[-1].eq(self.weights_i)
+            takes = delayed(m, takes, sharers, f"takes{part}", reset_less=False)
         weights = data_register(unsigned(p.weight_width), "held_weights")
         with m.If(takes):
-            m.d.sync += weights.eq(self.weights_i)
+            m.d.sync += weights.eq(Cat(*waiting, self.weights_i))
         return weights
 
     def count(self, m, lane: int, xs: Value, ws: Value, first, valid, start):

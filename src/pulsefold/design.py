@@ -167,7 +167,7 @@ def fold_from(entry: object, where: str) -> Fold:
     if not isinstance(entry, dict) or not set(entry) <= known:
         todo = f"use only {', '.join(sorted(known))}"
         raise FoldingError(f"not a layer's folding: {entry!r}", where=where, todo=todo)
-    for key in ("pe", "simd", "pixels", "held", "shared", "batch"):
+    for key in ("pe", "simd", "pixels", "held", "shared", "parts", "batch"):
         value = entry.get(key, 1)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1 << 20:
             raise FoldingError(f"{key} must be a whole number above 0, not {value!r}", where=where)

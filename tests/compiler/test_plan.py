@@ -296,6 +296,21 @@ def test_constants_are_read_in_parts_where_sums_leave_the_time():
         assert unit.memory == "block" or unit.folds < 64
 
 
+def test_words_come_in_parts_where_groups_of_pes_are_few():
+    """PE 2 and SIMD 16, 128 words: two groups and two parts fill 512 words, for as many steps or more."""
+    layer = int8_layer(1, 64, 64, 5)
+    (folds,) = ([choice.fold for choice in choices_of(each, target())] for each in layers_of(layer))
+    parts = [f for f in folds if (f.pe, f.simd, f.multiplier) == (2, 16, "dsp") and f.parts > 1]
+    assert {(f.held, f.shared, f.parts) for f in parts} == {(5, 2, 2)}
+    for fold in parts:
+        plan = make_plan(layer, target(), folds={"c": fold})
+        (unit,) = (u for u in plan.units if isinstance(u, MatVec))
+        whole = replace(unit, parts=1, buffer_depth=0, memory_width=0)
+        assert (unit.memory_depth, unit.part_width) == (512, whole.weight_width // 2)
+        assert unit.latency_cycles == whole.latency_cycles + 2
+        assert unit.cost("ecp5").brams < whole.cost("ecp5").brams
+
+
 def test_padding_beyond_what_may_be_costs_logic(graph):
     room = target()
     layers = {layer.name: choices_of(layer, room) for layer in layers_of(graph)}

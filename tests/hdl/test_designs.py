@@ -145,10 +145,11 @@ def plans(draw) -> Plan:
             pe, simd = (draw(st.sampled_from(divisors(n))) for n in (rows, columns))
             pixels = draw(st.sampled_from(pixels_of(layer)))
             adder = draw(st.sampled_from(["tree", "carry"]))
-            held = shared = 1
+            held = shared = parts = 1
             if memory == "block" and may_hold(layer, simd):
                 held = draw(st.sampled_from(divisors(layer.y.shape[1] // pixels)))
                 shared = draw(st.integers(1, held))
+                parts = draw(st.sampled_from([n for n in divisors(simd) if n * shared <= held]))
             kinds = min(layer.operand.bits, layer.node.weight_type.bits) >= 4
             multipliers = ["lut", "dsp"] if kinds else ["lut"]
             if kinds and pe % 2 == 0 and shares_multipliers(layer):
@@ -159,6 +160,7 @@ def plans(draw) -> Plan:
                 pixels=pixels,
                 held=held,
                 shared=shared,
+                parts=parts,
                 memory=memory,
                 multiplier=draw(st.sampled_from(multipliers)),
                 adder=adder,
@@ -291,12 +293,14 @@ def test_weights_held_for_pixels_in_turn(lines: str) -> None:
     graph = Graph(name="test", inputs=(), outputs=(), nodes=nodes, tensors=tensors)
     folds = {
         "a": Fold(pe=8, simd=8, pixels=2, held=5, shared=3, memory="block", lines=lines),
-        "c": Fold(pe=4, simd=4, held=10, shared=4, memory="block", lines=lines),
+        "c": Fold(pe=4, simd=4, held=10, shared=4, parts=2, memory="block", lines=lines),
     }
     plan = make_plan(graph, TARGET, folds=folds)
     matvecs = [u for u in plan.units if isinstance(u, MatVec)]
     (constants,) = (u for u in plan.units if isinstance(u, RequantizeUnit))
     assert [u.sharers for u in matvecs] == [(3, 1), (4,)]
+    # Of 2 and 4 rows of weights, 9 and 4 beats each; those of the second in parts.
+    assert [u.memory_depth for u in matvecs] == [3 * 18, 4 * 2 * 16]
     assert [u.waiting_places for u in matvecs] == [3, 8]
     # Every channel's constants once, though two pixels and five steps come one after the other.
     assert constants.folds * constants.lanes == 16
@@ -336,6 +340,9 @@ def test_a_kernel_row_a_beat_in_turn(pixels: int) -> None:
         (Fold(pe=4, simd=36, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
         (Fold(pe=4, simd=8, held=5, shared=6, memory="block"), "6 groups of PEs cannot share"),
         (Fold(pe=4, simd=8, shared=2, memory="block"), "2 groups of PEs cannot share"),
+        (Fold(pe=4, simd=8, held=3, shared=2, parts=2, memory="block"), "2 groups of PEs cannot come in 2"),
+        (Fold(pe=4, simd=8, held=6, parts=5, memory="block"), "cannot come in 5 parts"),
+        (Fold(pe=4, simd=8, parts=2, memory="block"), "cannot come in 2 parts while they are held for 1"),
     ],
 )
 def test_weights_that_cannot_be_held(fold: Fold, why: str) -> None:

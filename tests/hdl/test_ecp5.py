@@ -258,9 +258,11 @@ def cells_of(cells: dict, kind: str) -> list[dict]:
     return [cell for cell in cells.values() if cell["type"] == kind]
 
 
-@pytest.mark.parametrize(("memory", "held"), [("lut", 1), ("block", 1), ("block", 2)])
+@pytest.mark.parametrize(
+    ("memory", "held", "parts"), [("lut", 1, 1), ("block", 1, 1), ("block", 2, 1), ("block", 4, 2)]
+)
 @pytest.mark.parametrize("few_bits", [False, True])
-def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool, held: int) -> None:
+def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool, held: int, parts: int) -> None:
     rng = np.random.default_rng(3)
     rows, columns, pe, simd = 12, 60, 4, 20
     weights = rng.choice([-1, 1], (rows, columns))
@@ -285,7 +287,8 @@ def test_matrix_unit_after_synthesis(tmp_path, memory: str, few_bits: bool, held
         adder="carry",
         hop=2,
         held=held,
-        shared=held,
+        shared=held // parts,
+        parts=parts,
     )
     assert unit.decided != few_bits
     cells = check_netlist(unit, tmp_path)

@@ -132,7 +132,8 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, hel
     depth = len(weights) * columns // (pe * simd)
     shared = draw(st.integers(1, held))
     memory = "block" if held > 1 else draw(st.sampled_from(["lut", "block"]))
-    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth * min(shared, pe // hop))]
+    parts = draw(st.sampled_from([n for n in range(1, held // shared + 1) if hop * simd % n == 0]))
+    side_by_side = [0, *(n for n in (2, 4, 8) if n < depth * min(shared, pe // hop) * parts)]
     return MatVec(
         name="matvec",
         vectors=draw(st.integers(1, 3)) * pixels * turns * held,
@@ -146,6 +147,7 @@ def matvecs(draw, weight_types, types, adders=TREE, pair=False, whole=False, hel
         held=held,
         kept=held > 1 and draw(st.booleans()),
         shared=shared,
+        parts=parts,
         waiting=draw(st.sampled_from(["registers", "ram"])),
         steps=steps,
         memory=memory,

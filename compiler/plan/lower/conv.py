@@ -207,6 +207,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         held=fold.held,
         kept=fold.held > 1 and is_kernel_row(layer, fold.simd),
         shared=fold.shared,
+        parts=fold.parts,
         waiting="registers" if family == "ice40" else "ram",
         steps=steps,
         memory="lut" if fold.memory == "lut" else "block",
@@ -219,7 +220,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
     depth = unit.memory_depth
     if fold.memory != "packed":
         return replace(unit, memory_width=block_width(family, depth)) if fold.held > 1 else unit
-    packed = packed_rows(family, depth, unit.weight_width)
+    packed = packed_rows(family, depth, unit.part_width)
     return replace(
         unit, weight_rows=packed, memory_width=block_width(family, packed or depth), buffer_depth=0
     )

@@ -60,7 +60,9 @@ class MatVec(OneInput, OneOutput):
     each row fold unless it is `kept`, and beats out [vectors][row fold][held vector]. Up to so many groups of
     PEs can then
     share a memory, of which each takes its word in the cycle in which its turn comes: there are fewer
-    memories, as much deeper.
+    memories, as much deeper. A word may also come in `parts`, one of each group in turn and then the next of
+    each, from a memory that is as much narrower and deeper still. Those that came wait in registers for the
+    last, with which the word is whole, and activations as long.
 
     Parameters
     ----------
@@ -88,6 +90,9 @@ class MatVec(OneInput, OneOutput):
     shared
         Groups of PEs one after the other that share a weight memory, `held` at the most; the last ones may be
         fewer.
+    parts
+        Pieces, each of whole weights, that a group's word comes in; `shared` times as many are `held` at the
+        most.
     waiting
         Where the sums of vectors that wait for their turn lie: ``"registers"``, or ``"ram"`` for LUT RAM
         where more than :data:`RAM_TURNS` take turns.
@@ -96,9 +101,10 @@ class MatVec(OneInput, OneOutput):
     memory
         Weight memory: ``"block"`` or ``"lut"``.
     memory_width
-        Bits of each of the memories side by side that a group's weight word is cut into; 0: one memory.
+        Bits of each of the memories side by side that a piece of a group's weight word is cut into; 0: one
+        memory.
     weight_rows
-        Rows of a group's weight memory, a power of two, in which its words lie side by side; 0: a row a word.
+        Rows of a weight memory, a power of two, in which its words lie side by side; 0: a row a word.
     reach
         Registers on the way to a weight memory of block RAM, and as many on the way back, which lets it be
         far from the arithmetic; 0 or 1.
@@ -125,6 +131,7 @@ class MatVec(OneInput, OneOutput):
     held: int = 1
     kept: bool = False
     shared: int = 1
+    parts: int = 1
     waiting: str = "registers"
     steps: Steps | None = None
     memory: str = "lut"
@@ -161,7 +168,7 @@ class MatVec(OneInput, OneOutput):
         if self.pe % self.hop:
             todo = f"choose a hop that divides PE {self.pe}"
             raise FoldingError(f"hop {self.hop} does not divide PE", where=self.name, todo=todo)
-        if max(self.held, self.shared) > 1:
+        if max(self.held, self.shared, self.parts) > 1:
             self._check_held()
         if self.dot.paired and (self.hop % 2 or not self.dot.pair.fits):
             msg = "two rows cannot share a multiplier: they need an even PE, and both weights in one operand"
@@ -190,6 +197,14 @@ class MatVec(OneInput, OneOutput):
         if not 1 <= self.shared <= self.held:
             msg = f"{self.shared} groups of PEs cannot share weights that are held for {self.held}"
             raise FoldingError(msg, where=self.name, todo=f"share them among 1 to {self.held}")
+        most = self.held // self.shared
+        word = self.hop * self.simd
+        if not 1 <= self.parts <= most or word % self.parts:
+            msg = (
+                f"words of {word} weights for {self.shared} groups of PEs cannot come in {self.parts} parts "
+                f"while they are held for {self.held}"
+            )
+            raise FoldingError(msg, where=self.name, todo=f"take a divisor of {word} that is {most} at most")
 
     @property
     def kind(self) -> str:
@@ -228,13 +243,18 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def weight_depth(self) -> int:
-        """Words of each group's weight memory."""
+        """Weight words of each group."""
         return self.all_folds * self.column_folds
 
     @property
     def weight_width(self) -> int:
-        """Bits of a word of each group's weight memory."""
+        """Bits of each group's weight word."""
         return self.hop * self.simd * self.dot.stored_bits
+
+    @property
+    def part_width(self) -> int:
+        """Bits of a word of a weight memory."""
+        return self.weight_width // self.parts
 
     @property
     def sharers(self) -> tuple[int, ...]:
@@ -244,8 +264,8 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def memory_depth(self) -> int:
-        """Words of the deepest weight memory: of its groups, in turn, those of each beat of the folds."""
-        return self.weight_depth * min(self.shared, self.hops)
+        """Words of the deepest weight memory: of its groups, in turn, the parts of each beat of the folds."""
+        return self.weight_depth * self.sharers[0] * self.parts
 
     @cached_property
     def dot(self) -> Dot:
@@ -313,8 +333,13 @@ class MatVec(OneInput, OneOutput):
 
     @property
     def weight_latency(self) -> int:
-        """Cycles of the weight memory."""
-        return 1 + self.late_weights + self.weight_registers + self.weight_returns
+        """Cycles of the weight memory, up to the last part of a word."""
+        memory = 1 + self.late_weights + self.weight_registers + self.weight_returns
+        return memory + self.part_wait(self.sharers[0])
+
+    def part_wait(self, sharers: int) -> int:
+        """Cycles from the first part of a group's word to its last, from a memory that so many share."""
+        return (self.parts - 1) * sharers
 
     @property
     def weight_registers(self) -> int:
@@ -430,10 +455,11 @@ class MatVec(OneInput, OneOutput):
         sums = self.pe * self.pixels
         word = self.weight_width
         kept = word if self.memory == "block" else distinct_bits(self.weight_depth, word)
-        total = Resources()
+        total, read = Resources(), kept // self.parts
         for sharers in set(self.sharers):
-            rows = self.weight_rows if self.weight_rows < self.weight_depth * sharers else 0
-            memory = rom_cost(family, self.weight_depth * sharers, kept, self.memory, rows)
+            depth = self.weight_depth * sharers * self.parts
+            rows = self.weight_rows if self.weight_rows < depth else 0
+            memory = rom_cost(family, depth, read, self.memory, rows)
             total += memory * self.sharers.count(sharers)
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         waits = self.hops + self.vector_wait + 1
@@ -445,10 +471,11 @@ class MatVec(OneInput, OneOutput):
         registered = self.weight_returns - (self.weight_rows > 0) - (self.held > 1)
         if self.memory != "block":
             registered = (1 + self.late_weights) * int(self.weight_depth > 1)
-        total += Resources(ffs=waits * self.input.width + registered * len(self.sharers) * kept)
+        total += Resources(ffs=waits * self.input.width + registered * len(self.sharers) * read)
         total += self._control_cost() + self._sums_cost(family, sums)
         if self.held > 1:
-            total += Resources(ffs=self.hops * kept) + self._held_cost(sums)
+            # Whole words, and the parts that wait for their last.
+            total += Resources(ffs=self.hops * (2 * kept - read)) + self._held_cost(sums)
         return total + buffer_cost(family, self.buffer_depth, self.output.width)
 
     def _control_cost(self) -> Resources:
