@@ -299,8 +299,8 @@ def test_weights_held_for_pixels_in_turn(lines: str) -> None:
     matvecs = [u for u in plan.units if isinstance(u, MatVec)]
     (constants,) = (u for u in plan.units if isinstance(u, RequantizeUnit))
     assert [u.sharers for u in matvecs] == [(3, 1), (4,)]
-    # Of 2 and 4 rows of weights, 9 and 4 beats each; those of the second in parts.
-    assert [u.memory_depth for u in matvecs] == [3 * 18, 4 * 2 * 16]
+    # Words of each group: 2 rows of 9 beats, and 2 of 4; the second's in parts.
+    assert [u.memory_depth for u in matvecs] == [3 * 18, 4 * 8 * 2]
     assert [u.waiting_places for u in matvecs] == [3, 8]
     # Every channel's constants once, though two pixels and five steps come one after the other.
     assert constants.folds * constants.lanes == 16
@@ -340,8 +340,8 @@ def test_a_kernel_row_a_beat_in_turn(pixels: int) -> None:
         (Fold(pe=4, simd=36, held=5, shared=2, memory="block"), "SIMD that divides 8 channels"),
         (Fold(pe=4, simd=8, held=5, shared=6, memory="block"), "6 groups of PEs cannot share"),
         (Fold(pe=4, simd=8, shared=2, memory="block"), "2 groups of PEs cannot share"),
-        (Fold(pe=4, simd=8, held=3, shared=2, parts=2, memory="block"), "2 groups of PEs cannot come in 2"),
-        (Fold(pe=4, simd=8, held=6, parts=5, memory="block"), "cannot come in 5 parts"),
+        (Fold(pe=4, simd=8, held=5, shared=3, parts=2, memory="block"), "3 groups of PEs cannot come in 2"),
+        (Fold(pe=4, simd=8, held=10, parts=5, memory="block"), "cannot come in 5 parts"),
         (Fold(pe=4, simd=8, parts=2, memory="block"), "cannot come in 2 parts while they are held for 1"),
     ],
 )

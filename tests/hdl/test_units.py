@@ -323,6 +323,31 @@ def test_matvec_whose_weights_are_held_quickly(check_unit_quickly, unit, seed):
     check_unit_quickly(unit, seed)
 
 
+@pytest.mark.parametrize(("parts", "reach", "rows"), [(2, 0, 0), (2, 1, 8), (3, 1, 0)])
+def test_parts_from_memories_of_several_groups_and_of_fewer(check_unit, parts: int, reach: int, rows: int):
+    rng = np.random.default_rng(parts)
+    unit = MatVec(
+        name="matvec",
+        vectors=2 * 3 * parts,
+        weights=rng.integers(-8, 8, (10, 12)),
+        weight_type=INT(4, signed=True),
+        type=INT(5, signed=True),
+        pe=5,
+        simd=6,
+        held=3 * parts,
+        shared=3,
+        parts=parts,
+        memory="block",
+        weight_rows=rows,
+        reach=reach,
+    )
+    assert unit.sharers == (3, 2)
+    assert unit.memory_depth == 2 * 2 * 3 * parts
+    whole = replace(unit, parts=1)
+    assert unit.latency_cycles == whole.latency_cycles + 3 * (parts - 1)
+    check_unit(unit, 7)
+
+
 @pytest.mark.parametrize(("memory", "turns", "steps"), [("lut", 1, 2), ("block", 2, 2), ("block", 1, 3)])
 def test_weights_that_cannot_be_held(memory: str, turns: int, steps: int):
     with pytest.raises(FoldingError, match=r"held|stay"):
