@@ -159,7 +159,7 @@ def test_edited_plan_is_accepted_back(pulsefold, design, model, tmp_path):
         ({"memory": "tape"}, ("memory must be one of",)),
         ({"held": 0}, ("held must be a whole number above 0",)),
         ({"parts": 0}, ("parts must be a whole number above 0",)),
-        ({"parts": 2}, ("cannot come in 2 parts", "take a divisor of")),
+        ({"parts": 2, "memory": "block"}, ("cannot come in 2 parts", "take a divisor of")),
         ({"lines": "tape"}, ("lines must be one of block, lut",)),
     ],
 )
