@@ -58,11 +58,10 @@ class MatVec(OneInput, OneOutput):
     With `held` above 1 a weight word stays for so many vectors, one after the other, each with accumulators
     of its own: beats in are [vectors][row fold][column fold][held vector], where each vector comes anew for
     each row fold unless it is `kept`, and beats out [vectors][row fold][held vector]. Up to so many groups of
-    PEs can then
-    share a memory, of which each takes its word in the cycle in which its turn comes: there are fewer
-    memories, as much deeper. A word may also come in `parts`, one of each group in turn and then the next of
-    each, from a memory that is as much narrower and deeper still. Those that came wait in registers for the
-    last, with which the word is whole, and activations as long.
+    PEs can then share a memory, of which each takes its word in the cycle in which its turn comes: there are
+    fewer memories, as much deeper. A word may also come in `parts`, one of each group in turn and then the
+    next of each, from a memory that is as much narrower and deeper still. Those that came wait in registers
+    for the last, with which the word is whole, and activations as long.
 
     Parameters
     ----------
