@@ -166,6 +166,9 @@ def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, in
     if most == 1 or not may_hold(layer, simd):
         return []
     wanted = {size // depth // part for size, part in product(_SHARED_DEPTHS, (1, 2))}
+    if depth > _MOST_LUT_DEPTH:
+        # Deeper ones are full where their rows are.
+        wanted = {n for n in (2, 4) if depth % _MOST_LUT_DEPTH and depth * n % _MOST_LUT_DEPTH == 0}
     found = {min(n, most, pe) for n in wanted if n > 1 and depth * min(n, most, pe) >= _LEAST_BLOCK_DEPTH}
     ways = [(shared, 1) for shared in sorted(found)]
     deepest = max(found, default=0)

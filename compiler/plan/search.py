@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
@@ -27,8 +28,11 @@ PADDING = 0.15
 #: Factors of the price of padding by which it is brought below that one after the other, and the logic that
 #: this may cost: so much more of the design's, or of the device's where that is more.
 _FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 4096.0)
-_FILLED = 0.3
+_FILLED = 0.4
 _FILLED_DEVICE = 0.05
+
+#: Of what these prices lead to, how many are made better by exchanges of two layers at once.
+_POLISHED = 3
 
 #: Factors of the price of logic that are tried one after the other where nothing fits.
 _LOGIC = (1.0, 0.5, 0.2)
@@ -71,6 +75,18 @@ class _Layer:
     choices: Sequence[Choice]
     cycles: np.ndarray
     shares: np.ndarray
+
+
+def front(shares: np.ndarray) -> np.ndarray:
+    """Rows of [n, resources and padding] of which no other takes as little of everything."""
+    order = np.lexsort(shares.T[::-1])
+    found = np.empty((0, shares.shape[1]))
+    places = []
+    for k in order:
+        if not np.all(found <= shares[k] + 1e-12, axis=1).any():
+            found = np.vstack([found, shares[k]])
+            places.append(k)
+    return np.array(places)
 
 
 def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
@@ -144,16 +160,31 @@ class _Search:
         """Choices that keep within the padding allowed, where they take little more logic."""
         if self.padding(used) <= 0:
             return picks
-        found, least = picks, used[0] + max(_FILLED * (used[0] + self.beside), _FILLED_DEVICE)
+        fronts = [front(s) for s in shares]
+        narrowed = [s[places] for s, places in zip(shares, fronts, strict=True)]
+        # What stands in for each pick: itself, or what takes no more of anything.
+        first = [
+            int(np.argmax(np.all(n <= s[k] + 1e-12, axis=1)))
+            for n, s, k in zip(narrowed, shares, picks, strict=True)
+        ]
+        tried = []
         for factor in _FILLING:
             prices = PRICES * [1, 1, 1, 1, factor]
             # From what is there, and from what each layer by itself would take: either can end in a corner.
-            for start in (picks, self.price(shares, prices)):
-                tried = self.exchange(shares, start, prices)
-                use = used_by(shares, tried)
-                if use[:-1].max() <= 1 and use[0] <= least and self.padding(use) <= 0:
-                    found, least = tried, use[0]
-        return found
+            starts = first, self.price(narrowed, prices)
+            tried += [self.exchange(narrowed, start, prices) for start in starts]
+        # Of those that come near, exchanges of two layers at once make the best.
+        prices = PRICES * [1, 1, 1, 1, _FILLING[-1]]
+        tried.sort(key=lambda found: float(self.worth(used_by(narrowed, found), prices * [1, 1, 1, 1, 0.1])))
+        least, filled = used[0] + max(_FILLED * (used[0] + self.beside), _FILLED_DEVICE), None
+        for near in tried[:_POLISHED]:
+            found = self.exchange(narrowed, near, prices, pairs=True)
+            use = used_by(narrowed, found)
+            if use[:-1].max() <= 1 and use[0] <= least and self.padding(use) <= 0:
+                filled, least = found, use[0]
+        if filled is None:
+            return picks
+        return [int(places[k]) for places, k in zip(fronts, filled, strict=True)]
 
     def price(self, shares: list[np.ndarray], prices: np.ndarray) -> list[int]:
         """Each layer's cheapest choice; where a resource is short its price rises, and all choose again."""
@@ -169,20 +200,30 @@ class _Search:
             prices = prices * np.append(np.clip(used, 1.0, 3.0) ** 0.7, 1.0)
         return best
 
-    def exchange(self, shares: list[np.ndarray], picks: list[int], prices: np.ndarray) -> list[int]:
-        """Other choices of single layers as long as the whole gets better by them."""
+    def exchange(
+        self, shares: list[np.ndarray], picks: list[int], prices: np.ndarray, *, pairs: bool = False
+    ) -> list[int]:
+        """Other choices of single layers, with `pairs` also of two, as long as the whole gets better."""
         picks = list(picks)
         used = used_by(shares, picks)
+        groups: list[tuple[int, ...]] = [(layer,) for layer in range(len(shares))]
+        if pairs:
+            groups += combinations(range(len(shares)), 2)
 
         improved = True
         while improved:
             improved = False
-            for layer, s in enumerate(shares):
-                others = used - s[picks[layer]] + s
+            for group in groups:
+                others = used
+                for axis, layer in enumerate(group):
+                    there = shares[layer] - shares[layer][picks[layer]]
+                    others = others + np.expand_dims(there, tuple(k for k in range(len(group)) if k != axis))
                 worths = self.worth(others, prices)
-                k = int(np.argmin(worths))
-                if worths[k] < self.worth(used, prices) - 1e-9:
-                    used, picks[layer], improved = others[k], k, True
+                best = np.unravel_index(int(np.argmin(worths)), worths.shape)
+                if worths[best] < self.worth(used, prices) - 1e-9:
+                    used, improved = others[best], True
+                    for layer, k in zip(group, best, strict=True):
+                        picks[layer] = int(k)
         return picks
 
     def worth(self, use: np.ndarray, prices: np.ndarray) -> np.ndarray:
