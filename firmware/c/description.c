@@ -55,9 +55,10 @@ static bool read_tensor(const uint8_t *bytes, pf_tensor *tensor)
     return true;
 }
 
-static bool slots(uint8_t count)
+/* Numbers of slots that a board may have, each way. */
+static bool slots(uint8_t inputs, uint8_t results)
 {
-    return count >= 2 && count <= 64 && (count & (count - 1)) == 0;
+    return inputs >= 2 && inputs <= 64 && (inputs & (inputs - 1)) == 0 && results >= 2 && results <= 64 && results % 2 == 0;
 }
 
 bool pf_read_hello(const pf_frame *frame, pf_hello *hello)
@@ -74,7 +75,7 @@ bool pf_read_hello(const pf_frame *frame, pf_hello *hello)
     hello->inputs = payload[24];
     hello->outputs = payload[25];
     const unsigned tensors = (unsigned)hello->inputs + hello->outputs;
-    if (!slots(hello->input_slots) || !slots(hello->result_slots))
+    if (!slots(hello->input_slots, hello->result_slots))
         return false;
     if (hello->inputs == 0 || hello->outputs == 0 || tensors > PF_TENSORS)
         return false;

@@ -7,9 +7,9 @@ from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.hdl.link.crc import FrameCrc
-from pulsefold.hdl.link.protocol import DELIMITER, MAX_FRAME, OVERHEAD, Type
+from pulsefold.hdl.link.protocol import DELIMITER, MAX_FRAME, OVERHEAD, SLOT_BYTES, Type
 
-__all__ = ["FrameReceiver", "Inbox", "InboxParameters", "SlotReader"]
+__all__ = ["FrameReceiver", "Inbox", "InboxParameters", "SlotReader", "inbox_bytes"]
 
 
 class FrameReceiver(wiring.Component):
@@ -88,6 +88,11 @@ class InboxParameters:
             raise ValueError(msg)
 
 
+def inbox_bytes(slots: int) -> int:
+    """Block RAM of an inbox."""
+    return SLOT_BYTES * slots
+
+
 class Inbox(wiring.Component):
     """Takes good frames: commands are told at once, data waits in its slot for the network.
 
@@ -137,7 +142,7 @@ class Inbox(wiring.Component):
         slots = self.parameters.slots
         bits = slots.bit_length() - 1
         m.submodules.receiver = receiver = FrameReceiver()
-        m.submodules.slots = ram = memory.Memory(shape=8, depth=256 * slots, init=[])
+        m.submodules.slots = ram = memory.Memory(shape=8, depth=inbox_bytes(slots), init=[])
         wiring.connect(m, wiring.flipped(self.i), receiver.i)
 
         # Full and empty differ in the number's next bit alone.

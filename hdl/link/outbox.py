@@ -8,10 +8,13 @@ from amaranth.lib.wiring import In, Out
 
 from pulsefold.hdl.link.bytes import TensorByte
 from pulsefold.hdl.link.filler import SlotFiller
-from pulsefold.hdl.link.protocol import Hello, encode
-from pulsefold.hdl.link.sender import SLOT_BYTES, SlotSender
+from pulsefold.hdl.link.protocol import SLOT_BYTES, Hello, encode
+from pulsefold.hdl.link.sender import SlotSender
 
-__all__ = ["Outbox", "OutboxParameters"]
+__all__ = ["Outbox", "OutboxParameters", "outbox_bytes"]
+
+#: Slots that are not for results: the ready-made HELLO's, and that of answers.
+_OTHER_SLOTS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,11 @@ class OutboxParameters:
     def answer_slot(self) -> int:
         """Where answers are written."""
         return self.slots + 1
+
+
+def outbox_bytes(results: int) -> int:
+    """Block RAM of an outbox that keeps so many results."""
+    return SLOT_BYTES * (results + _OTHER_SLOTS)
 
 
 class Outbox(wiring.Component):
@@ -88,31 +96,33 @@ class Outbox(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         parameters = self.parameters
-        count = parameters.slots + 2
-        bits = parameters.slots.bit_length() - 1
+        slots = parameters.slots
         hello = encode(parameters.hello.frame())
         init = [0] * (SLOT_BYTES * parameters.hello_slot) + list(hello)
-        m.submodules.slots = ram = memory.Memory(shape=8, depth=SLOT_BYTES * count, init=init)
-        m.submodules.sender = sender = SlotSender(count)
+        m.submodules.slots = ram = memory.Memory(shape=8, depth=outbox_bytes(slots), init=init)
+        m.submodules.sender = sender = SlotSender(slots + _OTHER_SLOTS)
         m.submodules.filler = filler = ResetInserter(self.clear)(SlotFiller())
         wiring.connect(m, sender.o, wiring.flipped(self.o))
 
-        # The oldest result that is kept, and the next to send; of that the low bits tell which.
-        base, send = Signal(8), Signal(bits + 1)
+        # The slots are a ring, and numbers wrap elsewhere: where the oldest result that is kept stands, the
+        # next to send, the next to be closed. Results kept and those of them that were sent are counted, for
+        # a difference in the way of all that asks for room costs slow families their clock.
+        oldest, next_sent, next_filled = (
+            Signal(range(slots), name=name) for name in ("oldest", "next_sent", "next_filled")
+        )
+        used, sent = Signal(range(slots + 1)), Signal(range(slots + 1))
         answered, greeting = Signal(), Signal()
-        # Results kept: counted, for a difference in the way of all that asks for room costs slow families
-        # their clock.
-        used = Signal(bits + 1)
 
         # What is sent next, answers first.
-        unsent, quiet = Signal(), Signal()
+        unsent, quiet, begun = Signal(), Signal(), Signal()
         read = ram.read_port()
         m.d.comb += [
-            unsent.eq((send != self.written[: bits + 1]) & self.open),
-            quiet.eq(sender.idle & ~(answered | greeting | unsent) & (used < parameters.slots // 2)),
+            unsent.eq((sent != used) & self.open),
+            quiet.eq(sender.idle & ~(answered | greeting | unsent) & (used < slots // 2)),
+            begun.eq(sender.idle & ~(answered | greeting) & unsent),
             sender.start.eq(answered | greeting | unsent),
             sender.slot.eq(
-                Mux(answered, parameters.answer_slot, Mux(greeting, parameters.hello_slot, send[:bits]))
+                Mux(answered, parameters.answer_slot, Mux(greeting, parameters.hello_slot, next_sent))
             ),
             sender.clear.eq(self.clear),
             read.addr.eq(sender.address),
@@ -120,36 +130,55 @@ class Outbox(wiring.Component):
             sender.data.eq(read.data),
         ]
         with m.If(sender.idle & ~answered):
-            with m.If(greeting):
-                m.d.sync += greeting.eq(0)
-            with m.Elif(unsent):
-                m.d.sync += send.eq(send + 1)
+            m.d.sync += greeting.eq(0)
         with m.If(self.identify):
             m.d.sync += greeting.eq(1)
 
-        # What the host says of the results it has; nonsense is ignored. A chain of carries in each step, for
-        # which there is time: the next frame is many bytes away, and until then results only become more.
-        named, ahead, sent, closed = Signal(8), Signal(8), Signal(bits + 1), Signal()
-        said, known, heard = (Signal(2, name=name) for name in ("said", "known", "heard"))
+        # What the host says of the results it has; nonsense is ignored. The oldest is freed until only those
+        # are kept that it does not have: so nothing is added but ones, whatever the number of slots. Each in
+        # two cycles, with a chain of carries in either, for which there is time: the next frame is many bytes
+        # away.
+        named, missing = Signal(8), Signal(8)
+        said, heard, again = Signal(), Signal(), Signal()
+        closed, counted = Signal(), Signal()
+        freed, back = Signal(), Signal()
+        step, more = Signal(), Signal()
+        m.d.comb += [step.eq(heard & counted & ~freed), more.eq(missing < used)]
         m.d.sync += [
-            said.eq(Cat(self.ack, self.resend)),
-            known.eq(said),
-            heard.eq(Mux(ahead <= used, known, 0)),
-            ahead.eq(named - base),
-            sent.eq(send - base),
-            used.eq(used + closed - Mux(heard.any(), ahead, 0)),
+            said.eq(self.ack | self.resend),
+            missing.eq(self.written - named),
+            # It does not count the result that was closed a cycle ago.
+            counted.eq(~closed),
+            freed.eq(step & more),
+            back.eq(step & again & (missing == used)),
         ]
+        with m.If(step & ~more):
+            m.d.sync += [heard.eq(0), again.eq(0)]
+        with m.If(said):
+            m.d.sync += heard.eq(1)
         with m.If(self.ack | self.resend):
             m.d.sync += named.eq(self.number)
-        with m.If(heard.any()):
-            m.d.sync += base.eq(named)
-            with m.If(heard[1] | (sent < ahead)):
-                m.d.sync += send.eq(named)
+        with m.If(self.resend):
+            m.d.sync += again.eq(1)
+
+        # A result that is freed before it was sent need not be.
+        passed = Signal()
+        m.d.comb += passed.eq(begun | (freed & (sent == 0)))
+        for slot, passes in ((oldest, freed), (next_sent, passed), (next_filled, closed)):
+            with m.If(passes):
+                m.d.sync += slot.eq(_following(slot, slots))
+        for count, more, less in ((used, closed, freed), (sent, passed, freed)):
+            with m.If(more ^ less):
+                m.d.sync += count.eq(count + Mux(less, -1, 1))
+        with m.If(back):
+            m.d.sync += [next_sent.eq(oldest), sent.eq(0)]
 
         write = ram.write_port()
         wiring.connect(m, wiring.flipped(self.i), filler.i)
+        # There are never more, so the bits that are set in their number tell.
+        full = Cat(used[k] for k in range(len(used)) if slots >> k & 1).all()
         m.d.comb += [
-            filler.room.eq(~used[bits] & self.open),
+            filler.room.eq(~full & self.open),
             filler.quiet.eq(quiet),
             filler.answer.eq(self.answer & ~answered),
             filler.byte.eq(self.byte),
@@ -158,9 +187,7 @@ class Outbox(wiring.Component):
             self.tensor.eq(filler.tensor),
             self.taken.eq(filler.taken),
             self.place.eq(filler.place),
-            write.addr.eq(
-                Cat(filler.slot_place, Mux(filler.answering, parameters.answer_slot, self.written[:bits]))
-            ),
+            write.addr.eq(Cat(filler.slot_place, Mux(filler.answering, parameters.answer_slot, next_filled))),
             write.data.eq(filler.slot_byte),
             write.en.eq(filler.slot_write),
         ]
@@ -173,6 +200,13 @@ class Outbox(wiring.Component):
         with m.If(sender.sent & (sender.current == parameters.answer_slot)):
             m.d.sync += answered.eq(0)
         with m.If(self.clear):
-            m.d.sync += [self.written.eq(0), base.eq(0), send.eq(0), used.eq(0)]
-            m.d.sync += [signal.eq(0) for signal in (said, known, heard, answered, greeting)]
+            m.d.sync += [self.written.eq(0), oldest.eq(0), next_sent.eq(0), next_filled.eq(0)]
+            m.d.sync += [signal.eq(0) for signal in (used, sent, answered, greeting)]
+            m.d.sync += [signal.eq(0) for signal in (said, heard, again, freed, back)]
         return m
+
+
+def _following(slot, slots: int):
+    """The next one in a ring; of a power of two there, addition wraps."""
+    last = slot == slots - 1
+    return slot + Mux(last, (1 << len(slot)) - slots + 1, 1)

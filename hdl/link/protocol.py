@@ -19,6 +19,7 @@ __all__ = [
     "MAX_FRAME",
     "MAX_PAYLOAD",
     "OVERHEAD",
+    "SLOT_BYTES",
     "VERSION",
     "WEIGHTS_TENSOR",
     "Feature",
@@ -42,6 +43,9 @@ DELIMITER = 0
 
 #: Bytes of a frame before COBS: with more, a code byte could be 0xFF in the middle.
 MAX_FRAME = 254
+
+#: Block RAM for a frame: the longest there is on the line, which is 2 more than before COBS.
+SLOT_BYTES = 256
 
 #: Type, number, extra, CRC.
 OVERHEAD = 7
@@ -339,11 +343,12 @@ class Hello:
     _LAYOUT = struct.Struct("<BBBB16sIBBH")
 
     def __post_init__(self) -> None:
-        for name in ("input_slots", "result_slots"):
-            value = getattr(self, name)
-            if value not in (2, 4, 8, 16, 32, 64):
-                msg = f"{name} must be a power of two from 2 to 64, not {value!r}"
-                raise ValueError(msg)
+        if self.input_slots not in (2, 4, 8, 16, 32, 64):
+            msg = f"input_slots must be a power of two from 2 to 64, not {self.input_slots!r}"
+            raise ValueError(msg)
+        if self.result_slots not in range(2, 65, 2):
+            msg = f"result_slots must be an even number from 2 to 64, not {self.result_slots!r}"
+            raise ValueError(msg)
         if not (self.inputs and self.outputs and len(self.inputs) + len(self.outputs) <= _MAX_TENSORS):
             msg = f"there must be inputs and outputs, at most {_MAX_TENSORS} together"
             raise ValueError(msg)

@@ -4,12 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.hdl.link.protocol import DELIMITER
+from pulsefold.hdl.link.protocol import DELIMITER, SLOT_BYTES
 
-__all__ = ["SLOT_BYTES", "SlotSender"]
-
-#: The longest frame on the line.
-SLOT_BYTES = 256
+__all__ = ["SlotSender"]
 
 
 class SlotSender(wiring.Component):

@@ -108,7 +108,7 @@ def description(script, inputs, outputs):
 
     return Hello(
         input_slots=2 << script.byte() % 4,
-        result_slots=2 << script.byte() % 4,
+        result_slots=2 + 2 * (script.byte() % 8),
         features=Feature.COUNTS,
         design_id=bytes(16),
         clock_hz=1,

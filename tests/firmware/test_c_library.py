@@ -190,7 +190,7 @@ TENSORS = st.builds(
 def described(*tensors):
     return Hello(
         input_slots=8,
-        result_slots=4,
+        result_slots=6,
         design_id=bytes(range(16)),
         clock_hz=1,
         inputs=tensors,

@@ -91,7 +91,7 @@ def tensor(rng):
 def test_description_there_and_back(rng, inputs):
     hello = Hello(
         input_slots=rng.choice([2, 8, 64]),
-        result_slots=rng.choice([2, 4]),
+        result_slots=rng.choice([2, 4, 6, 62, 64]),
         features=rng.randrange(16),
         units=rng.randrange(256),
         design_id=rng.randbytes(16),
@@ -102,9 +102,9 @@ def test_description_there_and_back(rng, inputs):
     assert Hello.of(decode(encode(hello.frame())[:-1])) == hello
 
 
-def described(beats, lanes, bits, kind, shape):
+def described(beats, lanes, bits, kind, shape, slots=b"\2\2"):
     tensor = TensorFormat(beats=beats, lanes=lanes, bits=bits, kind=kind, shape=shape).pack()
-    return b"\2\2" + bytes(22) + b"\1\1" + bytes(2) + 2 * tensor
+    return slots + bytes(22) + b"\1\1" + bytes(2) + 2 * tensor
 
 
 @pytest.mark.parametrize(
@@ -114,6 +114,10 @@ def described(beats, lanes, bits, kind, shape):
         {"payload": b""},
         {"payload": bytes(28)},
         {"payload": b"\3" + bytes(27)},
+        # Slots: 6 for data, 5 and 66 for results.
+        {"payload": described(2, 3, 4, Kind.SIGNED, (1, 1, 6), slots=b"\6\6")},
+        {"payload": described(2, 3, 4, Kind.SIGNED, (1, 1, 6), slots=b"\2\5")},
+        {"payload": described(2, 3, 4, Kind.SIGNED, (1, 1, 6), slots=b"\2\x42")},
         {"payload": b"\2\2" + bytes(22) + b"\1\1" + bytes(34)},
         # 2 beats of 3 elements for 1 x 1 x 5; bipolar elements of 2 bits.
         {"payload": described(2, 3, 4, Kind.SIGNED, (1, 1, 5))},

@@ -4,7 +4,7 @@
    held back, cut off; the reset button; and how large the pieces are in which they arrive. */
 #include "port.h"
 
-enum { TIMEOUT_MS = 20000, HEALED_MS = 10000, LINE = 2048, MOST_SLOTS = 64, MOST_IMAGES = 12 };
+enum { TIMEOUT_MS = 20000, HEALED_MS = 10000, LINE = 2048, MOST_SLOTS = 64, NUMBERS = 256, MOST_IMAGES = 12 };
 
 typedef struct {
     uint8_t bytes[LINE];
@@ -28,7 +28,7 @@ typedef struct {
     uint8_t description[PF_MAX_PAYLOAD];
     size_t description_size;
     uint8_t session[2];
-    slot in[MOST_SLOTS], out[MOST_SLOTS];
+    slot in[MOST_SLOTS], out[NUMBERS]; /* results by number, as their slots need not divide the numbers */
     uint8_t next, taken, told;          /* DATA: next, given to the network up to, limit in the last STATUS */
     uint8_t acknowledged, closed, sent; /* RESULT: kept from, closed up to, next to send */
     uint8_t attempt, flags, tag;
@@ -79,7 +79,7 @@ static void compute(world *w)
             if ((uint8_t)(w->closed - w->acknowledged) == w->hello.result_slots)
                 return;
             const pf_tensor *tensor = &w->hello.tensors[w->hello.inputs + w->giving];
-            slot *s = &w->out[w->closed++ % w->hello.result_slots];
+            slot *s = &w->out[w->closed++];
             s->tensor = w->giving;
             for (s->size = 0; s->size < PF_MAX_PAYLOAD && w->given < tensor->image_bytes; s->size++, w->given++)
                 s->payload[s->size] = made(w->sums, w->giving, w->given);
@@ -204,7 +204,7 @@ static void speak(world *w)
             w->flags = w->tag = 0;
             w->say_status = false;
         } else if (w->sent != w->closed) {
-            const slot *s = &w->out[w->sent % w->hello.result_slots];
+            const slot *s = &w->out[w->sent];
             w->up.size += pf_encode(line, PF_RESULT, w->sent++, s->tensor, s->payload, s->size);
         } else {
             return;

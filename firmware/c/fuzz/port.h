@@ -38,7 +38,7 @@ static inline size_t describe(script *from, uint8_t *payload, uint8_t inputs, ui
 {
     memset(payload, 0, 28);
     payload[0] = (uint8_t)(2u << next_byte(from) % 6);
-    payload[1] = (uint8_t)(2u << next_byte(from) % 6);
+    payload[1] = (uint8_t)(2u + 2u * (next_byte(from) % 32));
     payload[2] = 3;
     payload[3] = 4;
     payload[24] = inputs;
