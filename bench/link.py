@@ -17,8 +17,8 @@ from amaranth.lib.wiring import In, Out
 from pulsefold.boards import Board, get_board
 from pulsefold.boards.flow import flow_for
 from pulsefold.boards.process import run_tool
+from pulsefold.boards.support import LINK_OPTIONS
 from pulsefold.boards.toolchain import find_tool
-from pulsefold.boards.top import SLOTS
 from pulsefold.hdl.debug.counters import UnitCounters
 from pulsefold.hdl.link.endpoint import Endpoint, EndpointParameters
 from pulsefold.hdl.link.identity import Identity
@@ -60,7 +60,7 @@ def link(board: Board, counts: bool) -> str:
     """The link as RTLIL."""
     tensor = TensorFormat(beats=64, lanes=1, bits=4, kind=Kind.UNSIGNED, shape=(8, 8, 1))
     identity = Identity(design_id=bytes(range(16)), inputs=(tensor,), outputs=(tensor,))
-    hello = identity.hello(clock_hz=25_000_000, **{**SLOTS[board.family], "counts": counts})
+    hello = identity.hello(clock_hz=25_000_000, **{**LINK_OPTIONS[board.family], "counts": counts})
     return rtlil.convert(Link(Endpoint(EndpointParameters(hello=hello))), name="top", emit_src=False)
 
 

@@ -13,28 +13,20 @@ from amaranth.lib import wiring
 from pulsefold.boards.board import Board
 from pulsefold.boards.clocks import add_gated_clock, add_plain_clock
 from pulsefold.boards.pll import Pll, find_pll
+from pulsefold.boards.support import LINK_OPTIONS
 from pulsefold.hdl import rtlil
 from pulsefold.hdl.link.crossing import Crossing
 from pulsefold.hdl.link.endpoint import Endpoint, EndpointParameters
-from pulsefold.hdl.link.identity import Identity, LinkOptions
+from pulsefold.hdl.link.identity import Identity
 from pulsefold.hdl.link.network import ByteNetwork
 from pulsefold.hdl.link.spi import SpiSlave
 from pulsefold.hdl.link.uart import UartParameters, UartReceiver, UartTransmitter
 from pulsefold.hdl.technology import Technology
 
-__all__ = ["SLOTS", "TOP", "BoardTop", "has_two_clocks"]
+__all__ = ["TOP", "BoardTop", "has_two_clocks"]
 
 #: Module name of the top level.
 TOP = "top"
-
-#: Frames buffered each way: what few block RAMs hold. iCE40's have 512 bytes, the others' 2048. The small
-#: device has no counters, as there is no LUT RAM for them.
-SLOTS: dict[str, LinkOptions] = {
-    "ecp5": {"input_slots": 8, "result_slots": 4, "counts": True},
-    "ice40": {"input_slots": 4, "result_slots": 2, "counts": False},
-    "gowin": {"input_slots": 8, "result_slots": 4, "counts": True},
-    "nexus": {"input_slots": 8, "result_slots": 4, "counts": True},
-}
 
 
 def has_two_clocks(board: Board, clock_mhz: float) -> bool:
@@ -79,7 +71,9 @@ class BoardTop(Elaboratable):
         self._gated = has_two_clocks(board, clock_mhz)
         link_hz = float(Fraction(str(board.clock_mhz)) if self._gated else self._clock) * 1_000_000
         self.link_hz = link_hz
-        self.hello = (identity or Identity.of(core)).hello(clock_hz=round(link_hz), **SLOTS[board.family])
+        self.hello = (identity or Identity.of(core)).hello(
+            clock_hz=round(link_hz), **LINK_OPTIONS[board.family]
+        )
         self.network = ByteNetwork(core, self.hello.inputs, self.hello.outputs)
         self.clk = Signal()
         self.pll_clk = Signal()

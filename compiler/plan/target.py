@@ -13,17 +13,8 @@ __all__ = ["Target", "placed"]
 #: an hour.
 USABLE_FFS = 0.82
 
-#: Link to the host and resets, where the family is not known.
+#: Link to the host and resets, where nothing more is known of the board.
 BOARD_SUPPORT = Resources(luts=250, ffs=250)
-
-#: The same a family, as ``bench/link.py`` measures the link; ECP5's has counters and crosses clocks,
-#: and is about what designs of ``bench/costs.py`` take beside their units.
-LINK_SUPPORT = {
-    "ecp5": Resources(luts=1010, ffs=640, brams=2, bram_bits=32768),
-    "gowin": Resources(luts=1100, ffs=460, brams=2, bram_bits=32768),
-    "ice40": Resources(luts=870, ffs=400, brams=4, bram_bits=16384),
-    "nexus": Resources(luts=760, ffs=400, brams=2, bram_bits=32768),
-}
 
 #: LUT positions where they are not just LUTs: a share of the logic for the ends of carry chains, and so many
 #: a flip-flop, for those that no LUT of their own stands in front of, which take a position to be reached.

@@ -11,8 +11,9 @@ from amaranth.lib import wiring
 
 from pulsefold.boards.board import Board
 from pulsefold.boards.cache import BuildCache
+from pulsefold.boards.support import LINK_OPTIONS
 from pulsefold.boards.toolchain import user_cache_dir
-from pulsefold.boards.top import SLOTS, BoardTop, has_two_clocks
+from pulsefold.boards.top import BoardTop, has_two_clocks
 from pulsefold.hdl.link.identity import Identity
 from pulsefold.hdl.link.linked import LinkedNetwork
 from pulsefold.sim.cosim.compile import Progress, compile_simulator, design_from_rtlil
@@ -99,7 +100,7 @@ def build_virtual(
         progress("convert", 0, 1)
     clock_hz, compute_ratio = clock_mhz * 1_000_000, 0.0
     if link == "bytes":
-        hello = identity.hello(clock_hz=round(clock_hz), **SLOTS[board.family])
+        hello = identity.hello(clock_hz=round(clock_hz), **LINK_OPTIONS[board.family])
         text = to_rtlil(LinkedNetwork(core(), hello))
     else:
         two_clocks = has_two_clocks(board, clock_mhz)

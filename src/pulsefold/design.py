@@ -13,12 +13,13 @@ from typing import Any
 
 from pulsefold.arrays import write_whole
 from pulsefold.boards import Board, get_board
+from pulsefold.boards.support import support
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
-from pulsefold.compiler.plan.target import BOARD_SUPPORT, LINK_SUPPORT, Target, placed
+from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.debugging import Debug
 from pulsefold.errors import FoldingError, ModelError, OutputError
 
@@ -85,7 +86,7 @@ def target_of(board: Board, clock_mhz: float | None) -> Target:
         usable=board.usable,
         # One design however the number was written.
         clock_mhz=float(clock_mhz or board.compute_mhz),
-        reserved=LINK_SUPPORT.get(board.family, BOARD_SUPPORT),
+        reserved=support(board.family),
     )
 
 

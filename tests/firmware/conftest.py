@@ -113,15 +113,18 @@ def tensor(beats, bits):
     return TensorFormat(beats=beats, lanes=1, bits=bits, kind=Kind.UNSIGNED, shape=(beats, 1, 1))
 
 
-@pytest.fixture(scope="session")
-def joined():
-    """Two inputs and two outputs whose images are longer than what the link holds."""
+@pytest.fixture(scope="session", params=["icebreaker", "ulx3s-25f"])
+def joined(request):
+    """Two inputs and two outputs whose images are longer than what the link holds.
+
+    One board keeps 2 results, the other 6, where numbers that wrap begin anew at another slot.
+    """
     identity = Identity(
         design_id=bytes(16),
         inputs=(tensor(LONG, 8), tensor(LONG, 8)),
         outputs=(tensor(LONG, 16), tensor(1, 16)),
     )
-    program = build_virtual(Joined, get_board("icebreaker"), 24.0, identity)
+    program = build_virtual(Joined, get_board(request.param), 24.0, identity)
     return SimpleNamespace(program=program, beats=LONG)
 
 

@@ -184,7 +184,8 @@ def test_with_little_memory(c_variant, summer, net, files):
 
 @pytest.mark.parametrize("flips", [0.0, 1e-4])
 def test_two_in_and_two_out(sanitized, joined, files, tmp_path, flips):
-    a, b = np.random.default_rng(2).integers(0, 256, (2, 6, joined.beats, 1, 1))
+    # More results than there are numbers for them.
+    a, b = np.random.default_rng(2).integers(0, 256, (2, 12, joined.beats, 1, 1))
     outs = [tmp_path / "sums", tmp_path / "differences"]
     options = [word for array in (a, b) for word in ("--input", files.give(array, "u1"))]
     options += [word for out in outs for word in ("--output", out)]

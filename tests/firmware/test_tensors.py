@@ -9,7 +9,8 @@ from pulsefold.sim.virtual import VirtualBoard
 
 @pytest.mark.parametrize("flips", [0.0, 1e-4])
 def test_two_in_and_two_out(joined, flips):
-    a, b = np.random.default_rng(2).integers(0, 256, (2, 6, joined.beats, 1, 1))
+    # More results than there are numbers for them.
+    a, b = np.random.default_rng(2).integers(0, 256, (2, 12, joined.beats, 1, 1))
     with (
         VirtualBoard(joined.program, flips=flips, seed=1) as virtual,
         Board.open(virtual.port, timeout=20) as board,
