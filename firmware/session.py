@@ -280,12 +280,12 @@ class Session:
         timeout: float,
         what: str,
     ) -> Answer:
-        """Ask until an answer comes that `read` understands, twice as patiently each time."""
+        """Ask until an answer comes that `read` understands, each time more patiently."""
         last = time.monotonic() + timeout
         wait = min(self._retry, timeout)
         while (now := time.monotonic()) < last:
             self._transport.write(encode(question))
-            end, wait = min(now + wait, last), 2 * wait
+            end, wait = min(now + wait, last), min(2 * wait, _LONGEST_RETRY)
             while (left := end - time.monotonic()) > 0:
                 for frame in self._decoder.feed(self._transport.read(left)):
                     try:

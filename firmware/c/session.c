@@ -92,7 +92,7 @@ static pf_error ask(pf_board *board, const question *asked, uint32_t timeout, pf
         /* The rest of an earlier line goes first. */
         if (pf_idle(board) && (!told || now - said >= wait)) {
             if (told)
-                wait = least(2 * wait, timeout);
+                wait = least(2 * wait, PF_LONGEST_RETRY_MS);
             pf_say(board, asked->type, asked->number, asked->payload, asked->size);
             said = now;
             told = true;
