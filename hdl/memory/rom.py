@@ -23,6 +23,9 @@ __all__ = ["Rom"]
 #: Bits of a word side by side, of which LUTs are one memory: Amaranth takes longer for a bit of a wider one.
 _LUTS = 512
 
+#: Words of which a LUT has a bit.
+_ONE_LUT = 16
+
 
 class Rom(wiring.Component):
     """`data` follows `address` by one cycle, or by two where `late`; a single word is simply there.
@@ -117,6 +120,11 @@ class Rom(wiring.Component):
         part = words
         if width < len(data):
             part = [sum(((word >> k) & 1) << n for n, k in enumerate(vary)) for word in words]
+        whole = 1 << (len(part) - 1).bit_length()
+        if self.style == "lut" and whole <= _ONE_LUT:
+            # Where nothing is asked for stands what the address means without its highest bit. Synthesis
+            # would make that bit a reset of the many flip-flops that are 0 there, and a tile has but one.
+            part = part + part[len(part) - whole // 2 : whole // 2]
         memory = Memory(
             shape=unsigned(width), depth=len(part), init=part, attrs=memory_attributes(self.style)
         )

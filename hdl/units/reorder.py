@@ -40,13 +40,13 @@ class ReorderCircuit(UnitComponent):
         for bits in p.fields:
             parts.append(word[at : at + bits])
             at += bits
-        fill, step, needs, frees = parts
+        fill, step, needs, frees, back = parts
         wrote = self.write(m, ring, Mux(go, frees, 0))
         most = max(int(p.needs.max()), int(p.needed.max()), p.depth + int(p.freed.max()))
         margin = Signal(signed(most.bit_length() + 2), init=-int(p.needed[0]))
         m.d.comb += go.eq(some & ~margin[-1])
         m.d.sync += margin.eq(margin + wrote - Mux(go, needs, 0))
-        self.read(m, ring, go, fill, step)
+        self.read(m, ring, go, fill, step, back)
         return m
 
     def write(self, m, ring, frees) -> Value:
@@ -113,7 +113,7 @@ class ReorderCircuit(UnitComponent):
                 held = above[k]
         return word
 
-    def read(self, m, ring, go, fill, step) -> None:
+    def read(self, m, ring, go, fill, step, back) -> None:
         """Memory in one cycle, fill in the next; the address moves on by a step, round the ring."""
         p = self.unit
         port = ring.read_port(domain="comb")
@@ -121,9 +121,9 @@ class ReorderCircuit(UnitComponent):
             address = Signal(range(p.depth), init=int(p.places[0]) % p.depth)
             further = address + step
             if p.depth & (p.depth - 1):
-                back = Signal(signed(len(further) + 1))
-                m.d.comb += back.eq(further - p.depth)
-                further = Mux(back[-1], further, back)
+                round_again = Signal(signed(len(back) + 1))
+                m.d.comb += round_again.eq(address + back.as_signed())
+                further = Mux(round_again[-1], further, round_again)
             with m.If(go):
                 m.d.sync += address.eq(further)
             m.d.comb += port.addr.eq(address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
 
+from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.memory.ram import LateRam
 from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.counting import Counter
@@ -263,7 +264,7 @@ class WindowCircuit(UnitComponent):
     def send(self, m, buffer, valid, words, outside) -> None:
         """Beats of all pixels, or their padding, by way of a register."""
         p = self.unit
-        out = Signal(payload(p.output))
+        out = Signal(payload(p.output), reset_less=True)
         bits = p.type.bits
         pad = int(p.output_type.encode(p.pad_value)) if not p.output_type.is_bipolar else int(p.pad_value > 0)
         for pixel, (word, beyond) in enumerate(zip(words, outside, strict=True)):
@@ -326,7 +327,8 @@ class WindowCircuit(UnitComponent):
         sent, outside = [], []
         for pixel in range(p.pixels):
             places = [row_of[pixel] for row_of in p.places]
-            sent.append(Array(words[b] for b, _ in places)[kernel_column[4]])
+            # An index that is never there must not mean 0: synthesis would make it a reset of all registers.
+            sent.append(chosen(m, [words[b] for b, _ in places], kernel_column[4], None))
             beyond = Signal(name=f"beyond_{pixel}")
             m.d.comb += beyond.eq((row < 0) | (row >= p.shape[0]) | self.past_column(left, kx, places))
             outside.append(later(beyond, 4, f"outside_{pixel}")[4])

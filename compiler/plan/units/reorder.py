@@ -180,12 +180,17 @@ class ReorderUnit(OneInput, OneOutput):
         return self.style or ("ram" if shallow else "block")
 
     @cached_property
-    def fields(self) -> tuple[int, int, int, int]:
-        """Bits of a program word: fill, step of the address, beats needed more, beats freed; fill lowest."""
+    def fields(self) -> tuple[int, int, int, int, int]:
+        """Bits of a program word: fill, step of the address, beats needed more, beats freed; fill lowest.
+
+        Above them the step less the depth where the address goes round at no power of two: both sums are
+        made side by side.
+        """
         fills = int(np.any(self.sources < 0))
         most = [int(np.diff(self.freed).max()), int(self.needs.max())]
         step = bits_for(self.depth) if self.depth > 1 else 0
-        return fills, step, most[1].bit_length(), most[0].bit_length()
+        back = step + 1 if self.depth & (self.depth - 1) else 0
+        return fills, step, most[1].bit_length(), most[0].bit_length(), back
 
     @cached_property
     def needs(self) -> np.ndarray:
@@ -206,12 +211,8 @@ class ReorderUnit(OneInput, OneOutput):
     def program(self) -> tuple[Level, ...]:
         """The words, an output beat each: fill, address step to the next beat, beats more, beats freed."""
         following = np.append(self.places[1:], self.input.beats + self.places[0])
-        columns = [
-            self.sources < 0,
-            (following - self.places) % self.depth,
-            self.needs,
-            np.diff(self.freed),
-        ]
+        steps = (following - self.places) % self.depth
+        columns = [self.sources < 0, steps, self.needs, np.diff(self.freed), steps - self.depth]
         words, at = np.zeros(self.output.beats, np.int64), 0
         for bits, column in zip(self.fields, columns, strict=True):
             words |= (column.astype(np.int64) & ((1 << bits) - 1)) << at
@@ -273,7 +274,7 @@ class ReorderUnit(OneInput, OneOutput):
     def cost(self, family: str) -> Resources:
         """Ring, program, address, counts, fill, buffer."""
         total = memory_cost(family, self.depth, self.input.width, self.memory)
-        fills, step, needs, frees = self.fields
+        fills, step, needs, frees, _ = self.fields
         for level in self.program:
             entries, bits = level.table.size, level.child_bits
             if entries > 1:
