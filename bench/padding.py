@@ -57,7 +57,7 @@ def plans(model: Path, cycles: tuple[int, ...]) -> Iterator[tuple[Plan, Plan]]:
             assert picks, f"{model.name} cannot be as fast as {bound} cycles"
             return picks
 
-        return settle(graph, target, layers, choose)
+        return settle(graph, target, layers, choose, bound)
 
     for bound in cycles:
         first = planned(bound, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,8 +29,8 @@ PADDING = 0.15
 #: Factors of the price of padding by which it is brought below that one after the other, and the logic that
 #: this may cost: so much more of the design's, or of the device's where that is more.
 _FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 4096.0)
-_FILLED = 0.4
-_FILLED_DEVICE = 0.05
+_FILLED = 0.45
+_FILLED_DEVICE = 1 / 16
 
 #: Of what these prices lead to, how many are made better by exchanges of two layers at once.
 _POLISHED = 3
@@ -40,8 +41,15 @@ _LOGIC = (1.0, 0.5, 0.2)
 #: Times that prices are raised where resources are short, before single layers are exchanged.
 _RISES = 40
 
+#: Cycles of a frame, over the least that fit, up to which a plan that leaves little block RAM empty is the
+#: fastest.
+_SLOWER = 1.05
+
 #: Rates one after the other that do not fit before no higher one is tried.
 _MISSES = 16
+
+#: Nothing and all of a resource, which sums of fractions miss by rounding.
+_NONE, _WHOLE = 1e-9, 1 + 1e-9
 
 #: What a resource that is short weighs while layers are exchanged.
 _SHORT = 1000.0
@@ -89,6 +97,14 @@ def front(shares: np.ndarray) -> np.ndarray:
     return np.array(places)
 
 
+class _Found(NamedTuple):
+    """Choices, whether they fit together, and whether they keep within the padding allowed."""
+
+    chosen: dict[str, Choice]
+    fits: bool
+    full: bool
+
+
 def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
     """Fraction of each resource that choices take together, and their padding."""
     return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
@@ -126,10 +142,8 @@ class _Search:
             for choices in table.values()
         ]
 
-    def smallest(
-        self, cycles: int, *, fill: bool = False, empty: float = 1.0
-    ) -> tuple[dict[str, Choice], bool] | None:
-        """The least load that fits, else what comes nearest, and whether it fits; None: a layer is slower.
+    def smallest(self, cycles: int, *, fill: bool = False, empty: float = 1.0) -> _Found | None:
+        """The least load that fits, else what comes nearest; None: a layer is slower.
 
         With `fill`, one that leaves less of the block RAM empty where little more logic does it; `empty` is a
         factor of the price of what is.
@@ -145,20 +159,21 @@ class _Search:
             use = used_by(shares, tried)
             if use[:-1].max() < used[:-1].max():
                 picks, used = tried, use
-            if used[:-1].max() <= 1:
+            if used[:-1].max() <= _WHOLE:
                 break
-        fits = bool(np.all(used[:-1] <= 1))
+        fits = bool(np.all(used[:-1] <= _WHOLE))
         if fill and fits:
             picks = self.fill(shares, picks, used)
+            used = used_by(shares, picks)
         chosen = {
             name: layer.choices[places[k]]
             for name, layer, places, k in zip(self.names, self.layers, fast, picks, strict=True)
         }
-        return chosen, fits
+        return _Found(chosen=chosen, fits=fits, full=bool(self.padding(used) <= _NONE))
 
     def fill(self, shares: list[np.ndarray], picks: list[int], used: np.ndarray) -> list[int]:
         """Choices that keep within the padding allowed, where they take little more logic."""
-        if self.padding(used) <= 0:
+        if self.padding(used) <= _NONE:
             return picks
         fronts = [front(s) for s in shares]
         narrowed = [s[places] for s, places in zip(shares, fronts, strict=True)]
@@ -174,13 +189,14 @@ class _Search:
             starts = first, self.price(narrowed, prices)
             tried += [self.exchange(narrowed, start, prices) for start in starts]
         # Of those that come near, exchanges of two layers at once make the best.
+        prices = PRICES * [1, 1, 1, 1, _FILLING[-2]]
+        tried.sort(key=lambda found: float(self.worth(used_by(narrowed, found), prices)))
         prices = PRICES * [1, 1, 1, 1, _FILLING[-1]]
-        tried.sort(key=lambda found: float(self.worth(used_by(narrowed, found), prices * [1, 1, 1, 1, 0.1])))
         least, filled = used[0] + max(_FILLED * (used[0] + self.beside), _FILLED_DEVICE), None
         for near in tried[:_POLISHED]:
             found = self.exchange(narrowed, near, prices, pairs=True)
             use = used_by(narrowed, found)
-            if use[:-1].max() <= 1 and use[0] <= least and self.padding(use) <= 0:
+            if use[:-1].max() <= _WHOLE and use[0] <= least and self.padding(use) <= _NONE:
                 filled, least = found, use[0]
         if filled is None:
             return picks
@@ -255,11 +271,13 @@ def smallest_for(
         Factor of the price of block RAM that holds nothing.
     """
     found = _Search(table, target).smallest(cycles, fill=True, empty=empty)
-    return found[0] if found else None
+    return found.chosen if found else None
 
 
 def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
     """The foldings with the fewest cycles a frame among those that fit together.
+
+    Or up to 5 % more where they leave no more of the block RAM empty than may be.
 
     Raises
     ------
@@ -271,8 +289,8 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
     slowest = every[-1]
     best = search.smallest(slowest)
     assert best
-    if not best[1]:
-        shortage = target.shortage(total(list(best[0].values())))
+    if not best.fits:
+        shortage = target.shortage(total(list(best.chosen.values())))
         name, n, have = shortage or ("luts", 0, target.available.luts)
         raise DoesNotFitError(
             f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, "
@@ -283,7 +301,7 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
     while low < high:
         middle = (low + high) // 2
         found = search.smallest(every[middle])
-        if found and found[1]:
+        if found and found.fits:
             high = middle
         else:
             low = middle + 1
@@ -293,7 +311,13 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
         found = search.smallest(cycles)
         if not found or misses == _MISSES:
             break
-        fastest, misses = (cycles, 0) if found[1] else (fastest, misses + 1)
-    best = search.smallest(fastest, fill=True)
+        fastest, misses = (cycles, 0) if found.fits else (fastest, misses + 1)
+    bound = fastest
+    while bound <= _SLOWER * fastest:
+        found = search.smallest(bound, fill=True)
+        if found and found.fits and found.full:
+            return found.chosen
+        bound += max(1, fastest // 100)
+    best = search.smallest(fastest)
     assert best
-    return best[0]
+    return best.chosen

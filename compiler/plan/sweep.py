@@ -48,7 +48,7 @@ def sweep(graph: Graph, target: Target, *, count: int = 8, cycles: Sequence[int]
         def choose(room: Target) -> dict[str, Choice]:
             return smallest_for(table, room, bound) or picks
 
-        plan = settle(graph, target, layers, choose)
+        plan = settle(graph, target, layers, choose, bound)
         return None if target.shortage(plan.core_cost) else plan
 
     fastest = settle(graph, target, layers, lambda room: fastest_that_fits(table, room))
