@@ -29,7 +29,7 @@ PADDING = 0.15
 #: Factors of the price of padding by which it is brought below that one after the other, and the logic that
 #: this may cost: so much more of the design's, or of the device's where that is more.
 _FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 4096.0)
-_FILLED = 0.45
+_FILLED = 0.6
 _FILLED_DEVICE = 1 / 16
 
 #: Of what these prices lead to, how many are made better by exchanges of two layers at once.

@@ -327,7 +327,7 @@ def test_padding_beyond_what_may_be_costs_logic(graph):
     assert empty(picks) < empty(cheapest)
 
 
-@pytest.mark.parametrize(("logic", "filled"), [(12_500, True), (13_500, False)])
+@pytest.mark.parametrize(("logic", "filled"), [(15_500, True), (16_500, False)])
 @pytest.mark.parametrize("between", [0, 4])
 def test_block_ram_is_filled_where_little_more_logic_does_it(logic, filled, between):
     """The second choice's 5 blocks are full, the first's 15 are a third full; `between` are empty."""
