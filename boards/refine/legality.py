@@ -61,8 +61,8 @@ def _flip_flops(after: PackedDesign) -> list[str]:
     piece = (tile << 2) + after.slot // 2
     slot = (tile << 3) + after.slot
     for place, key, what in (
-        (tile, after.tile_key, "clock or reset"),
-        (piece, after.slice_key, "clock enable"),
+        (tile, after.tile_nets, "clock or reset"),
+        (piece, after.slice_nets, "clock enable"),
     ):
         pairs = np.unique(np.stack([place[ff], key[ff].astype(np.int64)]), axis=1)
         if len(np.unique(pairs[0])) < pairs.shape[1]:

@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["BEL", "Flag", "PackedDesign", "slot_name"]
+__all__ = ["BEL", "COPY_OF", "Flag", "PackedDesign", "slot_name"]
 
 Module = Mapping[str, Any]
 
 #: Attribute that says where a cell lies.
 BEL = "NEXTPNR_BEL"
+
+#: Attribute of a copy: the cell that it is of.
+COPY_OF = "copy_of"
 
 _TILE = re.compile(r"X(\d+)/Y(\d+)/(.*)$")
 _SLOT = re.compile(r"SLICE([A-D])\.(?:(K|FF)([01])|(RAMW))$")
@@ -73,7 +76,10 @@ class PackedDesign:
     unknown
         What no rule is known for; where there is any, nothing may be moved.
     x, y, slot, flags, tile_key, slice_key, cluster, block_class, inputs
-        By cell, int32 (`flags` uint16): see ``annealer.cpp``.
+        By cell, int32 (`flags` uint16): see ``annealer.cpp``. Keys take the copies of a driver for one: which
+        of them a tile or slice has is decided when it is known what lies there.
+    tile_nets, slice_nets
+        The same keys of the nets as they are wired.
     net_start, net_pin, ports
         Nets in compressed rows: cell and port of each pin, the driver's first. Clocks and constants aside.
     cell_start, cell_net
@@ -87,8 +93,8 @@ class PackedDesign:
         self.types = [cell["type"] for cell in self.cells.values()]
         count = len(self.names)
         self.unknown: list[str] = []
-        self.x, self.y, self.slot, self.tile_key, self.slice_key = (
-            np.zeros(count, np.int32) for _ in "xyzts"
+        self.x, self.y, self.slot, self.tile_key, self.slice_key, self.tile_nets, self.slice_nets = (
+            np.zeros(count, np.int32) for _ in "xyztsts"
         )
         self.cluster, self.block_class = (np.full(count, -1, np.int32) for _ in "cb")
         self.flags = np.zeros(count, np.uint16)
@@ -148,6 +154,7 @@ class PackedDesign:
         """Flags and keys."""
         tiles: dict[object, int] = {}
         slices: dict[object, int] = {}
+        wired: dict[object, int] = {}
         classes: dict[object, int] = {}
         for k, cell in self.of_type("TRELLIS_COMB"):
             self.flags[k] = Flag.LUT | Flag.MOVABLE | self._lut(k, cell)
@@ -155,10 +162,13 @@ class PackedDesign:
             options = {name: value.strip() for name, value in cell["parameters"].items()}
             if "INV" in (options.get("CLKMUX"), options.get("LSRMUX")):
                 self.unknown.append(f"{self.names[k]} inverts its clock or reset")
-            shared = self.net(k, "CLK"), self.net(k, "LSR"), options.get("SRMODE") == "ASYNC"
-            enable = options.get("GSR"), options.get("CEMUX"), self.net(k, "CE")
-            self.tile_key[k] = tiles.setdefault(shared, len(tiles))
-            self.slice_key[k] = slices.setdefault(enable, len(slices))
+            shared = self.net(k, "CLK"), options.get("SRMODE") == "ASYNC"
+            enable = options.get("GSR"), options.get("CEMUX")
+            reset, enabled = self.net(k, "LSR"), self.net(k, "CE")
+            self.tile_key[k] = tiles.setdefault((*shared, self._original(reset)), len(tiles))
+            self.slice_key[k] = slices.setdefault((*enable, self._original(enabled)), len(slices))
+            self.tile_nets[k] = wired.setdefault((*shared, reset), len(wired))
+            self.slice_nets[k] = wired.setdefault((*enable, enabled), len(wired))
             uses_m = Flag.FF_USES_M if self.net(k, "M") is not None else 0
             self.flags[k] = Flag.FLIP_FLOP | Flag.MOVABLE | uses_m
         for k, _ in self.of_type("TRELLIS_RAMW"):
@@ -172,6 +182,14 @@ class PackedDesign:
             )
             self.block_class[k] = classes.setdefault((cell["type"], *control), len(classes))
             self.flags[k] = Flag.BLOCK | Flag.MOVABLE
+
+    def _original(self, net: int | None) -> object:
+        """What drives a net, for a copy the cell that it is of."""
+        found = self.driver(net)
+        if found is None:
+            return net
+        name = self.names[found[0]]
+        return self.cells[name]["attributes"].get(COPY_OF, name), found[1]
 
     def _lut(self, k: int, cell: Mapping[str, Any]) -> int:
         mode = cell["parameters"].get("MODE", "LOGIC")

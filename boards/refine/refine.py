@@ -21,7 +21,7 @@ __all__ = ["refine"]
 #: Looks at the timing, and moves of each cell between two of them.
 _ROUNDS, _MOVES = 110, 8
 
-#: Copies of a driver share its loads anew this often: at the beginning of each stage.
+#: Copies of a driver share its loads anew this often: at the end of each stage, and before the first.
 _STAGES = 2
 
 #: More than there are seeds, so that no two stages have the same.
@@ -90,17 +90,19 @@ def refine(
     if design.unknown:
         tell(f"the placement stays as it is: {design.unknown[0]}")
         return False
-    first = last = PlacedTiming(design).look().longest_ns
+    first = PlacedTiming(design).look().longest_ns
     length = wire_length(design)
+    if share_loads(design):
+        design = PackedDesign(module)
     for stage in range(_STAGES):
-        # The second time by where the first stage has moved the loads.
-        if share_loads(design):
-            design = PackedDesign(module)
         rounds = range(stage * _ROUNDS // _STAGES, (stage + 1) * _ROUNDS // _STAGES)
-        last = _anneal(design, rounds, seed + stage * _SEEDS, cache, stop)
+        _anneal(design, rounds, seed + stage * _SEEDS, cache, stop)
+        # By where the loads are now; flip-flops that have come to lie together may have copies of one reset.
+        share_loads(PackedDesign(module))
         moved = PackedDesign(module)
         check_moved(design, moved)
         design = moved
+    last = PlacedTiming(design).look().longest_ns
     better = last <= _WORST * first
     tell(
         f"{wire_length(design) / max(length, 1):.0%} of the wire, and by estimate "
@@ -111,8 +113,8 @@ def refine(
 
 def _anneal(
     design: PackedDesign, rounds: range, seed: int, cache: BuildCache, stop: threading.Event | None
-) -> float:
-    """Some of the rounds; the longest path behind them, ns. The new places are in the module too."""
+) -> None:
+    """Some of the rounds. The new places are in the module too."""
     timing = PlacedTiming(design)
     aim, weight = np.inf, np.zeros(len(design.net_pin))
     with Annealer(design, seed, cache) as annealer:
@@ -132,7 +134,6 @@ def _anneal(
             reach = max(_REACHES[1], int(_REACHES[0] * left))
             annealer.run(_MOVES * len(design.names), temperature, reach)
         _write(design, annealer.site)
-    return timing.look().longest_ns
 
 
 def wire_length(design: PackedDesign) -> int:

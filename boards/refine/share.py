@@ -9,12 +9,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pulsefold.boards.refine.packed import PackedDesign
+from pulsefold.boards.refine.packed import COPY_OF, PackedDesign
 
-__all__ = ["COPY_OF", "share_loads"]
-
-#: Attribute of a copy: the cell that it is of.
-COPY_OF = "copy_of"
+__all__ = ["share_loads"]
 
 #: Cells that there are copies of, and their output.
 _OUTPUTS = {"TRELLIS_FF": "Q", "TRELLIS_COMB": "F"}

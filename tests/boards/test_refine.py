@@ -161,7 +161,7 @@ def test_illegal_placements_are_found(placed, module, broken, why):
             a, b = with_flag(Flag.TIED, Flag.LUT)[:2]
             swap(module, names[a], names[b])
         case "reset" | "enable":
-            key = design.tile_key if broken == "reset" else design.slice_key
+            key = design.tile_nets if broken == "reset" else design.slice_nets
             tile = list(zip(design.x.tolist(), design.y.tolist(), (design.slot // 2).tolist(), strict=True))
             # Its neighbour in the slice keeps the key that it has not.
             a, b = next(
