@@ -16,8 +16,8 @@ from pulsefold.boards import get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.plan.layers import layers_of
 from pulsefold.compiler.plan.plan import Plan, settle, table_of
-from pulsefold.compiler.plan.search import PADDING, smallest_for
-from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.search import smallest_for
+from pulsefold.compiler.plan.target import PADDING, Target
 from pulsefold.compiling import padding
 from pulsefold.design import target_of
 

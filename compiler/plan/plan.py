@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 
 from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.folding import choices_of
@@ -15,13 +15,13 @@ from pulsefold.compiler.plan.search import (
     Choice,
     Table,
     fastest_that_fits,
-    padding_beyond,
     smallest_for,
     total,
 )
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.timing import latency_of, with_buffers
 from pulsefold.compiler.plan.units import MatVec, Stream, Unit, Window
+from pulsefold.compiler.plan.units.memory import block_bits
 from pulsefold.errors import DoesNotFitError, FoldingError
 
 __all__ = ["Plan", "make_plan"]
@@ -140,6 +140,7 @@ def make_plan(
     *,
     fps: float | None = None,
     folds: Mapping[str, Fold] | None = None,
+    padding: float | None = None,
 ) -> Plan:
     """Plan a network for a target.
 
@@ -154,13 +155,16 @@ def make_plan(
         fastest that fits.
     folds
         A folding to use as it is.
+    padding
+        Share of the block RAM claimed that holds nothing at the most, whatever rate or logic that takes. None
+        takes the target's where logic can do it and, without `fps`, at little of the rate.
 
     Raises
     ------
     FoldingError
         If a folding does not divide its layer or names no layer.
     DoesNotFitError
-        If the design is too large or the rate out of reach; the message names the nearest that fits.
+        If the design is too large, or rate or padding out of reach; the message names the nearest that fits.
     """
     layers = layers_of(graph)
     if folds is not None:
@@ -175,8 +179,12 @@ def make_plan(
             raise FoldingError(f"the folding has no entry for layer {missing[0]!r}", todo=todo)
         return assemble(graph, target, layers, folds)
     table = table_of(graph, target, layers)
+    if padding is not None:
+        target = replace(target, padding=padding)
     if fps is None:
-        return settle(graph, target, layers, lambda room: fastest_that_fits(table, room))
+        slower = {} if padding is None else {"slower": inf}
+        plan = settle(graph, target, layers, lambda room: fastest_that_fits(table, room, **slower))
+        return plan if padding is None else within(plan)
     cycles = int(target.clock_mhz * 1e6 / fps)
     picks = smallest_for(table, target, cycles)
     shortage = None
@@ -184,7 +192,7 @@ def make_plan(
         plan = settle(graph, target, layers, lambda room: smallest_for(table, room, cycles) or picks, cycles)
         shortage = target.shortage(plan.core_cost)
         if not shortage:
-            return plan
+            return plan if padding is None else within(plan)
     reach = settle(graph, target, layers, lambda room: fastest_that_fits(table, room)).cycles
     nearest = (
         f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
@@ -200,6 +208,18 @@ def make_plan(
         f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {slow} needs at least {least}",
         todo=f"ask for fewer, or a faster clock; {nearest}",
     )
+
+
+def within(plan: Plan) -> Plan:
+    """A plan that leaves no more of its block RAM empty than its target allows, else an error."""
+    if plan.target.padding_beyond(plan.cost) > 1e-6:
+        cost, allowed = plan.cost, plan.target.padding
+        empty = 1 - cost.bram_bits / (cost.brams * block_bits(plan.target.family))
+        raise DoesNotFitError(
+            f"{cost.brams:.0f} block RAMs stay {empty:.0%} empty, {allowed:.0%} may",
+            todo=f"allow {ceil(100 * empty)} % with --padding, or ask for fewer frames a second",
+        )
+    return plan
 
 
 def table_of(graph: Graph, target: Target, layers: tuple[Layer, ...]) -> Table:
@@ -229,7 +249,7 @@ def settle(
         own = total(list(picks.values()))
         room = replace(target, reserved=target.reserved + plan.core_cost - own)
         short = target.shortage(plan.core_cost) is not None
-        empty = padding_beyond(room.reserved + own, target.family) > 1e-6
+        empty = target.padding_beyond(room.reserved + own) > 1e-6
         if best is None:
             cycles = max(cycles, plan.cycles)
         rank = short, max(plan.cycles, cycles), empty

@@ -12,25 +12,18 @@ import numpy as np
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
-from pulsefold.compiler.plan.units.memory import block_bits
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["Choice", "Table", "fastest_that_fits", "padding_beyond", "smallest_for", "total"]
+__all__ = ["Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
 
 #: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
-#: block RAM as padding beyond :data:`PADDING`. Block RAM and multipliers are there anyway and cost no
+#: block RAM as padding beyond what may be. Block RAM and multipliers are there anyway and cost no
 #: routing: logic weighs more as long as they last. On an ECP5-85F an empty block is worth some 100 LUTs; at
 #: three times that, binary networks pay a quarter of their logic for blocks that nothing else wants.
 PRICES = np.array([8.0, 0.1, 1.0, 1.0, 2.0])
 
-#: Share of the claimed block RAM that may hold nothing.
-PADDING = 0.15
-
-#: Factors of the price of padding by which it is brought below that one after the other, and the logic that
-#: this may cost: so much more of the design's, or of the device's where that is more.
+#: Factors of the price of padding by which it is brought below what may be, one after the other.
 _FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 4096.0)
-_FILLED = 0.6
-_FILLED_DEVICE = 1 / 16
 
 #: Of what these prices lead to, how many are made better by exchanges of two layers at once.
 _POLISHED = 3
@@ -41,9 +34,9 @@ _LOGIC = (1.0, 0.5, 0.2)
 #: Times that prices are raised where resources are short, before single layers are exchanged.
 _RISES = 40
 
-#: Cycles of a frame, over the least that fit, up to which a plan that leaves little block RAM empty is the
-#: fastest.
-_SLOWER = 1.05
+#: Cycles of a frame over the least that fit, up to which a plan that leaves little block RAM empty is the
+#: fastest; plans of so much more are tried one after the other.
+_SLOWER, _STEP = 1.05, 1.01
 
 #: Rates one after the other that do not fit before no higher one is tried.
 _MISSES = 16
@@ -76,8 +69,7 @@ def total(chosen: Sequence[Choice]) -> Resources:
 class _Layer:
     """Choices of a layer: cycles [n], and cost [n, resources] as fractions of what there is.
 
-    Behind the resources stands the block RAM that is padding beyond :data:`PADDING`, below 0 where it is
-    fuller.
+    Behind the resources stands the block RAM that is padding beyond what may be, below 0 where it is fuller.
     """
 
     choices: Sequence[Choice]
@@ -110,11 +102,6 @@ def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
     return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
 
 
-def padding_beyond(cost: Resources, family: str) -> float:
-    """Block RAMs that hold nothing beyond the share :data:`PADDING` of those claimed; below 0 where fewer."""
-    return (1 - PADDING) * cost.brams - cost.bram_bits / block_bits(family)
-
-
 class _Search:
     """The choices of all layers as arrays."""
 
@@ -124,14 +111,13 @@ class _Search:
 
         def share(cost: Resources) -> list[float]:
             counts = np.array([float(getattr(cost, n)) for n in names])
-            return [*(counts / have), padding_beyond(cost, target.family) / have[2]]
+            return [*(counts / have), target.padding_beyond(cost) / have[2]]
 
         #: Padding of what is not chosen here, and blocks that it and all choices may take.
-        self.emptied = padding_beyond(target.reserved, target.family) / have[2]
+        self.emptied = target.padding_beyond(target.reserved) / have[2]
+        self.full = 1 - target.padding
         self.blocks = have[2]
         self.halves = float(target.reserved.brams % 1)
-        #: Logic of what is not chosen here.
-        self.beside = target.reserved.luts / have[0]
         self.names = list(table)
         self.layers = [
             _Layer(
@@ -145,8 +131,8 @@ class _Search:
     def smallest(self, cycles: int, *, fill: bool = False, empty: float = 1.0) -> _Found | None:
         """The least load that fits, else what comes nearest; None: a layer is slower.
 
-        With `fill`, one that leaves less of the block RAM empty where little more logic does it; `empty` is a
-        factor of the price of what is.
+        With `fill`, one that leaves no more of the block RAM empty than may be where logic can do it; `empty`
+        is a factor of the price of what is.
         """
         prices = PRICES * [1, 1, 1, 1, empty]
         fast = [np.flatnonzero(layer.cycles <= cycles) for layer in self.layers]
@@ -172,7 +158,7 @@ class _Search:
         return _Found(chosen=chosen, fits=fits, full=bool(self.padding(used) <= _NONE))
 
     def fill(self, shares: list[np.ndarray], picks: list[int], used: np.ndarray) -> list[int]:
-        """Choices that keep within the padding allowed, where they take little more logic."""
+        """Choices that keep within the padding allowed, where any do and fit."""
         if self.padding(used) <= _NONE:
             return picks
         fronts = [front(s) for s in shares]
@@ -192,11 +178,11 @@ class _Search:
         prices = PRICES * [1, 1, 1, 1, _FILLING[-2]]
         tried.sort(key=lambda found: float(self.worth(used_by(narrowed, found), prices)))
         prices = PRICES * [1, 1, 1, 1, _FILLING[-1]]
-        least, filled = used[0] + max(_FILLED * (used[0] + self.beside), _FILLED_DEVICE), None
+        least, filled = np.inf, None
         for near in tried[:_POLISHED]:
             found = self.exchange(narrowed, near, prices, pairs=True)
             use = used_by(narrowed, found)
-            if use[:-1].max() <= _WHOLE and use[0] <= least and self.padding(use) <= _NONE:
+            if use[:-1].max() <= _WHOLE and use[0] < least and self.padding(use) <= _NONE:
                 filled, least = found, use[0]
         if filled is None:
             return picks
@@ -251,7 +237,7 @@ class _Search:
     def padding(self, use: np.ndarray) -> np.ndarray:
         """Of [..., resources and padding]: the design's, with the half of a block that nobody shares."""
         half = np.rint(2 * (use[..., COUNTS.index("brams")] * self.blocks + self.halves)) % 2 / 2
-        return use[..., -1] + self.emptied + (1 - PADDING) * half / self.blocks
+        return use[..., -1] + self.emptied + self.full * half / self.blocks
 
 
 def smallest_for(
@@ -274,10 +260,10 @@ def smallest_for(
     return found.chosen if found else None
 
 
-def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
+def fastest_that_fits(table: Table, target: Target, *, slower: float = _SLOWER) -> dict[str, Choice]:
     """The foldings with the fewest cycles a frame among those that fit together.
 
-    Or up to 5 % more where they leave no more of the block RAM empty than may be.
+    Or up to `slower` times as many where they leave no more of the block RAM empty than may be.
 
     Raises
     ------
@@ -312,12 +298,13 @@ def fastest_that_fits(table: Table, target: Target) -> dict[str, Choice]:
         if not found or misses == _MISSES:
             break
         fastest, misses = (cycles, 0) if found.fits else (fastest, misses + 1)
-    bound = fastest
-    while bound <= _SLOWER * fastest:
-        found = search.smallest(bound, fill=True)
-        if found and found.fits and found.full:
-            return found.chosen
-        bound += max(1, fastest // 100)
+    bound = float(fastest)
+    for cycles in every:
+        if bound <= cycles <= slower * fastest:
+            found = search.smallest(cycles, fill=True)
+            if found and found.fits and found.full:
+                return found.chosen
+            bound = _STEP * cycles
     best = search.smallest(fastest)
     assert best
     return best.chosen

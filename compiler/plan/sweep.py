@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pulsefold.compiler.ir import Graph
-from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import layers_of
-from pulsefold.compiler.plan.plan import Plan, settle
+from pulsefold.compiler.plan.plan import Plan, settle, table_of
 from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_for
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
@@ -38,7 +37,7 @@ def sweep(graph: Graph, target: Target, *, count: int = 8, cycles: Sequence[int]
         If not even the slowest folding fits, or none does within the cycles asked for.
     """
     layers = layers_of(graph)
-    table = {layer.name: choices_of(layer, target) for layer in layers}
+    table = table_of(graph, target, layers)
 
     def smallest(bound: int) -> Plan | None:
         picks = smallest_for(table, target, bound)

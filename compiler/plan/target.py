@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.memory import block_bits
 
-__all__ = ["Target", "placed"]
+__all__ = ["PADDING", "Target", "placed"]
 
+
+#: Share of the block RAM claimed that may hold nothing.
+PADDING = 0.15
 
 #: Fraction of the flip-flops that a plan takes: at 86 % ECP5's placer was still legalising after a quarter of
 #: an hour.
@@ -46,6 +50,8 @@ class Target:
         Compute clock.
     reserved
         What board support takes: link, reset, counters.
+    padding
+        Share of the block RAM claimed that may hold nothing where logic can take its place.
     """
 
     board: str
@@ -54,6 +60,7 @@ class Target:
     usable: float
     clock_mhz: float
     reserved: Resources = BOARD_SUPPORT
+    padding: float = PADDING
 
     @property
     def available(self) -> Resources:
@@ -65,6 +72,10 @@ class Target:
             brams=r.brams - q.brams,
             dsps=r.dsps - q.dsps,
         )
+
+    def padding_beyond(self, cost: Resources) -> float:
+        """Block RAMs that hold nothing beyond the share that may; below 0 where fewer do."""
+        return (1 - self.padding) * cost.brams - cost.bram_bits / block_bits(self.family)
 
     def shortage(self, need: Resources) -> tuple[str, float, float] | None:
         """The resource that is exceeded most, with need and have; None if all fit."""

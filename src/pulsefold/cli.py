@@ -60,6 +60,11 @@ def rates(text: str) -> list[float]:
     return [float(part) for part in words(text)]
 
 
+def percent(text: str) -> float:
+    """A share of 1."""
+    return float(text.removesuffix("%")) / 100
+
+
 def clocks(text: str) -> list[float | str]:
     """Clocks between commas."""
     return [clock(part) for part in words(text)]
@@ -143,6 +148,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--engine", choices=("auto", "dataflow"), default="auto", help="default: auto")
     p.add_argument("--fps", type=float, help="wanted frames a second; default: the fastest that fits")
     p.add_argument("--folding", type=Path, metavar="FILE", help="a plan.json, edited or not")
+    p.add_argument(
+        "--padding",
+        type=percent,
+        metavar="PERCENT",
+        help="block RAM that may be claimed and left empty at the most, whatever rate or logic it takes; "
+        "100: the least logic; default: 15, where logic can do it at the rate",
+    )
     p.add_argument("--clock-mhz", type=float, metavar="F", help="compute clock; default: the board's")
     p.add_argument(
         "--counters",

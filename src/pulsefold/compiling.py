@@ -41,6 +41,7 @@ def compile_model(
     *,
     fps: float | None = None,
     folding: Path | None = None,
+    padding: float | None = None,
     clock_mhz: float | None = None,
     counters: bool = False,
     probe: Sequence[str] = (),
@@ -61,6 +62,9 @@ def compile_model(
         Wanted frames a second; None takes the fastest that fits the board.
     folding
         ``plan.json`` to take the folding from.
+    padding
+        Share of the block RAM claimed that stays empty at the most, see
+        :func:`~pulsefold.compiler.plan.plan.make_plan`.
     clock_mhz
         Compute clock; None takes the board's.
     counters
@@ -79,14 +83,14 @@ def compile_model(
     """
     say = progress or Silent()
     place = get_board(board)
-    check_options(place, fps, folding, clock_mhz)
+    check_options(place, fps, folding, clock_mhz, padding)
     target = target_of(place, clock_mhz)
     say(f"reading {model.name}")
     graph = import_model(model)
     sha256 = digest(model)
     say("planning")
     folds = read_folding(folding) if folding else None
-    plan = make_plan(graph, target, fps=fps, folds=folds)
+    plan = make_plan(graph, target, fps=fps, folds=folds, padding=padding)
     debug = Debug(counters=counters, probe=tuple(probe), writable=writable_weights)
     debug.check(plan)
     document = plan_document(plan, sha256, reason(fps, folding), debug)
@@ -120,10 +124,16 @@ def compile_model(
     return Design(folder=out, board=place, graph=graph, plan=plan, sha256=sha256, debug=debug)
 
 
-def check_options(board: Board, fps: float | None, folding: Path | None, clock_mhz: float | None) -> None:
+def check_options(
+    board: Board, fps: float | None, folding: Path | None, clock_mhz: float | None, padding: float | None
+) -> None:
     """Options that contradict each other or make no sense."""
     if fps is not None and folding is not None:
         raise PulsefoldError("--fps and --folding exclude each other", todo="give one of them")
+    if padding is not None and folding is not None:
+        raise PulsefoldError("--padding and --folding exclude each other", todo="give one of them")
+    if padding is not None and not 0 <= padding <= 1:
+        raise PulsefoldError(f"empty block RAM is 0 to 100 %, not {100 * padding:g}", where="--padding")
     if not board.buildable and fps is None and folding is None:
         raise PulsefoldError(
             f"the board {board.name!r} has no limits, so nothing is the fastest that fits",

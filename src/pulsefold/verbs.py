@@ -108,7 +108,7 @@ def run_compile(options: argparse.Namespace, say: Say) -> Outcome:
     """``pulsefold compile``."""
     design = api.compile(
         options.model,
-        **given(options, "board out fps folding clock_mhz counters probe writable_weights"),
+        **given(options, "board out fps folding padding clock_mhz counters probe writable_weights"),
         progress=say,
     )
     report = design.read_report()

@@ -14,10 +14,10 @@ from pulsefold.compiler.plan.folding import choices_of, divisors
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.search import PADDING, Choice, fastest_that_fits, smallest_for, total
+from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_for, total
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
-from pulsefold.compiler.plan.units.memory import block_bits, brams_for
+from pulsefold.compiler.plan.units.memory import brams_for
 from pulsefold.errors import DoesNotFitError, FoldingError
 from pulsefold.sim import golden
 from pulsefold.sim.bench.expected import expected_values
@@ -322,14 +322,14 @@ def test_padding_beyond_what_may_be_costs_logic(graph):
 
     def empty(chosen):
         cost = total(list(chosen.values()))
-        return (1 - PADDING) * cost.brams - cost.bram_bits / block_bits("ecp5")
+        return room.padding_beyond(cost)
 
     assert empty(picks) < empty(cheapest)
 
 
-@pytest.mark.parametrize(("logic", "filled"), [(15_500, True), (16_500, False)])
+@pytest.mark.parametrize(("logic", "filled"), [(15_500, True), (51_000, True), (53_000, False)])
 @pytest.mark.parametrize("between", [0, 4])
-def test_block_ram_is_filled_where_little_more_logic_does_it(logic, filled, between):
+def test_block_ram_is_filled_where_the_logic_for_it_fits(logic, filled, between):
     """The second choice's 5 blocks are full, the first's 15 are a third full; `between` are empty."""
     block = 18432
     target = Target(
