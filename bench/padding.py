@@ -1,8 +1,8 @@
-"""Prints how much of the block RAM that plans claim is empty, and what it would take to fill it at any price.
+"""Prints how much of the block RAM that plans claim is empty.
 
 Nothing is synthesised: counts are the planner's, which ``bench/costs.py`` holds against those of place and
-route. "At any price" is the plan within 15 % with the least price of empty bits that was tried, else the
-fullest of those tried, with as many cycles a frame or fewer.
+route. A plan is the smallest for so many cycles a frame, the fastest that fits, or the fastest that leaves no
+more than 15 % empty (``--padding 15``).
 """
 
 from __future__ import annotations
@@ -14,66 +14,58 @@ from pathlib import Path
 
 from pulsefold.boards import get_board
 from pulsefold.compiler.frontend import import_model
-from pulsefold.compiler.plan.layers import layers_of
-from pulsefold.compiler.plan.plan import Plan, settle, table_of
-from pulsefold.compiler.plan.search import smallest_for
-from pulsefold.compiler.plan.target import PADDING, Target
-from pulsefold.compiling import padding
+from pulsefold.compiler.plan.plan import Plan, make_plan
+from pulsefold.compiler.plan.target import PADDING
 from pulsefold.design import target_of
+from pulsefold.errors import DoesNotFitError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PAGE = REPOSITORY / "docs" / "padding.md"
 
-BOARD = "ulx3s-85f"
+_DIGITS = "demo/digits.onnx"
+_TFC = "models/tfc_w1a1_mnist_qonnx.onnx"
 
-#: Networks and cycles a frame.
+#: Networks, boards and cycles a frame.
 DESIGNS = (
-    ("models/mnist_lfcW1A1.onnx", (128, 256, 4096, 65_536)),
-    ("models/kws_w3a3_qonnx.onnx", (896, 4096, 16_384)),
-    ("models/cifar10_cnvW1A1.onnx", (3600, 28_800, 115_200, 819_200)),
-    ("models/cifar10_cnvW1A2.onnx", (9600, 86_400, 819_200)),
-    ("models/vww_mobilenetv1_025_96_int8_qdq.onnx", (41_472, 294_912)),
-    ("models/ad_autoencoder_int8_qdq.onnx", (1024, 8192)),
-    ("models/resnet8_int8_qdq.onnx", (49_152, 393_216)),
-    ("models/kws_dscnn_int8_qdq.onnx", (20_000, 320_000)),
-    ("models/tfc_w1a1_mnist_qonnx.onnx", (80, 896)),
-    ("demo/digits.onnx", (3456,)),
+    ("models/mnist_lfcW1A1.onnx", "ulx3s-85f", (128, 256, 4096, 65_536)),
+    ("models/kws_w3a3_qonnx.onnx", "ulx3s-85f", (896, 4096, 16_384)),
+    ("models/cifar10_cnvW1A1.onnx", "ulx3s-85f", (3600, 28_800, 115_200, 819_200)),
+    ("models/cifar10_cnvW1A2.onnx", "ulx3s-85f", (9600, 86_400, 819_200)),
+    ("models/vww_mobilenetv1_025_96_int8_qdq.onnx", "ulx3s-85f", (41_472, 294_912)),
+    ("models/ad_autoencoder_int8_qdq.onnx", "ulx3s-85f", (1024, 8192)),
+    ("models/resnet8_int8_qdq.onnx", "ulx3s-85f", (49_152, 393_216)),
+    ("models/kws_dscnn_int8_qdq.onnx", "ulx3s-85f", (20_000, 320_000)),
+    ("models/espcn_nnresize_quant_qonnx.onnx", "ulx3s-85f", (4_000_000,)),
+    (_TFC, "ulx3s-85f", (80, 896)),
+    (_TFC, "icebreaker", (448, 3584)),
+    (_TFC, "tang-nano-9k", (512, 4096)),
+    (_TFC, "tang-nano-20k", (128, 1024)),
+    (_DIGITS, "ulx3s-85f", (3456,)),
+    (_DIGITS, "icebreaker", (20_736,)),
+    (_DIGITS, "tang-nano-9k", (20_736,)),
+    (_DIGITS, "tang-nano-20k", (3456,)),
 )
 
-#: Factors of the price of empty bits.
-_PRICES = (4.0, 16.0, 64.0, 256.0)
 
-
-def plans(model: Path, cycles: tuple[int, ...]) -> Iterator[tuple[Plan, Plan]]:
-    """The plan for each number of cycles, and the one that is filled at any price."""
+def plans(model: Path, board: str, bounds: tuple[int, ...]) -> Iterator[tuple[str, Plan | None]]:
+    """What is asked for, and the plan, where there is one."""
     graph = import_model(model)
-    target = target_of(get_board(BOARD), None)
-    layers = layers_of(graph)
-    table = table_of(graph, target, layers)
-
-    def planned(bound: int, empty: float) -> Plan:
-        def choose(room: Target):
-            picks = smallest_for(table, room, bound, empty=empty)
-            assert picks, f"{model.name} cannot be as fast as {bound} cycles"
-            return picks
-
-        return settle(graph, target, layers, choose, bound)
-
-    for bound in cycles:
-        first = planned(bound, 1.0)
-        others = [plan for price in _PRICES if not target.shortage((plan := planned(bound, price)).core_cost)]
-        within = [plan for plan in others if share(plan) <= PADDING]
-        yield first, first if share(first) <= PADDING else (within or sorted([*others, first], key=share))[0]
+    target = target_of(get_board(board), None)
+    for cycles in bounds:
+        yield f"{cycles:,} cycles", make_plan(graph, target, fps=target.clock_mhz * 1e6 / (cycles + 0.5))
+    yield "fastest", make_plan(graph, target)
+    try:
+        filled = make_plan(graph, target, padding=PADDING)
+    except DoesNotFitError:
+        filled = None
+    yield f"fastest, {PADDING:.0%}", filled
 
 
-def share(plan: Plan) -> float:
-    """Of the block RAM that is claimed, what is empty."""
-    return padding(plan.cost, get_board(BOARD))
-
-
-def shown(plan: Plan) -> str:
+def shown(plan: Plan | None) -> str:
     """Cells of a row."""
-    return f"{plan.cycles:,} | {plan.cost.luts:,.0f} | {plan.cost.brams:.0f} | {share(plan):.0%}"
+    if plan is None:
+        return "none found | - | - | -"
+    return f"{plan.cycles:,} | {plan.cost.luts:,.0f} | {plan.cost.brams:.0f} | {plan.padding:.0%}"
 
 
 def main() -> None:
@@ -84,19 +76,19 @@ def main() -> None:
     )
     options = parser.parse_args()
     lines = [
-        "| network | cycles | LUTs | block RAMs | empty | at any price: cycles | LUTs | block RAMs | empty |",
-        "|" + "---|" * 9,
+        "| network | board | asked for | cycles | LUTs | block RAMs | empty |",
+        "|" + "---|" * 7,
     ]
-    for name, cycles in DESIGNS:
-        model = (REPOSITORY if name.startswith("demo/") else options.shared) / name
+    for name, board, bounds in DESIGNS:
+        model = (REPOSITORY if name == _DIGITS else options.shared) / name
         if not model.exists():
             parser.error(f"{model}: no such file; --shared names the folder of models and data")
-        print(f"{model.stem}: planning", file=sys.stderr)
-        for first, filled in plans(model, cycles):
-            lines.append(f"| {model.stem} | {shown(first)} | {shown(filled)} |")
+        print(f"{model.stem} on {board}: planning", file=sys.stderr)
+        for asked, plan in plans(model, board, bounds):
+            lines.append(f"| {model.stem} | {board} | {asked} | {shown(plan)} |")
             print(lines[-1], file=sys.stderr)
     table = "\n".join(lines)
-    printed = f"Printed by `.venv/bin/python bench/padding.py`, for {BOARD}."
+    printed = "Printed by `.venv/bin/python bench/padding.py`."
     PAGE.write_text(f"# Block RAM that is empty\n\n{__doc__}\n{printed}\n\n{table}\n", encoding="utf-8")
     print(table)
 

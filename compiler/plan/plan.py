@@ -12,6 +12,7 @@ from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import (
+    SLOWER,
     Choice,
     Table,
     fastest_that_fits,
@@ -129,6 +130,12 @@ class Plan:
         """Estimated resources, board support included."""
         return self.core_cost + self.target.reserved
 
+    @property
+    def padding(self) -> float:
+        """Share of the block RAM that the design claims and no bit of a memory lies in."""
+        cost = self.cost
+        return 1 - cost.bram_bits / (cost.brams * block_bits(self.target.family)) if cost.brams else 0.0
+
     def units_of(self, layer: str) -> list[Unit]:
         """Units of a layer, with what carries its tensor on."""
         return [u for u, owner in zip(self.units, self.network.owners, strict=True) if owner == layer]
@@ -179,12 +186,30 @@ def make_plan(
             raise FoldingError(f"the folding has no entry for layer {missing[0]!r}", todo=todo)
         return assemble(graph, target, layers, folds)
     table = table_of(graph, target, layers)
-    if padding is not None:
-        target = replace(target, padding=padding)
+    if padding is None:
+        return search(graph, target, layers, table, fps)
+    plan = search(graph, replace(target, padding=padding), layers, table, fps, inf)
+    if plan.padding > padding + 1e-6:
+        # Where that much cannot be, less may.
+        nearest = min(plan.padding, search(graph, target, layers, table, fps, inf).padding)
+        raise DoesNotFitError(
+            f"block RAMs stay {nearest:.0%} empty, {padding:.0%} may",
+            todo=f"allow --padding {ceil(100 * nearest)}, or ask for fewer frames a second",
+        )
+    return plan
+
+
+def search(
+    graph: Graph,
+    target: Target,
+    layers: tuple[Layer, ...],
+    table: Table,
+    fps: float | None,
+    slower: float = SLOWER,
+) -> Plan:
+    """The smallest plan of a rate, or the fastest or that much `slower` where it is filled; else an error."""
     if fps is None:
-        slower = {} if padding is None else {"slower": inf}
-        plan = settle(graph, target, layers, lambda room: fastest_that_fits(table, room, **slower))
-        return plan if padding is None else within(plan)
+        return settle(graph, target, layers, lambda room: fastest_that_fits(table, room, slower=slower))
     cycles = int(target.clock_mhz * 1e6 / fps)
     picks = smallest_for(table, target, cycles)
     shortage = None
@@ -192,7 +217,7 @@ def make_plan(
         plan = settle(graph, target, layers, lambda room: smallest_for(table, room, cycles) or picks, cycles)
         shortage = target.shortage(plan.core_cost)
         if not shortage:
-            return plan if padding is None else within(plan)
+            return plan
     reach = settle(graph, target, layers, lambda room: fastest_that_fits(table, room)).cycles
     nearest = (
         f"the fastest that fits is {target.clock_mhz * 1e6 / reach:.0f} frames a second ({reach} cycles)"
@@ -208,18 +233,6 @@ def make_plan(
         f"{fps:.0f} frames a second leave {cycles} cycles a frame; layer {slow} needs at least {least}",
         todo=f"ask for fewer, or a faster clock; {nearest}",
     )
-
-
-def within(plan: Plan) -> Plan:
-    """A plan that leaves no more of its block RAM empty than its target allows, else an error."""
-    if plan.target.padding_beyond(plan.cost) > 1e-6:
-        cost, allowed = plan.cost, plan.target.padding
-        empty = 1 - cost.bram_bits / (cost.brams * block_bits(plan.target.family))
-        raise DoesNotFitError(
-            f"{cost.brams:.0f} block RAMs stay {empty:.0%} empty, {allowed:.0%} may",
-            todo=f"allow {ceil(100 * empty)} % with --padding, or ask for fewer frames a second",
-        )
-    return plan
 
 
 def table_of(graph: Graph, target: Target, layers: tuple[Layer, ...]) -> Table:

@@ -14,7 +14,7 @@ from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
+__all__ = ["SLOWER", "Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
 
 #: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
 #: block RAM as padding beyond what may be. Block RAM and multipliers are there anyway and cost no
@@ -36,7 +36,8 @@ _RISES = 40
 
 #: Cycles of a frame over the least that fit, up to which a plan that leaves little block RAM empty is the
 #: fastest; plans of so much more are tried one after the other.
-_SLOWER, _STEP = 1.05, 1.01
+SLOWER = 1.05
+_STEP = 1.01
 
 #: Rates one after the other that do not fit before no higher one is tried.
 _MISSES = 16
@@ -260,7 +261,7 @@ def smallest_for(
     return found.chosen if found else None
 
 
-def fastest_that_fits(table: Table, target: Target, *, slower: float = _SLOWER) -> dict[str, Choice]:
+def fastest_that_fits(table: Table, target: Target, *, slower: float = SLOWER) -> dict[str, Choice]:
     """The foldings with the fewest cycles a frame among those that fit together.
 
     Or up to `slower` times as many where they leave no more of the block RAM empty than may be.

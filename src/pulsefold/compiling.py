@@ -16,7 +16,6 @@ from pulsefold.boards import Board, get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, Graph
 from pulsefold.compiler.plan.plan import Plan, make_plan
-from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import placed
 from pulsefold.debugging import Debug
 from pulsefold.design import Design, digest, load_design, plan_document, read_folding, target_of, write_folder
@@ -209,10 +208,5 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
         "latency_us": plan.latency_cycles / plan.target.clock_mhz,
         "promise": {"cycles_per_image": plan.cycles, "latency_cycles": plan.latency_cycles},
         "estimated": {name: round(value) for name, value in asdict(plan.cost).items()},
-        "bram_padding": padding(plan.cost, get_board(plan.target.board)),
+        "bram_padding": round(plan.padding, 4),
     }
-
-
-def padding(cost: Resources, board: Board) -> float:
-    """Share of the block RAM that a design claims and no bit of a memory lies in."""
-    return round(1 - cost.bram_bits / (cost.brams * board.bram_bits), 4) if cost.brams else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_for, total
+from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
 from pulsefold.compiler.plan.units.memory import brams_for
@@ -199,6 +201,13 @@ def int8_layer(kernel: int, channels: int, rows: int, pixels: int) -> Graph:
     return straight(conv, x=Tensor(name="x", shape=shape, type=int8))
 
 
+def test_frames_share_weights_in_plans_and_sweeps_alike():
+    graph, room = int8_layer(1, 256, 256, 1), target(brams=40)
+    fastest = make_plan(graph, room)
+    assert fastest.folds["c"].batch > 1
+    assert sweep(graph, room, count=3)[-1].folds == fastest.folds
+
+
 def test_multipliers_take_two_rows_and_logic_helps_where_they_are_too_few():
     graph = int8_layer(3, 16, 16, 14)
     few, many = (
@@ -350,6 +359,40 @@ def test_block_ram_is_filled_where_the_logic_for_it_fits(logic, filled, between)
         assert picks is not None
         # Four blocks of nine are more than 15 %, whatever is chosen here.
         assert (picks["layer"].fold.simd == 2) == (filled and between == 0)
+
+
+def test_the_fastest_that_is_filled_where_it_is_asked_for():
+    """Twice the cycles for five full blocks: too slow, unless nothing else will do."""
+    block = 18432
+    room = target(brams=208)
+    table = {
+        "layer": [
+            Choice(fold=Fold(), cycles=64, cost=Resources(luts=10_000, brams=15, bram_bits=5 * block)),
+            Choice(fold=Fold(simd=2), cycles=128, cost=Resources(luts=9_000, brams=5, bram_bits=5 * block)),
+            Choice(fold=Fold(simd=4), cycles=256, cost=Resources(luts=8_000, brams=5, bram_bits=5 * block)),
+        ]
+    }
+    assert fastest_that_fits(table, room)["layer"].cycles == 64
+    assert fastest_that_fits(table, room, slower=3)["layer"].cycles == 128
+    assert fastest_that_fits(table, replace(room, padding=1.0), slower=3)["layer"].cycles == 64
+
+
+def test_padding_that_is_asked_for(graph):
+    """As little logic as can be, as full as asked for, or a refusal that says what would do."""
+    room = target()
+    plain = make_plan(graph, room, fps=20_000)
+    least = make_plan(graph, room, fps=20_000, padding=1.0)
+    assert least.cost.luts < plain.cost.luts
+    assert least.cost.brams > plain.cost.brams
+    fastest = make_plan(graph, room, padding=0.2)
+    assert room.padding_beyond(least.cost) > 0 >= replace(room, padding=0.2).padding_beyond(fastest.cost)
+    # What is not chosen is empty.
+    room = replace(room, reserved=Resources(brams=1))
+    with pytest.raises(DoesNotFitError, match=r"stay \d+% empty, 10% may") as refusal:
+        make_plan(graph, room, fps=20_000, padding=0.1)
+    allowed = re.search(r"--padding (\d+)", str(refusal.value))
+    assert allowed
+    make_plan(graph, room, fps=20_000, padding=int(allowed[1]) / 100)
 
 
 def test_block_ram_is_filled_with_multipliers_that_another_layer_gives_up():

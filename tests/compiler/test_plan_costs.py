@@ -7,16 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pulsefold.boards import get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import ElementType
+from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import MatVec, RowSums
 from pulsefold.compiler.plan.units.memory import memory_cost
 from pulsefold.compiler.plan.units.rom import rom_cost
-from pulsefold.compiling import padding
 from pulsefold.errors import DoesNotFitError
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "digits.onnx"
@@ -95,9 +94,10 @@ def test_a_plan_costs_what_its_units_do():
 
 
 def test_padding_is_what_holds_no_bit():
-    board = get_board("ulx3s-85f")
-    assert padding(Resources(brams=2, bram_bits=18 * 1024), board) == 0.5
-    assert padding(Resources(luts=5), board) == 0
+    plan = make_plan(import_model(DEMO), target(), fps=20_000, padding=1.0)
+    assert plan.padding == pytest.approx(1 - plan.cost.bram_bits / (18 * 1024 * plan.cost.brams))
+    assert 0 < plan.padding < 1
+    assert make_plan(import_model(DEMO), target(), fps=20_000, padding=0.0).padding == 0
 
 
 def test_sweep_from_the_smallest_to_the_fastest():

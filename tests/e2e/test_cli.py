@@ -174,6 +174,29 @@ def test_impossible_folding(pulsefold, design, model, tmp_path, change, words):
     assert files(tmp_path) == ["edited.json"]
 
 
+def test_empty_block_ram_is_the_users_to_allow(pulsefold, tmp_path, model):
+    def compiled(*options):
+        ran = pulsefold("compile", model, "--board", "ulx3s-85f", "-o", tmp_path / "d", *options, "--json")
+        assert ran.code == 0, ran.err
+        return ran.document
+
+    plain = compiled("--fps", "5000")
+    least = compiled("--fps", "5000", "--padding", "100")
+    assert plain["bram_padding"] <= 0.15 < least["bram_padding"]
+    assert least["estimated"]["luts"] < plain["estimated"]["luts"]
+    assert compiled("--padding", "15%")["bram_padding"] <= 0.15
+    before = files(tmp_path)
+    for options, words in (
+        (("--padding", "101"), ("0 to 100 %", "--padding")),
+        (("--padding", "little"), ("--padding",)),
+        (("--padding", "15", "--folding", tmp_path / "d" / "plan.json"), ("exclude each other",)),
+    ):
+        refused(compile_file(pulsefold, tmp_path, model, *options), *words)
+    ran = compile_file(pulsefold, tmp_path, model, "--padding", "1")
+    refused(ran, "empty, 1% may", "allow", "--padding", "fewer frames", code=3)
+    assert files(tmp_path) == before
+
+
 def compile_file(pulsefold, tmp_path, model, *options):
     before = files(tmp_path)
     ran = pulsefold("compile", model, "--board", "ulx3s-85f", "-o", tmp_path / "a" / "d", *options)
