@@ -36,6 +36,8 @@ class Case:
         Exact scores of the first inputs, where hardware printed them once.
     fps, board, clock_mhz
         What to compile for; no clock takes the board's, no rate the fastest that fits.
+    padding
+        Block RAM that may be empty; 1 takes the least logic.
     images
         Images through the circuit.
     build
@@ -53,6 +55,7 @@ class Case:
     fps: float | None = None
     board: str = "ulx3s-85f"
     clock_mhz: float | None = None
+    padding: float | None = None
     images: int = 200
     build: bool = False
     riscv: bool = False
@@ -251,6 +254,15 @@ CASES = (
         model="models/resnet8_int8_qdq.onnx",
         data=cifar_int8,
         fps=1_800,
+        build=True,
+        images=20,
+    ),
+    Case(
+        name="resnet8-int8-lean",
+        model="models/resnet8_int8_qdq.onnx",
+        data=cifar_int8,
+        fps=1_800,
+        padding=1.0,
         build=True,
         images=20,
     ),

@@ -94,11 +94,13 @@ def rom_luts(family: str, depth: int) -> float:
     """LUTs of a bit of a ROM: one for 16 words.
 
     With multiplexers beside the LUTs, 2, 4 or 8 of them are one, and more of them need others to choose.
-    Between these depths synthesis saves about half of what the words that are not there would take. iCE40
-    chooses by LUTs.
+    Between these depths synthesis saves about half of what the words that are not there would take. iCE40 and
+    Nexus, whose multiplexers synthesis leaves out, choose by LUTs, on Nexus by as many again.
     """
     if family == "ice40":
         return depth / 16 * 1.25
+    if family == "nexus" and depth > 16:
+        return depth / 8
     if depth <= 16:
         return min(1.0, depth / 16 * 1.25 + 0.17 * (depth > 8))
     whole = (1 << (depth - 1).bit_length() - 4) * (1 if depth <= 128 else 1.125)
