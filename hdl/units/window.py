@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, signed
+from collections.abc import Sequence
+
+from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value, signed
 
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.memory.ram import LateRam
@@ -17,6 +19,23 @@ __all__ = ["WindowCircuit"]
 def either(late, without, with_it):
     """A choice by what is known late in the cycle, of what is known early."""
     return Mux(late, with_it, without)
+
+
+def walked(m, bounds: range, start: int, levels: Sequence[tuple[str, int]], step, wrap) -> Value:
+    """Where nested counters, outer ones first, stand together.
+
+    Each moves on by so much with its step, and with its wrap goes back to where the one around it stands, the
+    outermost to `start`. A counter's step is a wrap of all inside it, and there has the last word.
+    """
+    place: Value = Const(start, Shape.cast(bounds))
+    moves: list[tuple[Value, Value]] = []
+    for name, distance in levels:
+        around, place = place, Signal(bounds, init=start, name=f"{name}_place")
+        moves = [(step[name], place + distance), (wrap[name], around), *moves]
+        for event, target in moves:
+            with m.If(event):
+                m.d.sync += place.eq(target)
+    return place
 
 
 class WindowCircuit(UnitComponent):
@@ -199,49 +218,11 @@ class WindowCircuit(UnitComponent):
         p = self.unit
         left_pad = p.pads[1] * p.folds
         span = (p.shape[1] + p.pads[1] + p.pads[3] + 1) * p.folds
-        left, column = (
-            Signal(range(-left_pad - 1, span), init=-left_pad, name=n) for n in ("left", "column")
-        )
-        right = left + p.held * p.stride[1] * p.folds
-        if p.row_taps:
-            # The first tap's column in this turn.
-            start, following = Signal.like(column, name="start"), Signal.like(column, name="next_start")
-            m.d.comb += following.eq(start)
-            with m.If(step["turn"]):
-                m.d.comb += following.eq(start + p.stride[1] * p.folds)
-            with m.If(wrap["turn"]):
-                m.d.comb += following.eq(left)
-            for event, value in ((step["ox"], right), (wrap["ox"], -left_pad)):
-                with m.If(event):
-                    m.d.sync += left.eq(value)
-                    m.d.comb += following.eq(value)
-            m.d.sync += start.eq(following)
-            with m.If(step["kx"]):
-                m.d.sync += column.eq(column + p.dilation[1] * p.folds)
-            with m.If(wrap["kx"]):
-                m.d.sync += column.eq(following)
-            return column
-        # The tap's column for the first of the pixels that take turns.
-        tap, following = column, Signal.like(column, name="next_column")
+        levels = [("kx", p.dilation[1] * p.folds)]
         if p.held > 1:
-            tap = Signal.like(column, name="tap")
-            m.d.sync += tap.eq(following)
-            with m.If(step["turn"]):
-                m.d.sync += column.eq(column + p.stride[1] * p.folds)
-            with m.If(wrap["turn"]):
-                m.d.sync += column.eq(following)
-        else:
-            m.d.sync += column.eq(following)
-        m.d.comb += following.eq(tap)
-        with m.If(step["kx"]):
-            m.d.comb += following.eq(tap + p.dilation[1] * p.folds)
-        with m.If(wrap["kx"]):
-            m.d.comb += following.eq(left)
-        for event, value in ((step["ox"], right), (wrap["ox"], -left_pad)):
-            with m.If(event):
-                m.d.sync += left.eq(value)
-                m.d.comb += following.eq(value)
-        return column
+            levels.insert(0 if p.row_taps else 1, ("turn", p.stride[1] * p.folds))
+        levels.insert(0, ("ox", p.held * p.stride[1] * p.folds))
+        return walked(m, range(-left_pad - 1, span), -left_pad, levels, step, wrap)
 
     def fetch(self, m, memory, buffer, went, row_address, row, column, fold) -> None:
         """Four registers: offset, two of the memory, padding."""
@@ -279,24 +260,8 @@ class WindowCircuit(UnitComponent):
         """Beat offset in the banks of the first column of the pixels' step, padding not counted."""
         p = self.unit
         stride = p.stride[1] * p.folds
-        left = Signal(range(p.output_shape[1] // p.pixels * stride + 1))
-        # That of the first of the steps that take turns.
-        start, following = left, Signal.like(left, name="next_left")
-        if p.held > 1:
-            start = Signal.like(left, name="start")
-            m.d.sync += start.eq(following)
-            with m.If(step["turn"]):
-                m.d.sync += left.eq(left + stride)
-            with m.If(wrap["turn"]):
-                m.d.sync += left.eq(following)
-        else:
-            m.d.sync += left.eq(following)
-        m.d.comb += following.eq(start)
-        with m.If(step["ox"]):
-            m.d.comb += following.eq(start + p.held * stride)
-        with m.If(wrap["ox"]):
-            m.d.comb += following.eq(0)
-        return left
+        levels = [("ox", p.held * stride), *([("turn", stride)] if p.held > 1 else [])]
+        return walked(m, range(p.output_shape[1] // p.pixels * stride + 1), 0, levels, step, wrap)
 
     def fetch_several(self, m, banks, buffer, went, row_address, row, left, fold, kx) -> None:
         """Five registers: place in each bank, offset, two of the memory, exchange and padding."""
