@@ -22,6 +22,7 @@ from pulsefold.boards.refine import refine
 from pulsefold.boards.refine.annealer import compiler
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import PulsefoldError
+from pulsefold.hdl.memory.rom import MAPPED_ALONE
 
 __all__ = ["Ecp5Flow"]
 
@@ -89,12 +90,13 @@ class Ecp5Flow(Flow):
         """The network mapped apart from the link, then both flattened.
 
         Mapping gives up depth for area as far as the deepest logic of what it maps goes. The link's runs at
-        the board's own clock, deeper than what the network's allows.
+        the board's own clock, deeper than what the network's allows. Memories of LUTs are mapped each by
+        itself: it shares what leads to their bits else, where one LUT with its multiplexers is least.
         """
         synth = f"synth_ecp5 -abc9 -no-rw-check -top {top} -run"
         return "; ".join(
             [
-                f"setattr -mod -set keep_hierarchy 1 {top}.network",
+                f"setattr -mod -set keep_hierarchy 1 {top}.network *.{MAPPED_ALONE}*",
                 f"{synth} begin:map_luts",
                 "check -latchonly -assert",
                 "techmap -map +/lattice/latches_map.v",

@@ -166,30 +166,35 @@ class Inbox(wiring.Component):
         m.d.comb += [self.number.eq(head[8:16]), self.session.eq(head[24:])]
 
         bare, opening = receiver.byte == OVERHEAD, receiver.byte == OVERHEAD + 2
-        # All that an end leads to, a cycle later: the CRC's comparison is the longest path.
-        good, sized = Signal(), Signal()
-        m.d.sync += [good.eq(receiver.end & receiver.good), self.bad.eq(receiver.end & ~receiver.good)]
+        # All that an end leads to, a cycle later: the CRC's comparison is the longest path. What a frame of
+        # its size is, if it is good, is known by then too: data, or a command.
+        good, data, told = Signal(), Signal(), Signal(8)
+        m.d.sync += [
+            good.eq(receiver.end & receiver.good),
+            self.bad.eq(receiver.end & ~receiver.good),
+            data.eq(0),
+            told.eq(0),
+        ]
         with m.Switch(kind):
             with m.Case(Type.DATA):
-                m.d.sync += sized.eq(~bare)
+                m.d.sync += data.eq(~bare)
             with m.Case(Type.OPEN):
-                m.d.sync += sized.eq(opening)
+                m.d.sync += told.eq(Mux(opening, kind, 0))
             with m.Default():
-                m.d.sync += sized.eq(bare)
+                m.d.sync += told.eq(Mux(bare, kind, 0))
         accepted, ahead = Signal(), Signal(8)
         # By then the header is long there, and no other frame can have been taken.
         m.d.sync += ahead.eq(self.number - self.next)
-        with m.If(good & sized):
-            with m.If(kind == Type.DATA):
-                m.d.comb += [
-                    accepted.eq(self.open & room & (ahead == 0)),
-                    # Numbers behind the next one were taken before, and nothing is lost.
-                    self.repeated.eq(self.open & ahead[7]),
-                    self.refused.eq(~accepted & ~self.repeated),
-                ]
-                m.d.sync += self.attempt.eq(extra[4:])
-            with m.Else():
-                m.d.comb += self.command.eq(kind)
+        with m.If(good):
+            m.d.comb += self.command.eq(told)
+        with m.If(good & data):
+            m.d.comb += [
+                accepted.eq(self.open & room & (ahead == 0)),
+                # Numbers behind the next one were taken before, and nothing is lost.
+                self.repeated.eq(self.open & ahead[7]),
+                self.refused.eq(~accepted & ~self.repeated),
+            ]
+            m.d.sync += self.attempt.eq(extra[4:])
         with m.If(accepted):
             m.d.sync += self.next.eq(self.next + 1)
 

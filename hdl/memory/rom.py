@@ -17,11 +17,14 @@ from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name
 from pulsefold.hdl.register import data_register, delayed
 
-__all__ = ["Rom"]
+__all__ = ["MAPPED_ALONE", "Rom"]
 
 
 #: Bits of a word side by side, of which LUTs are one memory: Amaranth takes longer for a bit of a wider one.
 _LUTS = 512
+
+#: What names of memories in LUTs begin with: a flow may map each of them by itself.
+MAPPED_ALONE = "luts"
 
 #: Words of which a LUT has a bit.
 _ONE_LUT = 16
@@ -131,7 +134,10 @@ class Rom(wiring.Component):
         name = f"bits{low}"
         if self.late:
             name = registered_name(name, self.style, len(part), width, platform)
-        m.submodules[name] = memory
+        place = m
+        if self.style == "lut":
+            m.submodules[f"{MAPPED_ALONE}{low}"] = place = Module()
+        place.submodules[name] = memory
         read = memory.read_port(domain="sync")
         word = read.data
         m.d.comb += read.addr.eq(self.row)
