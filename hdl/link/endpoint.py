@@ -72,7 +72,8 @@ class Endpoint(wiring.Component):
         hello = self.parameters.hello
         m.submodules.inbox = inbox = Inbox(InboxParameters(slots=hello.input_slots))
         m.submodules.outbox = outbox = Outbox(OutboxParameters(hello=hello))
-        session, live = Signal(16), Signal()
+        # The session, and whether it is one: 16 bits are deep logic in front of all that asks for it.
+        session, begun, live = Signal(16), Signal(), Signal()
         opening, settled = Signal(), Signal()
         hold = Signal(range(_RESET_CYCLES))
         wiring.connect(m, wiring.flipped(self.i), inbox.i)
@@ -83,15 +84,15 @@ class Endpoint(wiring.Component):
             self.source.payload.tensor.eq(inbox.tensor),
             self.source.valid.eq(inbox.o.valid & live),
             inbox.o.ready.eq(self.source.ready & live),
-            inbox.open.eq(session != 0),
+            inbox.open.eq(begun),
             outbox.open.eq(live),
             inbox.clear.eq(opening),
             outbox.clear.eq(opening),
             outbox.number.eq(inbox.number),
-            outbox.ack.eq(inbox.command == Type.ACK),
-            outbox.resend.eq(inbox.command == Type.RESEND),
-            outbox.identify.eq(inbox.command == Type.IDENTIFY),
-            opening.eq(inbox.command == Type.OPEN),
+            outbox.ack.eq(inbox.command[Type.ACK]),
+            outbox.resend.eq(inbox.command[Type.RESEND]),
+            outbox.identify.eq(inbox.command[Type.IDENTIFY]),
+            opening.eq(inbox.command[Type.OPEN]),
             self.bad.eq(inbox.bad),
         ]
 
@@ -100,14 +101,15 @@ class Endpoint(wiring.Component):
         m.d.comb += [
             self.restart.eq(hold != 0),
             settled.eq(resetting & (hold == 0) & self.running),
-            live.eq((session != 0) & ~resetting),
+            live.eq(begun & ~resetting),
         ]
         with m.If(hold != 0):
             m.d.sync += hold.eq(hold - 1)
         with m.If(settled):
             m.d.sync += resetting.eq(0)
         with m.If(opening):
-            m.d.sync += [session.eq(inbox.session), hold.eq(_RESET_CYCLES - 1), resetting.eq(1)]
+            m.d.sync += [session.eq(inbox.session), begun.eq(inbox.session != 0)]
+            m.d.sync += [hold.eq(_RESET_CYCLES - 1), resetting.eq(1)]
 
         self._answer(m, inbox, outbox, session, resetting=resetting, settled=settled, opening=opening)
         return m
@@ -156,7 +158,7 @@ class Endpoint(wiring.Component):
                 counters.place.eq(place),
                 counted.eq(counters.ready),
             ]
-            with m.If((inbox.command == Type.COUNT) & (inbox.number == 0)):
+            with m.If(inbox.command[Type.COUNT] & (inbox.number == 0)):
                 m.d.sync += count_due.eq(1)
             self._tell(m, outbox, counting & (telling == 0), counting, counters.byte, counters.size)
         if hello.units:
@@ -176,7 +178,7 @@ class Endpoint(wiring.Component):
             m.d.sync += [due.eq(1), happened[0].eq(1)]
         with m.If(inbox.bad):
             m.d.sync += [due.eq(1), happened[1].eq(1)]
-        with m.If(inbox.command == Type.POLL):
+        with m.If(inbox.command[Type.POLL]):
             m.d.sync += [due.eq(1), happened[2:].eq(inbox.number[:2])]
         with m.If(settled | inbox.repeated):
             m.d.sync += due.eq(1)
@@ -205,7 +207,7 @@ class Endpoint(wiring.Component):
             m.d.sync += units.request.eq(0)
             with m.If(asking):
                 m.d.sync += [asking.eq(0), count_due.eq(1)]
-        asked = inbox.command == Type.COUNT
+        asked = inbox.command[Type.COUNT]
         with m.If(asked & (inbox.number != 0) & (inbox.number <= hello.units)):
             m.d.sync += [page.eq(inbox.number), asking.eq(inbox.number == 1), count_due.eq(inbox.number != 1)]
         with m.If(asked & (inbox.number == 0)):
@@ -214,7 +216,7 @@ class Endpoint(wiring.Component):
             m.d.comb += counted.eq(~(units.request | asking))
         with m.If(outbox.taken):
             m.d.sync += telling.eq(page)
-        with m.If(inbox.command == Type.OPEN):
+        with m.If(inbox.command[Type.OPEN]):
             m.d.sync += asking.eq(0)
 
         # That of the cycles, then the unit's two; a byte is looked at for longer than the memory takes.

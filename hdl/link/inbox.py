@@ -11,6 +11,9 @@ from pulsefold.hdl.link.protocol import DELIMITER, MAX_FRAME, OVERHEAD, SLOT_BYT
 
 __all__ = ["FrameReceiver", "Inbox", "InboxParameters", "SlotReader", "inbox_bytes"]
 
+#: What the host may ask for.
+_COMMANDS = (Type.ACK, Type.RESEND, Type.POLL, Type.IDENTIFY, Type.OPEN, Type.COUNT)
+
 
 class FrameReceiver(wiring.Component):
     """Bytes of the line to bytes of a frame.
@@ -120,7 +123,7 @@ class Inbox(wiring.Component):
                 # Whether data is taken, and empties the inbox.
                 "open": In(1),
                 "clear": In(1),
-                # A command: its type for one cycle, its number and, for OPEN, its payload.
+                # A command: the bit of its type for one cycle, its number and, for OPEN, its payload.
                 "command": Out(8),
                 "number": Out(8),
                 "session": Out(16),
@@ -166,35 +169,33 @@ class Inbox(wiring.Component):
         m.d.comb += [self.number.eq(head[8:16]), self.session.eq(head[24:])]
 
         bare, opening = receiver.byte == OVERHEAD, receiver.byte == OVERHEAD + 2
-        # All that an end leads to, a cycle later: the CRC's comparison is the longest path. What a frame of
-        # its size is, if it is good, is known by then too: data, or a command.
-        good, data, told = Signal(), Signal(), Signal(8)
-        m.d.sync += [
-            good.eq(receiver.end & receiver.good),
-            self.bad.eq(receiver.end & ~receiver.good),
-            data.eq(0),
-            told.eq(0),
-        ]
+        # All that an end leads to, a cycle later: the CRC's comparison is the longest path. A command comes
+        # decoded and another cycle later, for it goes far; the next frame's first byte moves the header no
+        # sooner.
+        good, sized = Signal(), Signal()
+        m.d.sync += [good.eq(receiver.end & receiver.good), self.bad.eq(receiver.end & ~receiver.good)]
+        m.d.sync += self.command.eq(0)
         with m.Switch(kind):
             with m.Case(Type.DATA):
-                m.d.sync += data.eq(~bare)
+                m.d.sync += sized.eq(~bare)
             with m.Case(Type.OPEN):
-                m.d.sync += told.eq(Mux(opening, kind, 0))
+                m.d.sync += sized.eq(opening)
             with m.Default():
-                m.d.sync += told.eq(Mux(bare, kind, 0))
+                m.d.sync += sized.eq(bare)
         accepted, ahead = Signal(), Signal(8)
         # By then the header is long there, and no other frame can have been taken.
         m.d.sync += ahead.eq(self.number - self.next)
-        with m.If(good):
-            m.d.comb += self.command.eq(told)
-        with m.If(good & data):
-            m.d.comb += [
-                accepted.eq(self.open & room & (ahead == 0)),
-                # Numbers behind the next one were taken before, and nothing is lost.
-                self.repeated.eq(self.open & ahead[7]),
-                self.refused.eq(~accepted & ~self.repeated),
-            ]
-            m.d.sync += self.attempt.eq(extra[4:])
+        with m.If(good & sized):
+            with m.If(kind == Type.DATA):
+                m.d.comb += [
+                    accepted.eq(self.open & room & (ahead == 0)),
+                    # Numbers behind the next one were taken before, and nothing is lost.
+                    self.repeated.eq(self.open & ahead[7]),
+                    self.refused.eq(~accepted & ~self.repeated),
+                ]
+                m.d.sync += self.attempt.eq(extra[4:])
+            with m.Else():
+                m.d.sync += [self.command[command].eq(kind == command) for command in _COMMANDS]
         with m.If(accepted):
             m.d.sync += self.next.eq(self.next + 1)
 

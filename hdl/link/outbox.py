@@ -105,19 +105,20 @@ class Outbox(wiring.Component):
         wiring.connect(m, sender.o, wiring.flipped(self.o))
 
         # The slots are a ring, and numbers wrap elsewhere: where the oldest result that is kept stands, the
-        # next to send, the next to be closed. Results kept and those of them that were sent are counted, for
-        # a difference in the way of all that asks for room costs slow families their clock.
+        # next to send, the next to be closed. Results kept, those of them that were sent and those that were
+        # not are counted, for a difference in the way of all that asks for them costs slow families their
+        # clock.
         oldest, next_sent, next_filled = (
             Signal(range(slots), name=name) for name in ("oldest", "next_sent", "next_filled")
         )
-        used, sent = Signal(range(slots + 1)), Signal(range(slots + 1))
+        used, sent, waiting = (Signal(range(slots + 1), name=name) for name in ("used", "sent", "waiting"))
         answered, greeting = Signal(), Signal()
 
         # What is sent next, answers first.
         unsent, quiet, begun = Signal(), Signal(), Signal()
         read = ram.read_port()
         m.d.comb += [
-            unsent.eq((sent != used) & self.open),
+            unsent.eq(waiting.any() & self.open),
             quiet.eq(sender.idle & ~(answered | greeting | unsent) & (used < slots // 2)),
             begun.eq(sender.idle & ~(answered | greeting) & unsent),
             sender.start.eq(answered | greeting | unsent),
@@ -167,11 +168,11 @@ class Outbox(wiring.Component):
         for slot, passes in ((oldest, freed), (next_sent, passed), (next_filled, closed)):
             with m.If(passes):
                 m.d.sync += slot.eq(_following(slot, slots))
-        for count, more, less in ((used, closed, freed), (sent, passed, freed)):
+        for count, more, less in ((used, closed, freed), (sent, passed, freed), (waiting, closed, passed)):
             with m.If(more ^ less):
                 m.d.sync += count.eq(count + Mux(less, -1, 1))
         with m.If(back):
-            m.d.sync += [next_sent.eq(oldest), sent.eq(0)]
+            m.d.sync += [next_sent.eq(oldest), sent.eq(0), waiting.eq(used + closed)]
 
         write = ram.write_port()
         wiring.connect(m, wiring.flipped(self.i), filler.i)
@@ -201,7 +202,7 @@ class Outbox(wiring.Component):
             m.d.sync += answered.eq(0)
         with m.If(self.clear):
             m.d.sync += [self.written.eq(0), oldest.eq(0), next_sent.eq(0), next_filled.eq(0)]
-            m.d.sync += [signal.eq(0) for signal in (used, sent, answered, greeting)]
+            m.d.sync += [signal.eq(0) for signal in (used, sent, waiting, answered, greeting)]
             m.d.sync += [signal.eq(0) for signal in (said, heard, again, freed, back)]
         return m
 
