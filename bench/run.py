@@ -60,8 +60,15 @@ def run(case: Case, shared: Path, out: Path, seeds: int, say: Progress) -> dict[
         case.make(shared, model)
     x, labels = case.data(shared)
     folder = out / case.name
-    limits = {"fps": case.fps, "clock_mhz": case.clock_mhz, "padding": case.padding}
-    pulsefold.compile(model, board=case.board, out=folder, **limits, progress=say)
+    pulsefold.compile(
+        model,
+        board=case.board,
+        out=folder,
+        fps=case.fps,
+        padding=case.padding,
+        clock_mhz=case.clock_mhz,
+        progress=say,
+    )
     golden = pulsefold.simulate(folder, x, level="golden", progress=say).y.reshape(len(x), -1)
     row = dict.fromkeys(_TITLES, "-")
     row |= {"network": case.name, "board": case.board}
