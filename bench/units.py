@@ -131,6 +131,8 @@ class Structure:
             steps=None if most else steps,
             memory=self.memory,
             memory_width=block_width("ecp5", 16 * self.held) if self.memory == "block" else 0,
+            # As plans for ECP5 have it.
+            reach=int(self.memory == "block"),
             adder=self.adder,
             multiplier=self.multiplier,
         )
@@ -148,7 +150,6 @@ STRUCTURES = (
     Structure(adder="tree", simd=32, bits=2),
     Structure(adder="carry", simd=32, bits=2),
     Structure(adder="gated", pe=8, simd=32, bits=8),
-    Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8),
     Structure(adder="gated", pe=4, simd=16, bits=8, weight_bits=8),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="dsp"),
     Structure(adder="tree", pe=8, simd=8, bits=8, weight_bits=8, multiplier="dsp", held=8),
@@ -245,7 +246,8 @@ def section() -> str:
         "Bipolar weights and one threshold a row, or integer weights and none, on ULX3S (ECP5, speed grade"
         " 6), seed 1; printed by `.venv/bin/python bench/units.py`. `dsp` is a multiplier a product, `pair`"
         " one for two, `constant` wires the weights; the others multiply in LUTs. LUTs are of the whole unit"
-        " (memories, accumulators, thresholds, output buffer) and the shift registers around it.\n\n"
+        " (memories, accumulators, thresholds, output buffer) and the shift registers around it. A row stands"
+        " as the run that made it printed it.\n\n"
     )
     return note + "\n".join(lines) + "\n"
 
