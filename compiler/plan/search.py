@@ -129,20 +129,18 @@ class _Search:
             for choices in table.values()
         ]
 
-    def smallest(self, cycles: int, *, fill: bool = False, empty: float = 1.0) -> _Found | None:
+    def smallest(self, cycles: int, *, fill: bool = False) -> _Found | None:
         """The least load that fits, else what comes nearest; None: a layer is slower.
 
-        With `fill`, one that leaves no more of the block RAM empty than may be where logic can do it; `empty`
-        is a factor of the price of what is.
+        With `fill`, one that leaves no more of the block RAM empty than may be where logic can do it.
         """
-        prices = PRICES * [1, 1, 1, 1, empty]
         fast = [np.flatnonzero(layer.cycles <= cycles) for layer in self.layers]
         if not all(len(places) for places in fast):
             return None
         shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
         picks, used = [], np.full(len(PRICES), np.inf)
         for logic in _LOGIC:
-            tried = self.exchange(shares, self.price(shares, prices * [logic, 1, 1, 1, 1]), prices)
+            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1, 1]), PRICES)
             use = used_by(shares, tried)
             if use[:-1].max() < used[:-1].max():
                 picks, used = tried, use
@@ -241,9 +239,7 @@ class _Search:
         return use[..., -1] + self.emptied + self.full * half / self.blocks
 
 
-def smallest_for(
-    table: Table, target: Target, cycles: int, *, empty: float = 1.0
-) -> dict[str, Choice] | None:
+def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
     """The smallest foldings for a frame in `cycles` that fit together; where none fit, what comes nearest.
 
     None if some layer cannot be that fast.
@@ -254,10 +250,8 @@ def smallest_for(
         Choices of each layer, and what for.
     cycles
         Cycles a frame at the most.
-    empty
-        Factor of the price of block RAM that holds nothing.
     """
-    found = _Search(table, target).smallest(cycles, fill=True, empty=empty)
+    found = _Search(table, target).smallest(cycles, fill=True)
     return found.chosen if found else None
 
 
