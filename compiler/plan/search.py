@@ -114,9 +114,10 @@ class _Search:
             counts = np.array([float(getattr(cost, n)) for n in names])
             return [*(counts / have), target.padding_beyond(cost) / have[2]]
 
+        #: Share of the claimed blocks that is to hold something.
+        self.filled = 1 - target.padding
         #: Padding of what is not chosen here, and blocks that it and all choices may take.
         self.emptied = target.padding_beyond(target.reserved) / have[2]
-        self.full = 1 - target.padding
         self.blocks = have[2]
         self.halves = float(target.reserved.brams % 1)
         self.names = list(table)
@@ -236,7 +237,7 @@ class _Search:
     def padding(self, use: np.ndarray) -> np.ndarray:
         """Of [..., resources and padding]: the design's, with the half of a block that nobody shares."""
         half = np.rint(2 * (use[..., COUNTS.index("brams")] * self.blocks + self.halves)) % 2 / 2
-        return use[..., -1] + self.emptied + self.full * half / self.blocks
+        return use[..., -1] + self.emptied + self.filled * half / self.blocks
 
 
 def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
