@@ -36,6 +36,9 @@ _WIDEST_BEAT = 1024
 #: wide. LFC's three units with beats up to twice as wide were not routed in the time that these take.
 _WIDEST_BATCH = 256
 
+#: Wider ones drive no more than this many inputs of PEs.
+_MOST_BATCH_LOADS = 4608
+
 #: Bits of a vector's elements up to which counting bits in carry cells is worth a look.
 _FEW_BITS = 3
 
@@ -149,9 +152,14 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
             if held == 1 or (batch == 1 and multiplier != "constant")
             # Weights that are read once and again are for block RAM, whose width runs out first.
             if batch == 1
-            or (multiplier != "pair" and memory != "lut" and batch * simd * kind.bits <= _WIDEST_BATCH)
+            or (multiplier != "pair" and memory != "lut" and reaches(batch * simd * kind.bits, pe))
         ]
     return folds
+
+
+def reaches(width: int, pe: int) -> bool:
+    """Whether so many bits of frames that share weights can be brought to all PEs."""
+    return width <= _WIDEST_BATCH or width * pe <= _MOST_BATCH_LOADS
 
 
 def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, int, int]]:

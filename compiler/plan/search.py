@@ -36,7 +36,7 @@ _RISES = 40
 
 #: Cycles of a frame over the least that fit, up to which a plan that leaves little block RAM empty is the
 #: fastest; plans of so much more are tried one after the other.
-SLOWER = 1.05
+SLOWER = 1.75
 _STEP = 1.01
 
 #: Rates one after the other that do not fit before no higher one is tried.
