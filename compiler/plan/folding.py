@@ -9,16 +9,17 @@ from math import gcd, prod
 
 from pulsefold.compiler.ir import Conv, ElementType, Requantize
 from pulsefold.compiler.plan.layers import Fold, Layer
-from pulsefold.compiler.plan.lower import divisors, lanes_of, units_of
+from pulsefold.compiler.plan.lower import lanes_of, units_of
 from pulsefold.compiler.plan.lower.conv import may_hold
 from pulsefold.compiler.plan.lower.elements import LEAST_CONSTANTS
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import Unit, Window
+from pulsefold.compiler.plan.units.base import divisors
 from pulsefold.compiler.plan.units.pair import Pair
 
-__all__ = ["choices_of", "divisors", "pixels_of", "shares_multipliers"]
+__all__ = ["choices_of", "pixels_of", "shares_multipliers"]
 
 #: Block RAM below this depth wastes itself, and the wires to it: LUTs hold such words beside their use.
 _LEAST_BLOCK_DEPTH = 48
@@ -36,8 +37,8 @@ _WIDEST_BEAT = 1024
 #: wide. LFC's three units with beats up to twice as wide were not routed in the time that these take.
 _WIDEST_BATCH = 256
 
-#: Wider ones drive no more than this many inputs of PEs.
-_MOST_BATCH_LOADS = 4608
+#: And where no more than so many PEs read it.
+_WIDEST_BATCH_OF_FEW, _FEW_PES = 576, 8
 
 #: Bits of a vector's elements up to which counting bits in carry cells is worth a look.
 _FEW_BITS = 3
@@ -159,7 +160,7 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
 
 def reaches(width: int, pe: int) -> bool:
     """Whether so many bits of frames that share weights can be brought to all PEs."""
-    return width <= _WIDEST_BATCH or width * pe <= _MOST_BATCH_LOADS
+    return width <= (_WIDEST_BATCH_OF_FEW if pe <= _FEW_PES else _WIDEST_BATCH)
 
 
 def held_of(layer: Layer, pe: int, simd: int, pixels: int) -> list[tuple[int, int, int]]:

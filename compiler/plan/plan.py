@@ -209,7 +209,11 @@ def search(
 ) -> Plan:
     """The smallest plan of a rate, or the fastest or that much `slower` where it is filled; else an error."""
     if fps is None:
-        return settle(graph, target, layers, lambda room: fastest_that_fits(table, room, slower=slower))
+        plan = settle(graph, target, layers, lambda room: fastest_that_fits(table, room, slower=slower))
+        if target.padding_beyond(plan.cost) > 1e-6 and slower > 1:
+            # What joins the layers leaves more empty: the rate is not to be lost to that.
+            return search(graph, target, layers, table, fps, 1)
+        return plan
     cycles = int(target.clock_mhz * 1e6 / fps)
     picks = smallest_for(table, target, cycles)
     shortage = None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from amaranth.hdl import Cat, Const, Instance, Module, Mux, Signal, Value
 
-from pulsefold.compiler.plan.units.rom import multiplexed
+from pulsefold.compiler.plan.units.choice import multiplexed
 from pulsefold.hdl.technology import is_ecp5
 
 __all__ = ["chosen"]

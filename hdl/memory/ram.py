@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal, unsigned
+from amaranth.hdl import Module, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width
+from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, part_depth
+from pulsefold.hdl.memory.choice import chosen
+from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
 
 __all__ = ["OUTPUT_REGISTER", "LateRam", "memory_attributes", "registered_name"]
@@ -37,7 +40,8 @@ class LateRam(wiring.Component):
     """`read_data` follows `read_address` by two cycles; it must not be read where it is just written.
 
     On ECP5 the second register of block RAM is the block's own: 0.96 ns from clock to output in place
-    of 5.8 ns.
+    of 5.8 ns. There, block RAM may be several parts, among which the upper bits of the address choose, behind
+    the second register; see :func:`~pulsefold.compiler.plan.units.memory.part_depth`.
 
     Parameters
     ----------
@@ -62,24 +66,45 @@ class LateRam(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        column = (
-            block_width("ecp5", self.depth) if self.style == "block" and is_ecp5(platform) else self.width
-        )
+        part = self.depth
+        if self.style == "block" and is_ecp5(platform):
+            part = part_depth("ecp5", self.depth, self.width)
+        count = ceil_div(self.depth, part)
+        if count == 1:
+            m.d.comb += self.read_data.eq(self._part(m, "", self.depth, self.write_enable, platform))
+            return m
+        bits = (part - 1).bit_length()
+        writes, reads = self.write_address >> bits, self.read_address >> bits
+        words = [
+            self._part(
+                m,
+                f"part{k}_",
+                min(part, self.depth - k * part),
+                self.write_enable & (writes == k),
+                platform,
+            )
+            for k in range(count)
+        ]
+        m.d.comb += self.read_data.eq(chosen(m, words, delayed(m, reads, 2, "part"), platform))
+        return m
+
+    def _part(self, m, name: str, depth: int, write_enable: Value, platform) -> Value:
+        """What is read of `depth` words of the lowest bits of the addresses, which are written if enabled."""
+        column = block_width("ecp5", depth) if self.style == "block" and is_ecp5(platform) else self.width
+        read_data = Signal(self.width, name=f"{name}data")
         for low in range(0, self.width, column):
             width = min(column, self.width - low)
-            name = registered_name(f"bits{low}", self.style, self.depth, width, platform)
-            memory = Memory(
-                shape=unsigned(width), depth=self.depth, init=[], attrs=memory_attributes(self.style)
-            )
-            m.submodules[name] = memory
+            here = registered_name(f"{name}bits{low}", self.style, depth, width, platform)
+            memory = Memory(shape=unsigned(width), depth=depth, init=[], attrs=memory_attributes(self.style))
+            m.submodules[here] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
-            data = self.read_data[low : low + width]
+            data = read_data[low : low + width]
             m.d.comb += [
                 write.addr.eq(self.write_address),
                 write.data.eq(self.write_data[low : low + width]),
-                write.en.eq(self.write_enable),
+                write.en.eq(write_enable),
             ]
-            word = Signal(width, name=f"word{low}", reset_less=True)
+            word = Signal(width, name=f"{name}word{low}", reset_less=True)
             m.d.sync += word.eq(read.data)
             if self.style != "block":
                 # LUT RAM is read behind an address register: multiplexers stand between it and its output.
@@ -87,8 +112,8 @@ class LateRam(wiring.Component):
                 m.d.comb += data.eq(word)
                 continue
             m.d.comb += read.addr.eq(self.read_address)
-            if name.endswith(OUTPUT_REGISTER):
+            if here.endswith(OUTPUT_REGISTER):
                 m.d.comb += data.eq(word)
             else:
                 m.d.sync += data.eq(word)
-        return m
+        return read_data

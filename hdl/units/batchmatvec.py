@@ -117,16 +117,22 @@ class BatchMatVecCircuit(UnitComponent):
             halves.append(half)
         width, beats = p.simd * p.type.bits, p.column_folds
         words = []
+        # Written a cycle later: that a beat came shows late in its cycle. The first is read no sooner than two
+        # cycles after the last came.
+        writing = delayed(m, self.i.p.as_value(), 1, "writing")
+        written = delayed(m, Mux(place[-1], beat.value + beats, beat.value), 1, "written")
         for lane, half in enumerate(halves):
+            enable = Signal(name=f"writes_{lane}")
+            m.d.sync += enable.eq(taken & (place[:-1] == lane))
             m.submodules[f"ring_{lane}"] = memory = Memory(
                 shape=width, depth=2 * beats, init=[], attrs=memory_attributes("ram")
             )
             write, read = memory.write_port(), memory.read_port(domain="comb")
             word = Signal(width, name=f"word_{lane}", reset_less=True)
             m.d.comb += [
-                write.en.eq(taken & (place[:-1] == lane)),
-                write.addr.eq(Mux(place[-1], beat.value + beats, beat.value)),
-                write.data.eq(self.i.p),
+                write.en.eq(enable),
+                write.addr.eq(written),
+                write.data.eq(writing),
                 read.addr.eq(Mux(half, column + beats, column)),
             ]
             m.d.sync += word.eq(read.data)

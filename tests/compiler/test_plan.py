@@ -11,7 +11,7 @@ import pytest
 
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Requantize, Tensor, Threshold
-from pulsefold.compiler.plan.folding import choices_of, divisors
+from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
@@ -19,6 +19,7 @@ from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_f
 from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
+from pulsefold.compiler.plan.units.base import divisors
 from pulsefold.compiler.plan.units.memory import brams_for
 from pulsefold.errors import DoesNotFitError, FoldingError
 from pulsefold.sim import golden

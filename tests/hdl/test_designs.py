@@ -9,13 +9,14 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from pulsefold.compiler.ir import Conv, ElementType, Graph, MaxPool, Node, Requantize, Tensor, Threshold
-from pulsefold.compiler.plan.folding import divisors, pixels_of, shares_multipliers
+from pulsefold.compiler.plan.folding import pixels_of, shares_multipliers
 from pulsefold.compiler.plan.layers import Fold, layers_of
 from pulsefold.compiler.plan.lower.conv import may_hold
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, ReorderUnit, RequantizeUnit, Window
+from pulsefold.compiler.plan.units.base import divisors
 from pulsefold.errors import FoldingError
 from pulsefold.hdl.top import Core
 from pulsefold.sim.bench.expected import expected_values

@@ -26,8 +26,9 @@ from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
 from pulsefold.compiler.plan.units.carry import CarryTree
-from pulsefold.compiler.plan.units.memory import block_width
-from pulsefold.compiler.plan.units.rom import choice_luts, packed_rows
+from pulsefold.compiler.plan.units.choice import choice_luts
+from pulsefold.compiler.plan.units.memory import block_width, brams_for, late_ram_brams, part_depth
+from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import ToolFailedError
 from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.memory.choice import chosen
@@ -485,15 +486,36 @@ def test_nets_that_synthesis_joins_are_refused(tmp_path) -> None:
         refuse_joined_nets(netlist)
 
 
-@pytest.mark.parametrize("width", [40, 6, 2])
-def test_deep_buffer_after_synthesis(tmp_path, width: int) -> None:
-    depth = 2500 // width + 70
+@pytest.mark.parametrize(
+    ("width", "depth", "parts"),
+    [
+        *((width, 2500 // width + 70, 1) for width in (40, 6, 2)),
+        # 1,024 words in two blocks and 60 in one; two times 2,048 in two and 404 in one.
+        (36, 1084, 2),
+        (18, 4500, 3),
+    ],
+)
+def test_deep_buffer_after_synthesis(tmp_path, width: int, depth: int, parts: int) -> None:
+    """All in output registers, in as many blocks as the estimate has, also where they are cut into parts."""
     beats = np.random.default_rng(width).integers(0, 1 << width, (3 * depth, 1))
     component = StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth)
     simulator, netlist = netlist_simulator(component, tmp_path)
     blocks = cells_of(netlist["cells"], "DP16KD")
-    assert blocks
+    assert -(-depth // part_depth("ecp5", depth, width)) == parts
+    assert len(blocks) == late_ram_brams("ecp5", depth, width)
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
     for stalls in ((0.0, 0.0), (0.1, 0.9), (0.5, 0.5)):
         run = simulator.run(beats, outputs=len(beats), stall_in=stalls[0], stall_out=stalls[1], seed=3)
         np.testing.assert_array_equal(run.beats, beats)
+
+
+def test_window_in_parts_after_synthesis(tmp_path) -> None:
+    """Rows that lie across the parts' ends, two blocks in place of three."""
+    window = replace(
+        PADDED, shape=(11, 240, 2), lanes=1, type=INT(9, signed=False), stride=(1, 1), output_shape=(11, 240)
+    )
+    window = replace(window, rows=5, buffer_depth=0)
+    depth = window.rows * window.bank_beats
+    assert late_ram_brams("ecp5", depth, 9) == 2 < brams_for("ecp5", depth, 9)
+    blocks = cells_of(check_netlist(window, tmp_path), "DP16KD")
+    assert len(blocks) == 2

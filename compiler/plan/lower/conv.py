@@ -12,7 +12,6 @@ import numpy as np
 from pulsefold.compiler.ir import Conv, Requantize, Threshold, type_for_range
 from pulsefold.compiler.plan.layers import Fold, Layer, converters
 from pulsefold.compiler.plan.lower.elements import requantize_unit, steps_of, threshold_unit
-from pulsefold.compiler.plan.lower.rule import divisors
 from pulsefold.compiler.plan.lower.windows import window_unit
 from pulsefold.compiler.plan.units import (
     BatchMatVec,
@@ -23,6 +22,7 @@ from pulsefold.compiler.plan.units import (
     Stream,
     Unit,
 )
+from pulsefold.compiler.plan.units.base import divisors
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import FoldingError

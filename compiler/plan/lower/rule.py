@@ -8,14 +8,9 @@ from math import gcd
 
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.units import Unit
+from pulsefold.compiler.plan.units.base import divisors
 
-__all__ = ["Rule", "channel_lanes", "divisors"]
-
-
-def divisors(n: int) -> list[int]:
-    """Divisors of `n`, ascending."""
-    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return low + [n // d for d in reversed(low) if d * d != n]
+__all__ = ["Rule", "channel_lanes"]
 
 
 def channel_lanes(layer: Layer) -> list[int]:

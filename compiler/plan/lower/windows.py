@@ -7,7 +7,7 @@ from dataclasses import replace
 from pulsefold.compiler.ir import Conv, MaxPool, SumPool
 from pulsefold.compiler.plan.layers import Layer
 from pulsefold.compiler.plan.units import Window
-from pulsefold.compiler.plan.units.memory import brams_for
+from pulsefold.compiler.plan.units.memory import late_ram_brams
 
 __all__ = ["window_unit"]
 
@@ -55,6 +55,6 @@ def window_unit(
     fewest = window.fewest_rows
     if lines == "lut":
         return replace(window, rows=fewest, memory="small")
-    if brams_for(family, fewest * window.bank_beats, width) < brams_for(family, depth, width):
+    if late_ram_brams(family, fewest * window.bank_beats, width) < late_ram_brams(family, depth, width):
         rows = fewest
     return replace(window, rows=rows, memory="block")

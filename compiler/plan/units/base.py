@@ -20,6 +20,7 @@ __all__ = [
     "accept_times",
     "bits_for",
     "ceil_div",
+    "divisors",
 ]
 
 #: Of each input, the cycles at which its beats are taken; the cycles at which beats are offered.
@@ -32,6 +33,12 @@ BUFFER_LATENCY = 2
 def ceil_div(a: int, b: int) -> int:
     """Smallest integer >= a / b."""
     return -(-a // b)
+
+
+def divisors(n: int) -> list[int]:
+    """Divisors of `n`, ascending."""
+    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
+    return low + [n // d for d in reversed(low) if d * d != n]
 
 
 def bits_for(n: int) -> int:

@@ -166,5 +166,5 @@ class BatchMatVec(OneInput, OneOutput):
         memories = Resources(
             luts=self.batch * (ring.luts + collector.luts), brams=self.batch * (ring.brams + collector.brams)
         )
-        control = Resources(luts=120 + self.batch * self.output.width * 0.6, ffs=80)
+        control = Resources(luts=120 + self.batch * self.output.width * 0.6, ffs=80 + self.input.width)
         return inner + memories + control + buffer_cost(family, self.buffer_depth, self.output.width)

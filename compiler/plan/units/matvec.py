@@ -18,7 +18,7 @@ from pulsefold.compiler.plan.units.base import (
     ceil_div,
 )
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
-from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, memory_cost, small_cost
+from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, late_ram_cost, small_cost
 from pulsefold.compiler.plan.units.rom import distinct_bits, rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
@@ -463,7 +463,7 @@ class MatVec(OneInput, OneOutput):
         total += self.dot.cost(family, pe=self.pe, pixels=self.pixels, hop=self.hop, differ=kept / word)
         waits = self.hops + self.vector_wait + 1
         if self.replays:
-            total += memory_cost(family, self.kept_beats, self.input.width, self.replay_style)
+            total += late_ram_cost(family, self.kept_beats, self.input.width, self.replay_style)
             # What was replayed, and the choice between it and what has come.
             total += Resources(luts=self.input.width)
             waits += self.replay_style == "ram"
@@ -517,6 +517,6 @@ class MatVec(OneInput, OneOutput):
         if self.steps:
             return own + self.steps.cost(family, sums, self.all_folds, raw)
         bits = self.accumulator_type.bits
-        if len(np.unique(self.dot.offset)) > 1:
+        if np.any(self.dot.offset != self.dot.offset.flat[0]):
             own += rom_cost(family, self.all_folds, bits, threshold_style(self.all_folds)) * sums
         return own + Resources(luts=sums * bits + 3 * row, ffs=sums * bits + 2 * row)

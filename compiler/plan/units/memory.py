@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.choice import choice_luts
 
 __all__ = [
     "BRAM_SHAPES",
@@ -15,7 +16,10 @@ __all__ = [
     "buffer_cost",
     "buffer_lag",
     "buffer_style",
+    "late_ram_brams",
+    "late_ram_cost",
     "memory_cost",
+    "part_depth",
     "small_cost",
 ]
 
@@ -30,6 +34,9 @@ BRAM_SHAPES = {
 #: Entries of the small buffer in front of a deep one's block RAM: the way round by the ring takes five
 #: cycles.
 FRONT_DEPTH = 8
+
+#: Parts of a memory that are still chosen among in one cycle.
+_MOST_PARTS = 8
 
 
 def block_bits(family: str) -> int:
@@ -54,6 +61,29 @@ def brams_for(family: str, depth: int, width: int) -> int:
     return ceil_div(depth, deep) * ceil_div(width, column)
 
 
+def part_depth(family: str, depth: int, width: int) -> int:
+    """Words of each part of a RAM that is read in two cycles, cut so as to claim the fewest block RAMs.
+
+    `depth` where one part claims as few. The last part has the rest of the words. A depth that is no power of
+    two leaves much of any shape empty, and the deepest shapes leave a ninth of it out. Only on ECP5:
+    elsewhere synthesis cuts as it will.
+    """
+    parts = [d for d, _ in BRAM_SHAPES[family] if d < depth <= _MOST_PARTS * d] if family == "ecp5" else []
+    best = min(parts, key=lambda part: (brams_of_parts(family, depth, width, part), -part), default=depth)
+    return best if brams_of_parts(family, depth, width, best) < brams_for(family, depth, width) else depth
+
+
+def brams_of_parts(family: str, depth: int, width: int, part: int) -> int:
+    """Block RAMs of a memory in parts of so many words."""
+    whole, rest = divmod(depth, part)
+    return whole * brams_for(family, part, width) + (brams_for(family, rest, width) if rest else 0)
+
+
+def late_ram_brams(family: str, depth: int, width: int) -> int:
+    """Block RAMs of a memory that is written, and read in two cycles; see :func:`part_depth`."""
+    return brams_of_parts(family, depth, width, part_depth(family, depth, width))
+
+
 def becomes_block(family: str, depth: int, width: int) -> bool:
     """Whether synthesis takes block RAM for a small RAM that it may choose for, by the costs of its library.
 
@@ -75,6 +105,20 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
     if style == "block" or (style == "ram" and becomes_block(family, depth, width)):
         return Resources(brams=brams_for(family, depth, width), bram_bits=depth * width)
     return small_cost(family, depth, width)
+
+
+def late_ram_cost(family: str, depth: int, width: int, style: str) -> Resources:
+    """The same of one that is read in two cycles, which block RAM may be cut into parts for."""
+    part = part_depth(family, depth, width)
+    if style != "block" or part == depth:
+        return memory_cost(family, depth, width, style)
+    parts = ceil_div(depth, part)
+    return Resources(
+        luts=width * choice_luts(family, parts) + parts,
+        ffs=2 * parts.bit_length(),
+        brams=late_ram_brams(family, depth, width),
+        bram_bits=depth * width,
+    )
 
 
 def small_cost(family: str, depth: int, width: int) -> Resources:
@@ -108,7 +152,7 @@ def buffer_lag(depth: int, width: int) -> int:
 def buffer_cost(family: str, depth: int, width: int) -> Resources:
     """Cost of a stream buffer: its memory, an output register and two counters."""
     style = buffer_style(family, depth, width)
-    memory = memory_cost(family, depth, width, style)
+    memory = late_ram_cost(family, depth, width, style)
     pointer = depth.bit_length()
     counters = Resources(luts=6 * pointer + 3, ffs=width + 3 * pointer + 1)
     if style == "block":

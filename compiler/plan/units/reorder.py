@@ -17,6 +17,7 @@ from pulsefold.compiler.plan.units.base import (
     OneOutput,
     Stream,
     bits_for,
+    divisors,
 )
 from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
 from pulsefold.compiler.plan.units.program import Level, folded
@@ -38,10 +39,8 @@ def reorder_lanes(index: np.ndarray, elements: int) -> list[int]:
     """Lanes with which a reorder of a frame of `elements` moves whole beats, ascending."""
     flat = index.ravel()
     common = gcd(elements, flat.size)
-    widest = next(
-        n for n in range(common, 0, -1) if common % n == 0 and (n == 1 or moves_whole_beats(flat, n))
-    )
-    return [n for n in range(1, widest + 1) if widest % n == 0]
+    widest = next(n for n in reversed(divisors(common)) if n == 1 or moves_whole_beats(flat, n))
+    return divisors(widest)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

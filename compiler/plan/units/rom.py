@@ -6,15 +6,13 @@ from dataclasses import replace
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.choice import choice_luts
 from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_bits, block_width, memory_cost
 
-__all__ = ["MOST_MULTIPLEXED", "choice_luts", "distinct_bits", "multiplexed", "packed_rows", "rom_cost"]
+__all__ = ["distinct_bits", "packed_rows", "rom_cost"]
 
 #: Width of one of two ports of an ECP5 block RAM.
 _PORT = 18
-
-#: Words of which multiplexers beside eight LUTs choose one: the LUTs of a tile of ECP5.
-MOST_MULTIPLEXED = 16
 
 #: Words side by side that are still chosen among in one cycle.
 _MOST_PLACES = 32
@@ -57,25 +55,6 @@ def packed_rows(family: str, depth: int, width: int) -> int:
     ]
     best = min(layouts, default=(float("inf"), 0, 0))
     return best[2] if best[0] < rom_cost(family, depth, width, "block").brams else 0
-
-
-def choice_luts(family: str, words: int) -> float:
-    """LUTs that choose a bit of one of so many words: on ECP5 one for two words, see :func:`multiplexed`."""
-    if family != "ecp5":
-        return (2 * words - 1) / 3
-    whole = 1 << (words - 1).bit_length()
-    if multiplexed(words):
-        return whole / 2
-    return choice_luts(family, whole // 2) + choice_luts(family, words - whole // 2) + 1 if words > 1 else 0
-
-
-def multiplexed(words: int) -> bool:
-    """Whether multiplexers beside LUTs choose from so many words, as if they were the next power of two.
-
-    Else they choose from the first power of two, and a LUT between that and one of the rest.
-    """
-    whole = 1 << (words - 1).bit_length()
-    return 1 < words <= MOST_MULTIPLEXED and (words <= 4 or 4 * words > 3 * whole)
 
 
 def distinct_bits(depth: int, width: int) -> int:

@@ -21,7 +21,7 @@ from pulsefold.compiler.plan.units.base import (
     bits_for,
     ceil_div,
 )
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, late_ram_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["Window"]
@@ -122,7 +122,8 @@ class Window(OneInput, OneOutput):
     rows
         Rows of the buffer; 0 takes enough for frames to overlap without a pause.
     memory
-        ``"block"``, ``"ram"`` or ``"small"``, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`.
+        ``"block"``, ``"ram"`` or ``"small"``, see
+        :func:`~pulsefold.compiler.plan.units.memory.late_ram_cost`.
     buffer_depth
         Entries of the output buffer; 0 takes enough for one beat a cycle.
     """
@@ -348,7 +349,7 @@ class Window(OneInput, OneOutput):
         logic = 11 * bits_for(depth) + 5 * bits_for(self.output.beats) + 70 + len(self.row_program) // 4
         logic += (self.held > 1) * (2 * bits_for(self.row_beats) + 8) + 4 * (self.repeats > 1)
         return (
-            sum((memory_cost(family, depth, self.input.width, self.memory),) * self.pixels, Resources())
+            sum((late_ram_cost(family, depth, self.input.width, self.memory),) * self.pixels, Resources())
             + Resources(luts=(self.pixels - 1) * (self.output.width * 0.6 + 4 * bits_for(depth)))
             + Resources(
                 luts=logic + self.output.width * bool(any(self.pads)),
