@@ -1,8 +1,8 @@
 """Prints how much of the block RAM that plans claim is empty.
 
 Nothing is synthesised: counts are the planner's, which ``bench/costs.py`` holds against those of place and
-route. A plan is the smallest for so many cycles a frame, the fastest that fits, or the fastest that leaves no
-more than 15 % empty (``--padding 15``).
+route. A plan is the smallest for so many cycles a frame, the fastest that fits (``--padding 100``), the one
+that is taken where nothing is asked for, or the fastest that leaves no more than 15 % empty (``--padding 15``).
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def plans(model: Path, board: str, bounds: tuple[int, ...]) -> Iterator[tuple[st
     target = target_of(get_board(board), None)
     for cycles in bounds:
         yield f"{cycles:,} cycles", make_plan(graph, target, fps=target.clock_mhz * 1e6 / (cycles + 0.5))
-    yield "fastest", make_plan(graph, target)
+    yield "fastest", make_plan(graph, target, padding=1.0)
+    yield "nothing", make_plan(graph, target)
     try:
         filled = make_plan(graph, target, padding=PADDING)
     except DoesNotFitError:

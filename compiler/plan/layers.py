@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from math import gcd
+from math import gcd, lcm
 
 import numpy as np
 
@@ -205,12 +205,19 @@ class Layer:
         return RowSums.of(self.weights)
 
 
-def converters(name: str, kind: ElementType, elements: int, a: int, b: int) -> Iterator[Convert]:
-    """Width converters from `a` to `b` lanes: none, one, or two by way of their common divisor."""
+def converters(
+    name: str, kind: ElementType, elements: int, a: int, b: int, pace: int | None = None
+) -> Iterator[Convert]:
+    """Width converters from `a` to `b` lanes: none, one, or two by way of their common divisor.
+
+    Or by way of their common multiple, where the divisor takes more than `pace` cycles for the elements.
+    """
     if a == b:
         return
-    common = gcd(a, b)
-    hops = [(a, b)] if common in (a, b) else [(a, common), (common, b)]
+    between = gcd(a, b)
+    if pace is not None and elements // between > pace:
+        between = lcm(a, b)
+    hops = [(a, b)] if between in (a, b) else [(a, between), (between, b)]
     for k, (p, q) in enumerate(hops):
         suffix = f".{k}" if len(hops) > 1 else ""
         yield Convert(name=name + suffix, type=kind, elements=elements, input_lanes=p, output_lanes=q)

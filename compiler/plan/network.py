@@ -115,6 +115,8 @@ class _Builder:
     def __init__(self, graph: Graph, layers: Sequence[Layer], folds: Mapping[str, Fold], family: str) -> None:
         self.layers = layers
         self.runs = {layer.name: units_of(layer, folds[layer.name], family) for layer in layers}
+        #: Cycles a frame of the slowest layer.
+        self.pace = max(unit.cycles for run in self.runs.values() for unit in run)
         self.entries, self.exits = entries_of(graph), exits_of(graph)
         self.units: list[Unit] = []
         self.owners: list[str] = []
@@ -196,6 +198,7 @@ class _Builder:
         self, name: str, owner: str, source: Source, stream: Stream, lanes: int
     ) -> tuple[Source, Stream]:
         """Through the converters to a number of lanes."""
-        for unit in converters(name, stream.type, stream.beats * stream.lanes, stream.lanes, lanes):
+        elements = stream.beats * stream.lanes
+        for unit in converters(name, stream.type, elements, stream.lanes, lanes, self.pace):
             source, stream = self.add(unit, owner, None, source), unit.output
         return source, stream

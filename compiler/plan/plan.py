@@ -48,6 +48,9 @@ class Plan:
         Folding of every layer, by name.
     network
         The units and what joins them.
+    fastest
+        Cycles a frame of the fastest plan that fits, where this one is slower and leaves less of the block
+        RAM empty; else 0.
     """
 
     graph: Graph
@@ -55,6 +58,7 @@ class Plan:
     layers: tuple[Layer, ...]
     folds: Mapping[str, Fold]
     network: Network
+    fastest: int = 0
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -164,7 +168,8 @@ def make_plan(
         A folding to use as it is.
     padding
         Share of the block RAM claimed that holds nothing at the most, whatever rate or logic that takes. None
-        takes the target's where logic can do it and, without `fps`, at little of the rate.
+        takes the target's where logic can do it and, without `fps`, at up to 1.75 times the cycles; the plan
+        then knows the fewest.
 
     Raises
     ------
@@ -187,7 +192,11 @@ def make_plan(
         return assemble(graph, target, layers, folds)
     table = table_of(graph, target, layers)
     if padding is None:
-        return search(graph, target, layers, table, fps)
+        plan = search(graph, target, layers, table, fps)
+        if fps is not None:
+            return plan
+        fastest = search(graph, replace(target, padding=1.0), layers, table, fps, 1).cycles
+        return replace(plan, fastest=fastest) if fastest < plan.cycles else plan
     plan = search(graph, replace(target, padding=padding), layers, table, fps, inf)
     if plan.padding > padding + 1e-6:
         # Where that much cannot be, less may.

@@ -256,7 +256,7 @@ def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice]
     return found.chosen if found else None
 
 
-def fastest_that_fits(table: Table, target: Target, *, slower: float = SLOWER) -> dict[str, Choice]:
+def fastest_that_fits(table: Table, target: Target, *, slower: float = 1.0) -> dict[str, Choice]:
     """The foldings with the fewest cycles a frame among those that fit together.
 
     Or up to `slower` times as many where they leave no more of the block RAM empty than may be.

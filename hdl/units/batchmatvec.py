@@ -9,7 +9,7 @@ from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
 from pulsefold.hdl.memory.ram import memory_attributes
-from pulsefold.hdl.register import delayed
+from pulsefold.hdl.register import data_register, delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.hop import Sink, hop_row, send_rows
 from pulsefold.hdl.units.streams import UnitComponent
@@ -117,8 +117,8 @@ class BatchMatVecCircuit(UnitComponent):
             halves.append(half)
         width, beats = p.simd * p.type.bits, p.column_folds
         words = []
-        # Written a cycle later: that a beat came shows late in its cycle. The first is read no sooner than two
-        # cycles after the last came.
+        # Written a cycle later: that a beat came shows late in its cycle. A vector's first is read no sooner
+        # than two cycles after its last came.
         writing = delayed(m, self.i.p.as_value(), 1, "writing")
         written = delayed(m, Mux(place[-1], beat.value + beats, beat.value), 1, "written")
         for lane, half in enumerate(halves):
@@ -183,13 +183,17 @@ class BatchMatVecCircuit(UnitComponent):
         some, later = Signal(name="some_rows"), Signal(name="later")
         go = Signal(name="go")
         row, frame = Counter(m, rows, go, "read_row"), Signal(range(batch), name="frame")
-        buffer = self.buffer
+        buffer, chosen = self.buffer, Signal(name="chosen")
+        # Choosing among the lanes takes most of a cycle; what goes on waits in a register for the next.
+        free = ~chosen | buffer.i.ready
         m.d.comb += [
-            go.eq(buffer.i.ready & (some | later)),
+            go.eq(free & (some | later)),
             fresh_next.eq(fresh + sink.valid - (go & ~later)),
             now.closed.eq(go & row.last & (frame == counts[leaving] - 1)),
-            buffer.i.valid.eq(go),
+            buffer.i.valid.eq(chosen),
         ]
+        with m.If(free):
+            m.d.sync += chosen.eq(go)
         m.d.sync += [fresh.eq(fresh_next), some.eq(fresh_next != 0)]
         with m.If(go):
             with m.If(now.closed):
@@ -211,4 +215,7 @@ class BatchMatVecCircuit(UnitComponent):
                 read.addr.eq(Mux(leaving, row.value + rows, row.value)),
             ]
             words.append(read.data)
-        m.d.comb += buffer.i.p.eq(Array(words)[lane])
+        result = data_register(width, "result")
+        with m.If(free):
+            m.d.sync += result.eq(Array(words)[lane])
+        m.d.comb += buffer.i.p.eq(result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 from amaranth.hdl import Array, Const, Module, Mux, Shape, Signal, Value, signed
 
@@ -147,7 +148,8 @@ class WindowCircuit(UnitComponent):
         )
         went = delayed(m, go, 1, "went", reset_less=False)
         fold, kx = (delayed(m, count[name], 1, name) for name in ("fold", "kx"))
-        row_address, row = self.rows_walk(m, walk, back)
+        inside = prod(sizes[name] for name in order[: order.index("ky")])
+        row_address, row = self.rows_walk(m, walk, back, inside)
         # Rows that lie complete beyond those that this output row needs: it may be read while they are not
         # fewer. That a row came and that an output row ends shows late in the cycle.
         program = p.row_program
@@ -186,24 +188,30 @@ class WindowCircuit(UnitComponent):
             left = self.left_walk(m, walk, back)
             self.fetch_several(m, banks, buffer, went, row_address, row, left, fold, kx)
 
-    def rows_walk(self, m, step, wrap):
-        """Ring address and frame index of the tap's row."""
+    def rows_walk(self, m, step, wrap, inside: int):
+        """Ring address and frame index of the tap's row; `inside` are the beats of one of a window's rows."""
         p = self.unit
         size, beats = p.rows * p.bank_beats, p.bank_beats
         height, top_pad = p.shape[0], p.pads[0]
 
-        def ring(value, rows: int):
+        def ring(value, rows: int, every: int):
             # Sum, wrapped sum and test side by side: a chain of the three would set the clock.
             rest = size - rows * beats % size
-            return Mux(value >= rest, value - rest, value + (size - rest))
+            moved = Mux(value >= rest, value - rest, value + (size - rest))
+            if every == 1:
+                return moved
+            # Rows do not change every cycle: where the next one lies waits in a register.
+            ahead = Signal(range(size), init=(value.init + rows * beats) % size, name=f"{value.name}_ahead")
+            m.d.sync += ahead.eq(moved)
+            return ahead
 
         span = height + sum(p.pads[::2]) + 1
         start = -top_pad * beats % size
         top, address = (Signal(range(size), init=start, name=n) for n in ("top", "row_address"))
         top_row, row = (Signal(range(-top_pad - 1, span), init=-top_pad, name=n) for n in ("top_row", "row"))
-        down = (ring(address, p.dilation[0]), row + p.dilation[0])
-        next_row = (ring(top, p.stride[0]), top_row + p.stride[0])
-        frame = (ring(top, height - (p.output_shape[0] - 1) * p.stride[0]), -top_pad)
+        down = (ring(address, p.dilation[0], inside), row + p.dilation[0])
+        next_row = (ring(top, p.stride[0], p.sent_row), top_row + p.stride[0])
+        frame = (ring(top, height - (p.output_shape[0] - 1) * p.stride[0], p.sent_row), -top_pad)
         with m.If(step["ky"]):
             m.d.sync += [address.eq(down[0]), row.eq(down[1])]
         with m.If(wrap["ky"]):

@@ -153,7 +153,8 @@ def parser() -> argparse.ArgumentParser:
         type=percent,
         metavar="PERCENT",
         help="block RAM that may be claimed and left empty at the most, whatever rate or logic it takes; "
-        "100: the least logic; default: 15, where logic can do it at the rate",
+        "100: the most frames, or the least logic; default: 15, where logic can do it at the rate, or "
+        "without --fps at up to 1.75 times the cycles",
     )
     p.add_argument("--clock-mhz", type=float, metavar="F", help="compute clock; default: the board's")
     p.add_argument(

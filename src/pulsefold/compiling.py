@@ -209,4 +209,5 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
         "promise": {"cycles_per_image": plan.cycles, "latency_cycles": plan.latency_cycles},
         "estimated": {name: round(value) for name, value in asdict(plan.cost).items()},
         "bram_padding": round(plan.padding, 4),
+        **({"fastest_cycles_per_image": plan.fastest} if plan.fastest else {}),
     }

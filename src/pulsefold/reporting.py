@@ -49,6 +49,8 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         )
         empty = f", {report['bram_padding']:.0%} of the block RAM empty" if guess["brams"] else ""
         rows.append(("estimated", text + empty))
+    if "fastest_cycles_per_image" in report:
+        rows.append(("", f"{report['fastest_cycles_per_image']:,} cycles an image with --padding 100"))
     made = report.get("implementation", {})
     if made:
         rows += [

@@ -20,7 +20,7 @@ from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
 from pulsefold.compiler.plan.units.base import divisors
-from pulsefold.compiler.plan.units.memory import brams_for
+from pulsefold.compiler.plan.units.memory import brams_for, late_ram_brams
 from pulsefold.errors import DoesNotFitError, FoldingError
 from pulsefold.sim import golden
 from pulsefold.sim.bench.expected import expected_values
@@ -186,6 +186,10 @@ def test_block_rams_side_by_side():
     assert brams_for("ecp5", 16384, 16) == 16
     assert brams_for("ice40", 256, 16) == 1
     assert brams_for("ice40", 4096, 2) == 2
+    # Cut into parts where that takes fewer: five of 1,024 words of 18 bits, two wide, not 16 of 8,192 of two.
+    assert (late_ram_brams("ecp5", 5120, 32), brams_for("ecp5", 5120, 32)) == (10, 16)
+    assert late_ram_brams("ecp5", 4096, 32) == brams_for("ecp5", 4096, 32) == 8
+    assert late_ram_brams("gowin", 5120, 32) == brams_for("gowin", 5120, 32)
 
 
 def int8_layer(kernel: int, channels: int, rows: int, pixels: int) -> Graph:
@@ -374,8 +378,26 @@ def test_the_fastest_that_is_filled_where_it_is_asked_for():
         ]
     }
     assert fastest_that_fits(table, room)["layer"].cycles == 64
-    assert fastest_that_fits(table, room, slower=3)["layer"].cycles == 128
+    for slower, cycles in ((3, 128), (2, 128), (1.9, 64)):
+        assert fastest_that_fits(table, room, slower=slower)["layer"].cycles == cycles
     assert fastest_that_fits(table, replace(room, padding=1.0), slower=3)["layer"].cycles == 64
+
+
+def test_a_slower_plan_that_is_fuller_knows_the_fastest(graph):
+    """Little logic: weights in LUTs at 288 cycles, or in block RAMs that stay empty at 192."""
+    room = replace(target(), resources=Resources(luts=8_000, ffs=16_000, brams=50))
+    plan, fastest = make_plan(graph, room), make_plan(graph, room, padding=1.0)
+    assert room.padding_beyond(plan.cost) <= 0 < room.padding_beyond(fastest.cost)
+    assert fastest.cycles == plan.fastest < plan.cycles <= 1.75 * plan.fastest
+    assert fastest.fastest == 0
+    # Where nothing is given up, nothing is said.
+    assert make_plan(graph, target()).fastest == 0
+
+
+def test_what_joins_layers_keeps_the_rate(graph):
+    """Lanes of a small common divisor: 64 and 12, say, which by way of 4 would be half as fast as wanted."""
+    for cycles in range(96, 201, 4):
+        assert make_plan(graph, target(), fps=1e8 / (cycles + 0.5)).cycles <= cycles
 
 
 def test_padding_that_is_asked_for(graph):

@@ -17,6 +17,12 @@ __all__ = ["BatchMatVec"]
 #: Cycles from taking a vector's last beat to reading the first one in a pass.
 _START = 2
 
+#: Cycles of a result in the collector.
+_COLLECTED = 2
+
+#: Cycles from reading a result there to offering it.
+_SENT = BUFFER_LATENCY + 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BatchMatVec(OneInput, OneOutput):
@@ -96,10 +102,10 @@ class BatchMatVec(OneInput, OneOutput):
     def first_result(self) -> int:
         """Cycles from reading a pass's first beat to offering the first frame's first rows.
 
-        The first fold, the matrix unit's pipeline, and a cycle of the collector.
+        The first fold, the matrix unit's pipeline, and the cycles of the collector.
         """
         p = self.matvec
-        return p.column_folds - 1 + p.fold_latency + 1
+        return p.column_folds - 1 + p.fold_latency + _COLLECTED
 
     def moves(self, *arrivals: np.ndarray) -> Moves:
         """Cycles of taking and offering, see :class:`~pulsefold.compiler.plan.units.base.Unit`."""
@@ -136,12 +142,12 @@ class BatchMatVec(OneInput, OneOutput):
             idle = start + self.pass_cycles
             for k in range(begun, begun + count):
                 free[k % (2 * batch)] = idle
-            written = start + self.first_result - BUFFER_LATENCY + np.arange(rows) * n
+            written = start + self.first_result - _SENT + np.arange(rows) * n
             sent = left[-1] if left else -1
             for frame in range(count):
                 for row in range(rows):
                     sent = max(sent + 1, int(written[row]) if frame == 0 else 0)
-                    offers.append(sent + BUFFER_LATENCY)
+                    offers.append(sent + _SENT)
             left.append(sent)
             begun += count
         return (np.concatenate(takes),), np.array(offers)
@@ -166,5 +172,7 @@ class BatchMatVec(OneInput, OneOutput):
         memories = Resources(
             luts=self.batch * (ring.luts + collector.luts), brams=self.batch * (ring.brams + collector.brams)
         )
-        control = Resources(luts=120 + self.batch * self.output.width * 0.6, ffs=80 + self.input.width)
+        control = Resources(
+            luts=120 + self.batch * self.output.width * 0.6, ffs=80 + self.input.width + self.output.width
+        )
         return inner + memories + control + buffer_cost(family, self.buffer_depth, self.output.width)
