@@ -195,6 +195,7 @@ CASES = (
         clock_mhz=104,
         build=True,
     ),
+    Case(name="kws-w3a3-max", model="models/kws_w3a3_qonnx.onnx", data=kws, build=True),
     Case(name="lfc-w1a1", model="models/mnist_lfcW1A1.onnx", data=mnist(signs), fps=20_000),
     Case(
         name="lfc-w1a1-fast",

@@ -2,7 +2,7 @@
 
 Nothing is synthesised: counts are the planner's, which ``bench/costs.py`` holds against those of place and
 route. A plan is the smallest for so many cycles a frame, the fastest that fits (``--padding 100``), the one
-that is taken where nothing is asked for, or the fastest that leaves no more than 15 % empty (``--padding 15``).
+that is taken where nothing is asked for, or the fastest that leaves at most 15 % empty (``--padding 15``).
 """
 
 from __future__ import annotations
