@@ -21,7 +21,9 @@ from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
 from pulsefold.compiler.plan.units.base import divisors
 from pulsefold.compiler.plan.units.memory import brams_for, late_ram_brams
+from pulsefold.compiling import first_report
 from pulsefold.errors import DoesNotFitError, FoldingError
+from pulsefold.reporting import facts
 from pulsefold.sim import golden
 from pulsefold.sim.bench.expected import expected_values
 from pulsefold.sim.golden.maxpool import maxpool
@@ -390,6 +392,9 @@ def test_a_slower_plan_that_is_fuller_knows_the_fastest(graph):
     assert room.padding_beyond(plan.cost) <= 0 < room.padding_beyond(fastest.cost)
     assert fastest.cycles == plan.fastest < plan.cycles <= 1.75 * plan.fastest
     assert fastest.fastest == 0
+    told, untold = (first_report("digits.onnx", "", p) for p in (plan, fastest))
+    assert ("", f"{fastest.cycles} cycles an image with --padding 100") in facts(told)
+    assert not any("--padding" in text for _, text in facts(untold))
     # Where nothing is given up, nothing is said.
     assert make_plan(graph, target()).fastest == 0
 

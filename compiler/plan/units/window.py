@@ -353,7 +353,7 @@ class Window(OneInput, OneOutput):
             + Resources(luts=(self.pixels - 1) * (self.output.width * 0.6 + 4 * bits_for(depth)))
             + Resources(
                 luts=logic + self.output.width * bool(any(self.pads)),
-                ffs=logic * 0.4 + 20 + self.input.width + 2 * self.output.width,
+                ffs=logic * 0.4 + 20 + 3 * bits_for(depth) + self.input.width + 2 * self.output.width,
             )
             + buffer_cost(family, self.buffer_depth, self.output.width)
         )
