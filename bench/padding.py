@@ -1,8 +1,10 @@
-"""Prints how much of the block RAM that plans claim is empty.
+"""Prints how much of the block RAM that plans claim is empty, and how near to the best possible they are.
 
 Nothing is synthesised: counts are the planner's, which ``bench/costs.py`` holds against those of place and
 route. A plan is the smallest for so many cycles a frame, the fastest that fits (``--padding 100``), the one
 that is taken where nothing is asked for, or the fastest that leaves at most 15 % empty (``--padding 15``).
+No plan that fits takes fewer than the least cycles; a plan's layers cost at the most so much more than those
+of the best that keeps its rate and padding, by the planner's prices (``compiler/plan/bound.py``).
 """
 
 from __future__ import annotations
@@ -65,8 +67,10 @@ def plans(model: Path, board: str, bounds: tuple[int, ...]) -> Iterator[tuple[st
 def shown(plan: Plan | None) -> str:
     """Cells of a row."""
     if plan is None:
-        return "none found | - | - | -"
-    return f"{plan.cycles:,} | {plan.cost.luts:,.0f} | {plan.cost.brams:.0f} | {plan.padding:.0%}"
+        return "none found" + " | -" * 5
+    assert plan.bound
+    proven = f"{plan.bound.cycles:,} | {plan.bound.gap:.1%}"
+    return f"{plan.cycles:,} | {plan.cost.luts:,.0f} | {plan.cost.brams:.0f} | {plan.padding:.0%} | {proven}"
 
 
 def main() -> None:
@@ -77,8 +81,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     lines = [
-        "| network | board | asked for | cycles | LUTs | block RAMs | empty |",
-        "|" + "---|" * 7,
+        "| network | board | asked for | cycles | LUTs | block RAMs | empty | least cycles | above least |",
+        "|" + "---|" * 9,
     ]
     for name, board, bounds in DESIGNS:
         model = (REPOSITORY if name == _DIGITS else options.shared) / name

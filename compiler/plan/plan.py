@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 
 from pulsefold.compiler.ir import Graph
+from pulsefold.compiler.plan.bound import Bound, bound_of
 from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
@@ -51,6 +52,8 @@ class Plan:
     fastest
         Cycles a frame of the fastest plan that fits, where this one is slower and leaves less of the block
         RAM empty; else 0.
+    bound
+        How much better a search could have done at most; None of a folding that was given.
     """
 
     graph: Graph
@@ -59,6 +62,7 @@ class Plan:
     folds: Mapping[str, Fold]
     network: Network
     fastest: int = 0
+    bound: Bound | None = None
 
     @property
     def units(self) -> tuple[Unit, ...]:
@@ -191,12 +195,17 @@ def make_plan(
             raise FoldingError(f"the folding has no entry for layer {missing[0]!r}", todo=todo)
         return assemble(graph, target, layers, folds)
     table = table_of(graph, target, layers)
+
+    def proven(plan: Plan) -> Plan:
+        cycles = plan.cycles if fps is None else int(target.clock_mhz * 1e6 / fps)
+        return replace(plan, bound=bound_of(table, plan.target, plan.folds, cycles))
+
     if padding is None:
         plan = search(graph, target, layers, table, fps)
         if fps is not None:
-            return plan
+            return proven(plan)
         fastest = search(graph, replace(target, padding=1.0), layers, table, fps, 1).cycles
-        return replace(plan, fastest=fastest) if fastest < plan.cycles else plan
+        return proven(replace(plan, fastest=fastest) if fastest < plan.cycles else plan)
     plan = search(graph, replace(target, padding=padding), layers, table, fps, inf)
     if plan.padding > padding + 1e-6:
         # Where that much cannot be, less may.
@@ -205,7 +214,7 @@ def make_plan(
             f"block RAMs stay {nearest:.0%} empty, {padding:.0%} may",
             todo=f"allow --padding {ceil(100 * nearest)}, or ask for fewer frames a second",
         )
-    return plan
+    return proven(plan)
 
 
 def search(

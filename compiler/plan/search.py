@@ -14,7 +14,17 @@ from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.errors import DoesNotFitError
 
-__all__ = ["SLOWER", "Choice", "Table", "fastest_that_fits", "smallest_for", "total"]
+__all__ = [
+    "PRICES",
+    "SLOWER",
+    "Choice",
+    "Table",
+    "fastest_that_fits",
+    "room_of",
+    "shares_of",
+    "smallest_for",
+    "total",
+]
 
 #: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
 #: block RAM as padding beyond what may be. Block RAM and multipliers are there anyway and cost no
@@ -103,29 +113,35 @@ def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
     return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
 
 
+def room_of(target: Target) -> np.ndarray:
+    """What there is of each resource; where there is none, next to nothing."""
+    return np.array([max(float(getattr(target.available, name)), 1e-9) for name in COUNTS])
+
+
+def shares_of(choices: Sequence[Choice], target: Target) -> np.ndarray:
+    """float64 [choices, resources and padding]: cost as fractions of what there is."""
+    room = room_of(target)
+    counts = np.array([[float(getattr(c.cost, name)) for name in COUNTS] for c in choices]) / room
+    beyond = np.array([target.padding_beyond(c.cost) for c in choices]) / room[COUNTS.index("brams")]
+    return np.column_stack([counts, beyond])
+
+
 class _Search:
     """The choices of all layers as arrays."""
 
     def __init__(self, table: Table, target: Target) -> None:
-        names = COUNTS
-        have = np.array([max(float(getattr(target.available, n)), 1e-9) for n in names])
-
-        def share(cost: Resources) -> list[float]:
-            counts = np.array([float(getattr(cost, n)) for n in names])
-            return [*(counts / have), target.padding_beyond(cost) / have[2]]
-
         #: Share of the claimed blocks that is to hold something.
         self.filled = 1 - target.padding
         #: Padding of what is not chosen here, and blocks that it and all choices may take.
-        self.emptied = target.padding_beyond(target.reserved) / have[2]
-        self.blocks = have[2]
+        self.blocks = room_of(target)[COUNTS.index("brams")]
+        self.emptied = target.padding_beyond(target.reserved) / self.blocks
         self.halves = float(target.reserved.brams % 1)
         self.names = list(table)
         self.layers = [
             _Layer(
                 choices=choices,
                 cycles=np.array([c.cycles for c in choices]),
-                shares=np.array([share(c.cost) for c in choices]),
+                shares=shares_of(choices, target),
             )
             for choices in table.values()
         ]

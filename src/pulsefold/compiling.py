@@ -15,6 +15,7 @@ import onnx
 from pulsefold.boards import Board, get_board
 from pulsefold.compiler.frontend import import_model
 from pulsefold.compiler.ir import Conv, Graph
+from pulsefold.compiler.plan.bound import Bound
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.target import placed
 from pulsefold.debugging import Debug
@@ -210,4 +211,10 @@ def first_report(name: str, sha256: str, plan: Plan) -> dict:
         "estimated": {name: round(value) for name, value in asdict(plan.cost).items()},
         "bram_padding": round(plan.padding, 4),
         **({"fastest_cycles_per_image": plan.fastest} if plan.fastest else {}),
+        **({"proven": proven(plan.bound)} if plan.bound else {}),
     }
+
+
+def proven(bound: Bound) -> dict[str, int | float]:
+    """What no other folding is better than."""
+    return {"least_cycles_per_image": bound.cycles, "cost_gap": round(bound.gap, 4)}
