@@ -70,6 +70,7 @@ DESIGNS = (
     Design(_TFC, "ulx3s-85f", 80),
     Design(_TFC, "ulx3s-85f", 4),
     Design(_TFC2, "ulx3s-85f", 500),
+    Design(_KWS, "ulx3s-85f", 300),
     Design(_KWS, "ulx3s-85f", 20_000),
     Design("models/mnist_lfcW1A1.onnx", "ulx3s-85f", 70_000),
     Design("models/cifar10_cnvW1A1.onnx", "ulx3s-85f", 1_000_000),

@@ -2,8 +2,9 @@
 
 Any prices w >= 0 of the resources bound what choices cost from below, as each layer's cheapest choice at
 these prices stands in for all others: sum over layers of min over choices of (cost + w . share) - w . room is
-no more than the cost of any choices that fit in the room. What joins layers only adds to it. Prices are made
-better step by step; wherever they stop, the bound holds.
+no more than the cost of any choices that fit in the room. Prices are made better step by step; wherever they
+stop, the bound holds. It is of layers as they are priced: without what joins them, and with the cycles of
+windows that never pause, but not the rows that they then need.
 Source: Everett, Generalized Lagrange Multiplier Method, Operations Research 11 (1963).
 """
 
@@ -58,10 +59,11 @@ def fewest_cycles(table: Table, target: Target) -> int:
         Choices of each layer, and what for.
     """
     layers = [
-        (np.array([c.cycles for c in choices]), shares_of(choices, target)) for choices in table.values()
+        (np.array([c.least_cycles for c in choices]), shares_of(choices, target))
+        for choices in table.values()
     ]
     least = max(int(cycles.min()) for cycles, _ in layers)
-    every = sorted({c.cycles for choices in table.values() for c in choices if c.cycles >= least})
+    every = sorted({int(n) for cycles, _ in layers for n in cycles if n >= least})
 
     def may_fit(cycles: int) -> bool:
         return not too_large([shares[own <= cycles, :-1] for own, shares in layers])
@@ -101,7 +103,7 @@ def bound_of(table: Table, target: Target, folds: Mapping[str, Fold], cycles: in
     """
     used, shares = np.zeros(len(PRICES)), []
     for name, choices in table.items():
-        fast = [c for c in choices if c.cycles <= cycles]
+        fast = [c for c in choices if c.least_cycles <= cycles]
         own = shares_of(fast, target)
         shares.append(own)
         used += own[[c.fold for c in fast].index(folds[name])]

@@ -76,7 +76,8 @@ def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]
             known[unit] = placed(unit.cost(family), family)
     cost = sum((known[unit] for unit in units), Resources())
     cycles = max(u.cycles for u in units)
-    yield Choice(fold=fold, cycles=cycles, cost=cost)
+    least = max(u.least_cycles if isinstance(u, Window) else u.cycles for u in units)
+    yield Choice(fold=fold, cycles=cycles, cost=cost, least_cycles=least)
     window = units[0]
     if family == "ice40" or not isinstance(window, Window) or window.memory != "block":
         return

@@ -61,11 +61,26 @@ _SHORT = 1000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One folding of one layer, what it costs and how long a frame takes."""
+    """One folding of one layer, what it costs and how long a frame takes.
+
+    Parameters
+    ----------
+    fold, cost
+        The folding, and resources.
+    cycles
+        Cycles a frame.
+    least_cycles
+        Cycles a frame when the window has rows enough never to pause; 0: as many as `cycles`.
+    """
 
     fold: Fold
     cycles: int
     cost: Resources
+    least_cycles: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.least_cycles:
+            object.__setattr__(self, "least_cycles", self.cycles)
 
 
 Table = Mapping[str, Sequence[Choice]]

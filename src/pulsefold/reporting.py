@@ -51,7 +51,7 @@ def facts(report: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("estimated", text + empty))
     limit = report.get("proven")
     if limit:
-        text = f"no folding takes fewer than {limit['least_cycles_per_image']:,} cycles an image"
+        text = f"no folding that fits takes fewer than {limit['least_cycles_per_image']:,} cycles an image"
         rows.append(("proven", f"{text}; layers cost at most {limit['cost_gap']:.1%} more than they must"))
     if "fastest_cycles_per_image" in report:
         rows.append(("", f"{report['fastest_cycles_per_image']:,} cycles an image with --padding 100"))

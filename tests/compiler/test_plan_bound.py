@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -90,6 +91,10 @@ def test_plans_say_what_is_proven_of_them():
     plan = make_plan(graph, target, padding=1.0)
     assert plan.bound
     assert plan.bound.cycles <= plan.cycles
+    # More rows than the choice counted on make a plan faster than it.
+    large = make_plan(graph, replace(target, resources=Resources(luts=80_000, ffs=80_000, brams=200)))
+    assert large.bound
+    assert large.bound.cycles <= large.cycles
     slow = make_plan(graph, target, fps=20_000)
     assert slow.bound
     assert slow.bound.cycles == plan.bound.cycles

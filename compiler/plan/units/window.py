@@ -297,10 +297,15 @@ class Window(OneInput, OneOutput):
         )
 
     @property
+    def least_cycles(self) -> int:
+        """One beat in and one out a cycle."""
+        return max(self.input.beats, self.output.beats)
+
+    @property
     def cycles(self) -> int:
-        """One beat in and one out a cycle; with fewer rows than enough, the turn of each output row more."""
+        """The same; with fewer rows than enough, the turn of each output row more."""
         turn = (self.RELEASE + 1) * self.output_shape[0] if self.rows < self.enough_rows else 0
-        return max(self.input.beats, self.output.beats) + turn
+        return self.least_cycles + turn
 
     @property
     def latency_cycles(self) -> int:
