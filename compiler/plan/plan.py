@@ -17,6 +17,7 @@ from pulsefold.compiler.plan.search import (
     Choice,
     Table,
     fastest_that_fits,
+    pruned,
     smallest_for,
     total,
 )
@@ -29,8 +30,12 @@ from pulsefold.errors import DoesNotFitError, FoldingError
 __all__ = ["Plan", "make_plan"]
 
 
-#: Times that a plan that fits is made anew to leave less of the block RAM empty.
-_REFILLED = 2
+#: Blocks, or the share of them, that the solver may miss by.
+_ROUNDING = 1e-4
+
+#: Times that a plan is made with room for what joined the layers of the one before, and of those that fit for
+#: less that is empty.
+_SETTLED, _REFILLED = 6, 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -207,7 +212,7 @@ def make_plan(
         fastest = search(graph, replace(target, padding=1.0), layers, table, fps, 1).cycles
         return proven(replace(plan, fastest=fastest) if fastest < plan.cycles else plan)
     plan = search(graph, replace(target, padding=padding), layers, table, fps, inf)
-    if plan.padding > padding + 1e-6:
+    if plan.padding > padding + _ROUNDING:
         # Where that much cannot be, less may.
         nearest = min(plan.padding, search(graph, target, layers, table, fps, inf).padding)
         raise DoesNotFitError(
@@ -228,7 +233,7 @@ def search(
     """The smallest plan of a rate, or the fastest or that much `slower` where it is filled; else an error."""
     if fps is None:
         plan = settle(graph, target, layers, lambda room: fastest_that_fits(table, room, slower=slower))
-        if target.padding_beyond(plan.cost) > 1e-6 and slower > 1:
+        if target.padding_beyond(plan.cost) > _ROUNDING and slower > 1:
             # What joins the layers leaves more empty: the rate is not to be lost to that.
             return search(graph, target, layers, table, fps, 1)
         return plan
@@ -258,9 +263,9 @@ def search(
 
 
 def table_of(graph: Graph, target: Target, layers: tuple[Layer, ...]) -> Table:
-    """Every folding of each layer worth looking at."""
+    """Every folding of each layer worth looking at that no other is as good as."""
     straight = len(entries_of(graph)) == 1 and all(len(graph.readers(name)) <= 1 for name in graph.tensors)
-    return {layer.name: choices_of(layer, target, straight=straight) for layer in layers}
+    return {layer.name: pruned(choices_of(layer, target, straight=straight)) for layer in layers}
 
 
 def settle(
@@ -277,20 +282,20 @@ def settle(
     RAM empty. No rate is lost to that, unless it is faster than the first one's and than `cycles` a frame.
     """
     room = target
-    best: tuple[tuple[bool, int, bool], Plan] | None = None
-    for attempt in range(4):
+    best: tuple[tuple[bool, int, bool, float], Plan] | None = None
+    for attempt in range(_SETTLED):
         picks = choose(room)
         plan = assemble(graph, target, layers, folds_of(picks))
         own = total(list(picks.values()))
         room = replace(target, reserved=target.reserved + plan.core_cost - own)
         short = target.shortage(plan.core_cost) is not None
-        empty = target.padding_beyond(room.reserved + own) > 1e-6
+        empty = target.padding_beyond(room.reserved + own) > _ROUNDING
         if best is None:
             cycles = max(cycles, plan.cycles)
-        rank = short, max(plan.cycles, cycles), empty
+        rank = short, max(plan.cycles, cycles), empty, plan.cost.luts
         if best is None or rank < best[0]:
             best = rank, plan
-        if not short and (not empty or attempt >= _REFILLED):
+        if not short and plan.cycles <= cycles and (not empty or attempt >= _REFILLED):
             break
     assert best
     return best[1]

@@ -1,62 +1,76 @@
-"""Which folding each layer gets, so that all fit together: prices of resources rise where they run short."""
+"""Which folding each layer gets, so that all fit together: an integer program, solved with proof.
+
+One choice a layer (a variable of 0 or 1 each), sums of resources within what there is, block RAM no emptier
+than may be; least at prices of the resources. A multiple-choice knapsack of few resources: its relaxation is
+so near that branching hardly happens.
+Source: HiGHS (Huangfu and Hall, Mathematical Programming Computation 10, 2018), as scipy brings it.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
-from typing import NamedTuple
+from functools import cached_property
+from math import floor, inf
 
 import numpy as np
+from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.sparse import csr_array
 
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.resources import COUNTS, Resources
 from pulsefold.compiler.plan.target import Target
+from pulsefold.compiler.plan.units.memory import block_bits
 from pulsefold.errors import DoesNotFitError
 
 __all__ = [
-    "PRICES",
     "SLOWER",
     "Choice",
+    "Found",
+    "Program",
     "Table",
     "fastest_that_fits",
-    "room_of",
-    "shares_of",
+    "pruned",
     "smallest_for",
     "total",
 ]
 
-#: What the whole of each resource is worth at first, in the order of COUNTS, and behind them the whole of the
-#: block RAM as padding beyond what may be. Block RAM and multipliers are there anyway and cost no
-#: routing: logic weighs more as long as they last. On an ECP5-85F an empty block is worth some 100 LUTs; at
-#: three times that, binary networks pay a quarter of their logic for blocks that nothing else wants.
-PRICES = np.array([8.0, 0.1, 1.0, 1.0, 2.0])
+#: What the whole of each resource is worth, in the order of COUNTS. Block RAM and multipliers are there
+#: anyway and cost no routing: logic weighs more as long as they last.
+PRICES = np.array([8.0, 0.1, 1.0, 1.0])
 
-#: Factors of the price of padding by which it is brought below what may be, one after the other.
-_FILLING = (2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 4096.0)
-
-#: Of what these prices lead to, how many are made better by exchanges of two layers at once.
-_POLISHED = 3
-
-#: Factors of the price of logic that are tried one after the other where nothing fits.
-_LOGIC = (1.0, 0.5, 0.2)
-
-#: Times that prices are raised where resources are short, before single layers are exchanged.
-_RISES = 40
+#: What the whole of the block RAM is worth as padding beyond what may be, where that much cannot be helped.
+#: On an ECP5-85F an empty block is worth some 100 LUTs; at three times that, binary networks pay a quarter of
+#: their logic for blocks that nothing else wants.
+EMPTY_PRICE = 2.0
 
 #: Cycles of a frame over the least that fit, up to which a plan that leaves little block RAM empty is the
-#: fastest; plans of so much more are tried one after the other.
+#: fastest.
 SLOWER = 1.75
-_STEP = 1.01
 
-#: Rates one after the other that do not fit before no higher one is tried.
-_MISSES = 16
+#: Share of the cost by which what is found may be above the least.
+_GAP = 1e-4
 
-#: Nothing and all of a resource, which sums of fractions miss by rounding.
-_NONE, _WHOLE = 1e-9, 1 + 1e-9
+#: Relaxations solved before the best found so far is taken.
+_NODES = 2000
 
-#: What a resource that is short weighs while layers are exchanged.
-_SHORT = 1000.0
+#: What is left to the solver to miss limits by: of shares of resources, and of each block.
+_MISS = 2e-6
+
+#: Choices compared at once for being better in nothing.
+_COMPARED = 256
+
+#: What all of a resource weighs where it is short.
+_SHORT = 1e3
+
+#: Variables beside the choices.
+_BESIDE = 2 + len(COUNTS)
+
+_BRAMS = COUNTS.index("brams")
+
+#: Shares above which a choice that does not fit weighs no more: resources that are not there have none.
+_MOST_SHORT = 1e3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,184 +105,214 @@ def total(chosen: Sequence[Choice]) -> Resources:
     return sum((c.cost for c in chosen), Resources())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Layer:
-    """Choices of a layer: cycles [n], and cost [n, resources] as fractions of what there is.
+def counts_of(choices: Sequence[Choice]) -> np.ndarray:
+    """float64 [choices, resources and bits in block RAM]."""
+    fields = (*COUNTS, "bram_bits")
+    return np.array([[float(getattr(c.cost, name)) for name in fields] for c in choices])
 
-    Behind the resources stands the block RAM that is padding beyond what may be, below 0 where it is fuller.
+
+def front(rows: np.ndarray) -> np.ndarray:
+    """Numbers of the rows of which no other is at most as large everywhere; of equal ones the first."""
+    order = np.lexsort(rows.T[::-1])
+    found = np.empty((0, rows.shape[1]))
+    places = [order[:0]]
+    for start in range(0, len(order), _COMPARED):
+        part = order[start : start + _COMPARED]
+        part = part[~at_most(found, rows[part]).any(axis=0)]
+        # What is before another in this order alone can be better.
+        part = part[~np.triu(at_most(rows[part], rows[part]), 1).any(axis=0)]
+        found = np.vstack([found, rows[part]])
+        places.append(part)
+    return np.sort(np.concatenate(places))
+
+
+def at_most(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """bool [rows of a, rows of b]: whether the one is nowhere above the other."""
+    result = np.ones((len(a), len(b)), bool)
+    for one, other in zip(a.T, b.T, strict=True):
+        result &= one[:, None] <= other + 1e-12
+    return result
+
+
+def pruned(choices: Sequence[Choice]) -> list[Choice]:
+    """Without those that another is as good as, whatever the board."""
+    counts = counts_of(choices)
+    cycles = [(c.cycles, c.least_cycles) for c in choices]
+    # Empty blocks are weighed by the board's padding: fewer bits are no better than more.
+    rows = np.column_stack([cycles, counts[:, :-1], -counts[:, -1], *halves_of(counts)])
+    return [choices[k] for k in front(rows)]
+
+
+def halves_of(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Columns by which only costs compare that both have half a block or both have not: halves are shared."""
+    half = counts[:, _BRAMS] % 1
+    return half, -half
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What the solver found.
+
+    Parameters
+    ----------
+    chosen
+        A choice a layer.
+    bound
+        Cost at the prices below which there is none.
     """
 
-    choices: Sequence[Choice]
-    cycles: np.ndarray
-    shares: np.ndarray
-
-
-def front(shares: np.ndarray) -> np.ndarray:
-    """Rows of [n, resources and padding] of which no other takes as little of everything."""
-    order = np.lexsort(shares.T[::-1])
-    found = np.empty((0, shares.shape[1]))
-    places = []
-    for k in order:
-        if not np.all(found <= shares[k] + 1e-12, axis=1).any():
-            found = np.vstack([found, shares[k]])
-            places.append(k)
-    return np.array(places)
-
-
-class _Found(NamedTuple):
-    """Choices, whether they fit together, and whether they keep within the padding allowed."""
-
     chosen: dict[str, Choice]
-    fits: bool
-    full: bool
+    bound: float
 
 
-def used_by(shares: Sequence[np.ndarray], picks: Sequence[int]) -> np.ndarray:
-    """Fraction of each resource that choices take together, and their padding."""
-    return np.stack([s[k] for s, k in zip(shares, picks, strict=True)]).sum(axis=0)
+class Program:
+    """The integer program of a table and a target.
 
+    Parameters
+    ----------
+    table, target
+        Choices of each layer, and what for.
+    pausing
+        Whether frames take as long as windows with the rows counted on need, or as long as those that never
+        pause.
+    """
 
-def room_of(target: Target) -> np.ndarray:
-    """What there is of each resource; where there is none, next to nothing."""
-    return np.array([max(float(getattr(target.available, name)), 1e-9) for name in COUNTS])
-
-
-def shares_of(choices: Sequence[Choice], target: Target) -> np.ndarray:
-    """float64 [choices, resources and padding]: cost as fractions of what there is."""
-    room = room_of(target)
-    counts = np.array([[float(getattr(c.cost, name)) for name in COUNTS] for c in choices]) / room
-    beyond = np.array([target.padding_beyond(c.cost) for c in choices]) / room[COUNTS.index("brams")]
-    return np.column_stack([counts, beyond])
-
-
-class _Search:
-    """The choices of all layers as arrays."""
-
-    def __init__(self, table: Table, target: Target) -> None:
-        #: Share of the claimed blocks that is to hold something.
-        self.filled = 1 - target.padding
-        #: Padding of what is not chosen here, and blocks that it and all choices may take.
-        self.blocks = room_of(target)[COUNTS.index("brams")]
-        self.emptied = target.padding_beyond(target.reserved) / self.blocks
-        self.halves = float(target.reserved.brams % 1)
+    def __init__(self, table: Table, target: Target, *, pausing: bool = True) -> None:
+        self.target = target
         self.names = list(table)
-        self.layers = [
-            _Layer(
-                choices=choices,
-                cycles=np.array([c.cycles for c in choices]),
-                shares=shares_of(choices, target),
-            )
-            for choices in table.values()
+        self.choices = list(table.values())
+        self.counts = [counts_of(choices) for choices in self.choices]
+        self.cycles = [
+            np.array([c.cycles if pausing else c.least_cycles for c in choices]) for choices in self.choices
         ]
+        #: What there is of each resource; where there is none, less than anything takes.
+        self.block = block_bits(target.family)
+        self.room = np.array([max(float(getattr(target.available, name)), 0.25) for name in COUNTS])
 
-    def smallest(self, cycles: int, *, fill: bool = False) -> _Found | None:
-        """The least load that fits, else what comes nearest; None: a layer is slower.
+    @cached_property
+    def every(self) -> list[int]:
+        """Cycles a frame that plans may have, ascending."""
+        least = max(int(own.min()) for own in self.cycles)
+        return sorted({int(n) for own in self.cycles for n in own if n >= least})
 
-        With `fill`, one that leaves no more of the block RAM empty than may be where logic can do it.
+    def price(self, cost: Resources) -> float:
+        """What resources are worth."""
+        return float(
+            sum(p * getattr(cost, name) / n for name, p, n in zip(COUNTS, PRICES, self.room, strict=True))
+        )
+
+    def solve(
+        self, cycles: int, *, most_empty: float = inf, least: bool = True, short: bool = False
+    ) -> Found | None:
+        """The least cost that fits; None: there is none.
+
+        Parameters
+        ----------
+        cycles
+            Cycles a frame at the most.
+        most_empty
+            Blocks that may hold nothing beyond the target's padding, of the whole design; where this is
+            infinite, the allowance is free and more has its price.
+        least
+            Whether the least cost is asked for, or anything that fits.
+        short
+            Whether resources may be short, by as little as can be.
         """
-        fast = [np.flatnonzero(layer.cycles <= cycles) for layer in self.layers]
-        if not all(len(places) for places in fast):
+        kept = [self.kept(k, cycles, short=short) for k in range(len(self.choices))]
+        if not all(len(places) for places in kept):
             return None
-        shares = [layer.shares[places] for layer, places in zip(self.layers, fast, strict=True)]
-        picks, used = [], np.full(len(PRICES), np.inf)
-        for logic in _LOGIC:
-            tried = self.exchange(shares, self.price(shares, PRICES * [logic, 1, 1, 1, 1]), PRICES)
-            use = used_by(shares, tried)
-            if use[:-1].max() < used[:-1].max():
-                picks, used = tried, use
-            if used[:-1].max() <= _WHOLE:
-                break
-        fits = bool(np.all(used[:-1] <= _WHOLE))
-        if fill and fits:
-            picks = self.fill(shares, picks, used)
-            used = used_by(shares, picks)
-        chosen = {
-            name: layer.choices[places[k]]
-            for name, layer, places, k in zip(self.names, self.layers, fast, picks, strict=True)
-        }
-        return _Found(chosen=chosen, fits=fits, full=bool(self.padding(used) <= _NONE))
-
-    def fill(self, shares: list[np.ndarray], picks: list[int], used: np.ndarray) -> list[int]:
-        """Choices that keep within the padding allowed, where any do and fit."""
-        if self.padding(used) <= _NONE:
-            return picks
-        fronts = [front(s) for s in shares]
-        narrowed = [s[places] for s, places in zip(shares, fronts, strict=True)]
-        # What stands in for each pick: itself, or what takes no more of anything.
-        first = [
-            int(np.argmax(np.all(n <= s[k] + 1e-12, axis=1)))
-            for n, s, k in zip(narrowed, shares, picks, strict=True)
+        counts = np.vstack([own[places] for own, places in zip(self.counts, kept, strict=True)])
+        shares = np.minimum(counts[:, :-1] / self.room, _MOST_SHORT)
+        n, free = len(counts), most_empty == inf
+        # Behind the choices: whole blocks, those empty beyond what may be, what is short of each resource.
+        cost, highest = np.zeros(n + _BESIDE), np.full(n + _BESIDE, inf)
+        cost[:n], cost[n + 1] = shares @ PRICES, EMPTY_PRICE / self.room[_BRAMS]
+        cost[n + 2 :] = _SHORT
+        highest[:n], highest[n + 1], highest[n + 2 :] = 1, inf if free else 0, inf if short else 0
+        found = milp(
+            cost,
+            constraints=[
+                LinearConstraint(self.one_each(kept), 1, 1),
+                self.within(shares),
+                self.filled(counts, 0.0 if free else most_empty),
+            ],
+            integrality=np.arange(n + _BESIDE) <= n,
+            bounds=Bounds(0, highest),  # type: ignore[arg-type] # an array, as within at_the_most
+            options={"mip_rel_gap": _GAP if least else inf, "node_limit": _NODES},
+        )
+        if found.x is None:
+            return None
+        ends = np.cumsum([len(places) for places in kept])
+        taken = [
+            places[int(np.argmax(found.x[end - len(places) : end]))]
+            for places, end in zip(kept, ends, strict=True)
         ]
-        tried = []
-        for factor in _FILLING:
-            prices = PRICES * [1, 1, 1, 1, factor]
-            # From what is there, and from what each layer by itself would take: either can end in a corner.
-            starts = first, self.price(narrowed, prices)
-            tried += [self.exchange(narrowed, start, prices) for start in starts]
-        # Of those that come near, exchanges of two layers at once make the best.
-        prices = PRICES * [1, 1, 1, 1, _FILLING[-2]]
-        tried.sort(key=lambda found: float(self.worth(used_by(narrowed, found), prices)))
-        prices = PRICES * [1, 1, 1, 1, _FILLING[-1]]
-        least, filled = np.inf, None
-        for near in tried[:_POLISHED]:
-            found = self.exchange(narrowed, near, prices, pairs=True)
-            use = used_by(narrowed, found)
-            if use[:-1].max() <= _WHOLE and use[0] < least and self.padding(use) <= _NONE:
-                filled, least = found, use[0]
-        if filled is None:
-            return picks
-        return [int(places[k]) for places, k in zip(fronts, filled, strict=True)]
+        chosen = {name: own[k] for name, own, k in zip(self.names, self.choices, taken, strict=True)}
+        return Found(chosen=chosen, bound=float(found.mip_dual_bound))
 
-    def price(self, shares: list[np.ndarray], prices: np.ndarray) -> list[int]:
-        """Each layer's cheapest choice; where a resource is short its price rises, and all choose again."""
-        best, least = [], np.inf
-        for _ in range(_RISES):
-            picks = [int(np.argmin(s @ prices)) for s in shares]
-            used = used_by(shares, picks)[: len(COUNTS)]
-            over = float(used.max())
-            if over < least:
-                best, least = picks, over
-            if over <= 1:
-                break
-            prices = prices * np.append(np.clip(used, 1.0, 3.0) ** 0.7, 1.0)
-        return best
+    def kept(self, layer: int, cycles: int, *, short: bool) -> np.ndarray:
+        """Choices of a layer that are fast enough, fit by themselves and have no other that is as good."""
+        counts = self.counts[layer]
+        may = self.cycles[layer] <= cycles
+        if not short:
+            may &= np.all(counts[:, :-1] <= self.room + 0.25, axis=1)
+        (places,) = may.nonzero()
+        counts = counts[places]
+        empty = (1 - self.target.padding) * counts[:, _BRAMS] - counts[:, -1] / self.block
+        return places[front(np.column_stack([counts[:, :-1], empty, *halves_of(counts)]))]
 
-    def exchange(
-        self, shares: list[np.ndarray], picks: list[int], prices: np.ndarray, *, pairs: bool = False
-    ) -> list[int]:
-        """Other choices of single layers, with `pairs` also of two, as long as the whole gets better."""
-        picks = list(picks)
-        used = used_by(shares, picks)
-        groups: list[tuple[int, ...]] = [(layer,) for layer in range(len(shares))]
-        if pairs:
-            groups += combinations(range(len(shares)), 2)
+    def one_each(self, kept: Sequence[np.ndarray]) -> csr_array:
+        """Sums of the choices of each layer."""
+        lengths = [len(places) for places in kept]
+        n = sum(lengths)
+        rows = np.repeat(np.arange(len(kept)), lengths)
+        return csr_array((np.ones(n), (rows, np.arange(n))), shape=(len(kept), n + _BESIDE))
 
-        improved = True
-        while improved:
-            improved = False
-            for group in groups:
-                others = used
-                for axis, layer in enumerate(group):
-                    there = shares[layer] - shares[layer][picks[layer]]
-                    others = others + np.expand_dims(there, tuple(k for k in range(len(group)) if k != axis))
-                worths = self.worth(others, prices)
-                best = np.unravel_index(int(np.argmin(worths)), worths.shape)
-                if worths[best] < self.worth(used, prices) - 1e-9:
-                    used, improved = others[best], True
-                    for layer, k in zip(group, best, strict=True):
-                        picks[layer] = int(k)
-        return picks
+    def within(self, shares: np.ndarray) -> LinearConstraint:
+        """Shares of resources without what is short, and the limits of that."""
+        most = np.full(len(COUNTS), 1 - _MISS)
+        for k in (_BRAMS, COUNTS.index("dsps")):
+            # They are counted in halves.
+            most[k] = (floor(2 * self.room[k] + _MISS) + 0.5) / 2 / self.room[k]
+        rows = np.hstack([shares.T, np.zeros((len(COUNTS), 2)), -np.eye(len(COUNTS))])
+        return at_the_most(rows, most)
 
-    def worth(self, use: np.ndarray, prices: np.ndarray) -> np.ndarray:
-        """Of [..., resources and padding]: prices, what is short, padding beyond what is allowed."""
-        short = np.maximum(use[..., :-1] - 1, 0).sum(axis=-1)
-        padding = np.maximum(self.padding(use), 0)
-        return use[..., :-1] @ prices[:-1] + prices[-1] * padding + _SHORT * short
+    def filled(self, counts: np.ndarray, most_empty: float) -> LinearConstraint:
+        """Blocks without whole ones, and blocks that hold nothing beyond what may be; the limits of both."""
+        target, n = self.target, len(counts)
+        # Two halves of what is not chosen here are a whole already.
+        half = round(2 * target.reserved.brams) % 2 / 2
+        rows = np.zeros((2, n + _BESIDE))
+        rows[0, :n], rows[0, n] = counts[:, _BRAMS], -1
+        rows[1, :n], rows[1, n] = -counts[:, -1] / self.block, 1 - target.padding + _MISS
+        rows[1, n + 1] = -1
+        rest = (1 - target.padding) * half - target.padding_beyond(target.reserved)
+        return at_the_most(rows, np.array([0.25 - half, rest + most_empty]))
 
-    def padding(self, use: np.ndarray) -> np.ndarray:
-        """Of [..., resources and padding]: the design's, with the half of a block that nobody shares."""
-        half = np.rint(2 * (use[..., COUNTS.index("brams")] * self.blocks + self.halves)) % 2 / 2
-        return use[..., -1] + self.emptied + self.filled * half / self.blocks
+    def fewest(self, low: int, high: int, *, most_empty: float = inf) -> int | None:
+        """The fewest cycles a frame from `low` to `high` that fit; None: none do.
+
+        What fits in some cycles fits in more.
+        """
+        every = self.every[bisect_left(self.every, low) : bisect_left(self.every, high + 1)]
+
+        def fits(cycles: int) -> bool:
+            return self.solve(cycles, most_empty=most_empty, least=False) is not None
+
+        if not every or not fits(every[-1]):
+            return None
+        return every[bisect_left(every, True, hi=len(every) - 1, key=fits)]
+
+    def smallest(self, cycles: int) -> dict[str, Choice] | None:
+        """The least that fits, filled where that can be; else what comes nearest; None: a layer is slower."""
+        found = self.solve(cycles, most_empty=0) or self.solve(cycles) or self.solve(cycles, short=True)
+        return found.chosen if found else None
+
+
+def at_the_most(rows: np.ndarray, limits: np.ndarray) -> LinearConstraint:
+    """Rows [limits, variables] times variables, none above its limit."""
+    # The stubs know of one limit for all rows only.
+    return LinearConstraint(csr_array(rows), -inf, limits)  # type: ignore[arg-type]
 
 
 def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice] | None:
@@ -283,8 +327,7 @@ def smallest_for(table: Table, target: Target, cycles: int) -> dict[str, Choice]
     cycles
         Cycles a frame at the most.
     """
-    found = _Search(table, target).smallest(cycles, fill=True)
-    return found.chosen if found else None
+    return Program(table, target).smallest(cycles)
 
 
 def fastest_that_fits(table: Table, target: Target, *, slower: float = 1.0) -> dict[str, Choice]:
@@ -297,41 +340,20 @@ def fastest_that_fits(table: Table, target: Target, *, slower: float = 1.0) -> d
     DoesNotFitError
         If even the slowest folding is too large.
     """
-    search = _Search(table, target)
-    every = sorted({c.cycles for choices in table.values() for c in choices})
-    slowest = every[-1]
-    best = search.smallest(slowest)
-    assert best
-    if not best.fits:
-        shortage = target.shortage(total(list(best.chosen.values())))
+    program = Program(table, target)
+    slowest = program.every[-1]
+    fastest = program.fewest(0, slowest)
+    if fastest is None:
+        nearest = program.smallest(slowest)
+        assert nearest
+        shortage = target.shortage(total(list(nearest.values())))
         name, n, have = shortage or ("luts", 0, target.available.luts)
         raise DoesNotFitError(
             f"the smallest folding ({slowest} cycles a frame) needs {n:.0f} {name}, "
             f"{target.board} has {have:.0f} to use",
             todo="take a larger board or a smaller network",
         )
-    low, high = 0, len(every) - 1
-    while low < high:
-        middle = (low + high) // 2
-        found = search.smallest(every[middle])
-        if found and found.fits:
-            high = middle
-        else:
-            low = middle + 1
-    # Where little is left over, what is tried for some cycles may fail, and for fewer come out.
-    fastest, misses = every[low], 0
-    for cycles in reversed(every[:low]):
-        found = search.smallest(cycles)
-        if not found or misses == _MISSES:
-            break
-        fastest, misses = (cycles, 0) if found.fits else (fastest, misses + 1)
-    bound = float(fastest)
-    for cycles in every:
-        if bound <= cycles <= slower * fastest:
-            found = search.smallest(cycles, fill=True)
-            if found and found.fits and found.full:
-                return found.chosen
-            bound = _STEP * cycles
-    best = search.smallest(fastest)
-    assert best
-    return best.chosen
+    most = int(min(slower * fastest, slowest))
+    chosen = program.smallest(program.fewest(fastest, most, most_empty=0) or fastest)
+    assert chosen
+    return chosen

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from math import ceil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pulsefold.compiler.frontend import import_model
-from pulsefold.compiler.plan import bound as bounds
 from pulsefold.compiler.plan.bound import bound_of, fewest_cycles
 from pulsefold.compiler.plan.layers import Fold
 from pulsefold.compiler.plan.plan import make_plan
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.search import PRICES, Choice, Table, shares_of, total
+from pulsefold.compiler.plan.search import EMPTY_PRICE, Choice, Program, Table, smallest_for, total
 from pulsefold.compiler.plan.target import Target
 
 DEMO = Path(__file__).resolve().parents[2] / "demo" / "digits.onnx"
@@ -34,7 +34,7 @@ def drawn(seed: int) -> tuple[Table, Target]:
     )
 
     def choice(n: int, speed: int) -> Choice:
-        brams = float(rng.integers(0, 6))
+        brams = float(rng.integers(0, 11)) / 2
         cost = Resources(
             luts=float(rng.uniform(80, 200)) * 2.0**speed,
             brams=brams,
@@ -47,36 +47,66 @@ def drawn(seed: int) -> tuple[Table, Target]:
     return table, target
 
 
-@pytest.mark.parametrize("few", [True, False])
-@pytest.mark.parametrize("seed", range(8))
-def test_bounds_hold_for_all_combinations(monkeypatch, seed: int, few: bool):
-    """Prices alone prove less than all combinations do, which prove all there is."""
-    if not few:
-        monkeypatch.setattr(bounds, "_MOST_COMBINED", 0)
+def fitting(table: Table, target: Target) -> list[tuple[Choice, ...]]:
+    """All combinations that fit."""
+    return [picks for picks in product(*table.values()) if not target.shortage(total(picks))]
+
+
+def slowest(picks: tuple[Choice, ...]) -> int:
+    """Cycles a frame."""
+    return max(c.cycles for c in picks)
+
+
+def empty(picks: tuple[Choice, ...], target: Target) -> float:
+    """Blocks that hold nothing beyond what may be, a half that nobody shares among them."""
+    cost = total(picks)
+    return target.padding_beyond(replace(cost, brams=ceil(cost.brams)))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bounds_are_those_of_all_combinations(seed: int):
     table, target = drawn(seed)
-    fitting = [
-        (max(c.cycles for c in picks), picks)
-        for picks in product(*table.values())
-        if not target.shortage(total(picks))
-    ]
-    assert fitting
-    assert fewest_cycles(table, target) <= min(cycles for cycles, _ in fitting)
-
-    def worth(picks) -> np.ndarray:
-        return shares_of(picks, target).sum(axis=0)
-
+    every = fitting(table, target)
+    assert every
+    assert fewest_cycles(table, target) == min(map(slowest, every))
+    price = Program(table, target).price
     for cycles in (256, 512, 1024):
-        all_used = [worth(picks) for slowest, picks in fitting if slowest <= cycles]
-        if not all_used:
+        fast = [picks for picks in every if slowest(picks) <= cycles]
+        if not fast:
             continue
-        known, picks = next((worth(p), p) for slowest, p in fitting if slowest <= cycles)
-        folds = {name: c.fold for name, c in zip(table, picks, strict=True)}
-        least = min(
-            float(use[:-1] @ PRICES[:-1]) for use in all_used if use[-1] <= max(known[-1], 0.0) + 1e-9
-        )
-        gap = 1 - least / float(known[:-1] @ PRICES[:-1])
-        found = bound_of(table, target, folds, cycles).gap
-        assert found == pytest.approx(gap, abs=1e-6) if few else found >= gap - 1e-6
+        known = fast[0]
+        folds = {name: c.fold for name, c in zip(table, known, strict=True)}
+        most = max(empty(known, target), 0.0)
+        least = min(price(total(picks)) for picks in fast if empty(picks, target) <= most)
+        gap = 1 - least / price(total(known))
+        assert bound_of(table, target, folds, cycles).gap == pytest.approx(gap, abs=2e-3)
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("padding", [0.15, 0.35])
+def test_what_is_found_is_the_least_of_all_combinations(seed: int, padding: float):
+    """Filled where any is; where not, padding has a price."""
+    table, target = drawn(seed)
+    target = replace(target, padding=padding)
+    program = Program(table, target)
+
+    def worth(picks: tuple[Choice, ...]) -> float:
+        beyond = max(empty(picks, target), 0.0) / target.available.brams
+        return program.price(total(picks)) + EMPTY_PRICE * beyond
+
+    every = fitting(table, target)
+    for cycles in (256, 512, 1024):
+        fast = [picks for picks in every if slowest(picks) <= cycles]
+        found = smallest_for(table, target, cycles)
+        assert found
+        chosen = tuple(found.values())
+        if not fast:
+            assert target.shortage(total(chosen))
+            continue
+        filled = [picks for picks in fast if empty(picks, target) <= 0]
+        assert worth(chosen) == pytest.approx(min(map(worth, filled or fast)), rel=2e-3)
+        assert not filled or empty(chosen, target) <= 1e-6
+        assert not target.shortage(total(chosen))
 
 
 def test_plans_say_what_is_proven_of_them():

@@ -40,6 +40,24 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     assert isinstance(node, Conv)
     if layer.depthwise:
         return depthwise_units(node, layer, fold, family)
+    shared, matvec = product_units(layer, replace(fold, requantizer="lut", constants="lut"), family)
+    units = list(shared)
+    rows, _ = layer.matrix
+    if isinstance(layer.steps, Requantize):
+        # [row fold][held][pixel][PE]
+        table = np.arange(rows).reshape(matvec.all_folds, matvec.pe)
+        copies = matvec.held * matvec.pixels
+        units += requantized(layer.steps, matvec.output, matvec.column_folds, table, fold, family, copies)
+    if fold.pixels * fold.held > 1 and matvec.row_folds > 1:
+        units += by_pixel(layer, matvec, units[-1].outputs[0], fold.lines)
+    return units
+
+
+@lru_cache(maxsize=64)
+def product_units(layer: Layer, fold: Fold, family: str) -> tuple[tuple[Unit, ...], MatVec]:
+    """All that foldings share which differ in what comes behind the matrix unit, and that unit."""
+    node = layer.node
+    assert isinstance(node, Conv)
     refuse_lanes(layer, fold)
     # First, as its refusal of a folding is the one that names the nearest.
     matvec = matrix_unit(node, layer, fold, family)
@@ -69,15 +87,7 @@ def conv_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
                 columns = replace(columns, buffer_depth=max(2, burst - meanwhile))
             units.append(columns)
     units.append(BatchMatVec(matvec=matvec) if fold.batch > 1 else matvec)
-    rows, _ = layer.matrix
-    if isinstance(layer.steps, Requantize):
-        # [row fold][held][pixel][PE]
-        table = np.arange(rows).reshape(matvec.all_folds, matvec.pe)
-        copies = matvec.held * matvec.pixels
-        units += requantized(layer.steps, matvec.output, matvec.column_folds, table, fold, family, copies)
-    if fold.pixels * fold.held > 1 and matvec.row_folds > 1:
-        units += by_pixel(layer, matvec, units[-1].outputs[0], fold.lines)
-    return units
+    return tuple(units), matvec
 
 
 def by_pixel(layer: Layer, matvec: MatVec, sent: Stream, lines: str) -> Iterator[Unit]:
