@@ -60,7 +60,9 @@ def bound_of(table: Table, target: Target, folds: Mapping[str, Fold], cycles: in
         Cycles a frame that were to be kept.
     """
     program = Program(table, target, pausing=False)
-    own = total([next(c for c in choices if c.fold == folds[name]) for name, choices in table.items()])
+    # Where buffers lie is not of the table.
+    known_folds = {name: replace(fold, buffers="block") for name, fold in folds.items()}
+    own = total([next(c for c in choices if c.fold == known_folds[name]) for name, choices in table.items()])
     known = program.price(own)
     whole = target.reserved + own
     empty = target.padding_beyond(replace(whole, brams=ceil(whole.brams)))

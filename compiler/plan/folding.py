@@ -7,7 +7,8 @@ from dataclasses import replace
 from itertools import product
 from math import gcd, prod
 
-from pulsefold.compiler.ir import Conv, ElementType, Requantize
+from pulsefold.compiler.ir import Conv, ElementType, Requantize, Table
+from pulsefold.compiler.plan.buffers import MOST_ENTRIES
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower import lanes_of, units_of
 from pulsefold.compiler.plan.lower.conv import may_hold
@@ -15,8 +16,8 @@ from pulsefold.compiler.plan.lower.elements import LEAST_CONSTANTS
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.search import Choice
 from pulsefold.compiler.plan.target import Target, placed
-from pulsefold.compiler.plan.units import Unit, Window
-from pulsefold.compiler.plan.units.base import divisors
+from pulsefold.compiler.plan.units import GlobalPoolUnit, ReorderUnit, Unit, Window
+from pulsefold.compiler.plan.units.integers import divisors
 from pulsefold.compiler.plan.units.pair import Pair
 
 __all__ = ["choices_of", "pixels_of", "shares_multipliers"]
@@ -67,7 +68,7 @@ _LONGEST_BATCHED = 32
 
 
 def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Iterator[Choice]:
-    """Cycles and cost of a layer under a folding, and with line buffers in LUT RAM where they are not deep.
+    """Cycles and cost of a layer under a folding, and with LUT RAM for what `lines` is for where not deep.
 
     Costs of units that other foldings have too are `known`.
     """
@@ -79,11 +80,17 @@ def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]
     cycles = max(u.cycles for u in units)
     least = max(u.least_cycles if isinstance(u, Window) else u.cycles for u in units)
     yield Choice(fold=fold, cycles=cycles, cost=cost, least_cycles=least)
-    window = units[0]
-    if family == "ice40" or not isinstance(window, Window) or window.memory != "block":
-        return
-    if window.rows * window.bank_beats <= _MOST_LINES:
+    if family != "ice40" and has_lines(units[0]):
         yield from costs_of(layer, replace(fold, lines="lut"), family, known)
+
+
+def has_lines(unit: Unit) -> bool:
+    """Whether there is block RAM that `lines` is for, and not too deep for LUT RAM."""
+    if isinstance(unit, Window):
+        return unit.memory == "block" and unit.rows * unit.bank_beats <= _MOST_LINES
+    if isinstance(unit, ReorderUnit):
+        return unit.memory == "block" and unit.depth <= MOST_ENTRIES
+    return isinstance(unit, GlobalPoolUnit) and unit.memory == "block" and unit.folds <= MOST_ENTRIES
 
 
 def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
@@ -91,7 +98,8 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
     if not isinstance(layer.node, Conv) or layer.depthwise:
         widths = [d for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
         multipliers = ["lut", "dsp"] if layer.multiplies and target.available.dsps > 0 else ["lut"]
-        memories = ["lut", "block"] if layer.depthwise or isinstance(layer.node, Requantize) else ["lut"]
+        kept = layer.depthwise or isinstance(layer.node, Requantize | Table)
+        memories = ["lut", "block"] if kept else ["lut"]
         return [
             Fold(
                 simd=simd, memory=memory, multiplier=multiplier, requantizer=requantizer, constants=constants

@@ -53,8 +53,10 @@ class Fold:
         Memory of weights, or of the constants of a layer without: ``"block"`` or ``"lut"``; of a matrix layer
         also ``"packed"``, for block RAM with several words in a row where that claims less of it.
     lines
-        Memory of a window's rows (layers with a window): ``"block"``, for block RAM unless shallow, or
-        ``"lut"`` for LUT RAM, which iCE40 has none of.
+        Memory of a window's rows, of a ring that moves elements, of the results of a pool of the whole frame:
+        ``"block"``, for block RAM unless shallow, or ``"lut"`` for LUT RAM, which iCE40 has none of.
+    buffers
+        Memory of deep stream buffers behind the layer: ``"block"``, or ``"lut"`` for LUT RAM.
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
         (the last two for matrix layers).
@@ -75,6 +77,7 @@ class Fold:
     batch: int = 1
     memory: str = "lut"
     lines: str = "block"
+    buffers: str = "block"
     multiplier: str = "lut"
     adder: str = "tree"
     requantizer: str = "lut"

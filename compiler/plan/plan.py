@@ -8,6 +8,7 @@ from math import ceil, inf
 
 from pulsefold.compiler.ir import Graph
 from pulsefold.compiler.plan.bound import Bound, bound_of
+from pulsefold.compiler.plan.buffers import in_lut_ram, layers_to_fill
 from pulsefold.compiler.plan.folding import choices_of
 from pulsefold.compiler.plan.layers import Fold, Layer, layers_of
 from pulsefold.compiler.plan.network import Network, connect_layers, entries_of, exits_of
@@ -279,17 +280,18 @@ def settle(
 
     What converters and buffers between layers take is known only once the layers are chosen, so the choice is
     made again with that much less room until both fit, and a few times where they leave too much of the block
-    RAM empty. No rate is lost to that, unless it is faster than the first one's and than `cycles` a frame.
+    RAM empty, deep buffers in LUT RAM where that helps. No rate is lost to that, unless it is faster than the
+    first one's and than `cycles` a frame.
     """
     room = target
-    best: tuple[tuple[bool, int, bool, float], Plan] | None = None
+    best: tuple[tuple[bool, int, float, float], Plan] | None = None
     for attempt in range(_SETTLED):
         picks = choose(room)
-        plan = assemble(graph, target, layers, folds_of(picks))
+        plan = fill_buffers(assemble(graph, target, layers, folds_of(picks)))
         own = total(list(picks.values()))
         room = replace(target, reserved=target.reserved + plan.core_cost - own)
         short = target.shortage(plan.core_cost) is not None
-        empty = target.padding_beyond(room.reserved + own) > _ROUNDING
+        empty = max(0.0, target.padding_beyond(plan.cost) - _ROUNDING)
         if best is None:
             cycles = max(cycles, plan.cycles)
         rank = short, max(plan.cycles, cycles), empty, plan.cost.luts
@@ -304,6 +306,13 @@ def settle(
 def folds_of(picks: Mapping[str, Choice]) -> dict[str, Fold]:
     """Foldings alone."""
     return {name: choice.fold for name, choice in picks.items()}
+
+
+def fill_buffers(plan: Plan) -> Plan:
+    """The same with buffers in LUT RAM where it takes that, and no more, to fill the block RAM."""
+    moved = layers_to_fill(plan.network, plan.target, plan.cost)
+    folds = {name: replace(plan.folds[name], buffers="lut") for name in moved}
+    return replace(plan, folds={**plan.folds, **folds}, network=in_lut_ram(plan.network, moved))
 
 
 def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Mapping[str, Fold]) -> Plan:
@@ -334,4 +343,5 @@ def assemble(graph: Graph, target: Target, layers: tuple[Layer, ...], folds: Map
         if source.unit is not None and network.owners[source.unit] != owner
     }
     network = with_buffers(network.with_depths(bursts), slowest)
+    network = in_lut_ram(network, {name for name, fold in folds.items() if fold.buffers == "lut"})
     return Plan(graph=graph, target=target, layers=layers, folds=dict(folds), network=network)

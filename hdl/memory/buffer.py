@@ -20,9 +20,9 @@ class StreamBuffer(wiring.Component):
     come from registers, so neither valid nor ready passes through. No memory is ever read where it is being
     written: reading waits until the entry count, which follows the write by a cycle, is above zero.
 
-    A deep buffer is a small one with a ring of block RAM beside it: beats go round by the ring while the
-    small one has no room or others are still on that way. So it is that a beat is offered three cycles later
-    where the small one runs dry while beats come at least every third cycle.
+    A deep buffer is a small one with a ring of block RAM or LUT RAM beside it: beats go round by the ring
+    while the small one has no room or others are still on that way. So it is that a beat is offered three
+    cycles later where the small one runs dry while beats come at least every third cycle.
 
     Parameters
     ----------
@@ -30,10 +30,13 @@ class StreamBuffer(wiring.Component):
         Shape of the payload.
     depth
         Entries beside the output register, at least 2.
+    ring
+        Memory of a deep one's ring: ``"block"`` or ``"small"``.
     """
 
-    def __init__(self, shape, depth: int) -> None:
+    def __init__(self, shape, depth: int, ring: str = "block") -> None:
         self.depth = max(2, depth)
+        self.ring = ring
         self.shape = shape
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
@@ -75,7 +78,7 @@ class StreamBuffer(wiring.Component):
         """The small buffer, and the ring."""
         width = Shape.cast(self.shape).width
         m.submodules.front = front = StreamBuffer(width, FRONT_DEPTH)
-        m.submodules.ring = ring = LateRam(width, self.depth, "block")
+        m.submodules.ring = ring = LateRam(width, self.depth, self.ring)
         taken, around, fetch, sent = Signal(), Signal(), Signal(), Signal()
         some, full = count_entries(m, self.depth, around, fetch)
         # Places of the small buffer that neither hold a beat nor are promised to one on its way.

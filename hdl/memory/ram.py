@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, part_depth
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.register import delayed

@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.hdl.debug.upload import Uploads
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.memory.ram import OUTPUT_REGISTER, memory_attributes, registered_name

@@ -36,9 +36,9 @@ class UnitComponent(wiring.Component):
 
     def __init__(self, unit: Unit) -> None:
         self.unit = unit
-        depths = zip(unit.outputs, unit.buffer_depths, strict=True)
+        buffers = zip(unit.outputs, unit.buffer_depths, unit.rings, strict=True)
         #: Output buffers, one a port.
-        self.buffers = [StreamBuffer(payload(s), depth) for s, depth in depths]
+        self.buffers = [StreamBuffer(payload(s), depth, ring) for s, depth, ring in buffers]
         ins, outs = port_names("i", len(unit.inputs)), port_names("o", len(unit.outputs))
         ports = {name: In(stream.Signature(payload(s))) for name, s in zip(ins, unit.inputs, strict=True)}
         ports |= {name: Out(stream.Signature(payload(s))) for name, s in zip(outs, unit.outputs, strict=True)}

@@ -175,6 +175,7 @@ def fold_from(entry: object, where: str) -> Fold:
     for key, allowed in (
         ("memory", ("lut", "block", "packed")),
         ("lines", ("block", "lut")),
+        ("buffers", ("block", "lut")),
         ("multiplier", ("lut", "dsp", "pair", "constant")),
         ("adder", ("tree", "carry", "gated")),
         ("requantizer", ("lut", "dsp")),

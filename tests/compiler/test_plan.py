@@ -19,7 +19,7 @@ from pulsefold.compiler.plan.search import Choice, fastest_that_fits, smallest_f
 from pulsefold.compiler.plan.sweep import sweep
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Window
-from pulsefold.compiler.plan.units.base import divisors
+from pulsefold.compiler.plan.units.integers import divisors
 from pulsefold.compiler.plan.units.memory import brams_for, late_ram_brams
 from pulsefold.compiling import first_report
 from pulsefold.errors import DoesNotFitError, FoldingError

@@ -161,6 +161,7 @@ def test_edited_plan_is_accepted_back(pulsefold, design, model, tmp_path):
         ({"parts": 0}, ("parts must be a whole number above 0",)),
         ({"parts": 2, "memory": "block"}, ("cannot come in 2 parts", "take a divisor of")),
         ({"lines": "tape"}, ("lines must be one of block, lut",)),
+        ({"buffers": "tape"}, ("buffers must be one of block, lut",)),
     ],
 )
 def test_impossible_folding(pulsefold, design, model, tmp_path, change, words):

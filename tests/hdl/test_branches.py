@@ -14,6 +14,7 @@ from pulsefold.compiler.plan.network import Source
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.timing import latency_of, moves_of, times_at, with_buffers
 from pulsefold.compiler.plan.units import Fork, MatVec
+from pulsefold.compiler.plan.units.memory import buffer_style
 from pulsefold.errors import VerificationError
 from pulsefold.sim import golden
 from pulsefold.sim.bench.expected import expected_values
@@ -99,6 +100,32 @@ def test_a_skip_buffer_holds_what_the_long_way_round_needs() -> None:
     assert long == 2
     assert 20 <= skip <= 40
     assert plan.latency_cycles == latency_of(plan.network, plan.cycles) > plan.cycles
+
+
+def test_deep_buffers_lie_in_lut_ram_where_a_block_would_stay_empty() -> None:
+    """Two rows of 40 pixels in 32 bits a beat: a seventh of a block. What a folding says is what it was."""
+    b = Builder(np.random.default_rng(0))
+    x = b.input((6, 40, 8), INT(4, signed=True))
+    y = b.threshold(b.conv(x, 8, 3, bits=2), bits=2)
+    graph = b.graph(b.add(Sum, x, y, gains=(1, 3)))
+    plan, empty = (make_plan(graph, TARGET, fps=100_000, padding=padding) for padding in (None, 1.0))
+
+    def rings(plan: Plan) -> list[str]:
+        return [
+            ring
+            for unit in plan.units
+            for stream, depth, ring in zip(unit.outputs, unit.buffer_depths, unit.rings, strict=True)
+            if buffer_style("ecp5", depth, stream.width) == "block"
+        ]
+
+    assert rings(empty) == ["block"]
+    assert rings(plan) == ["small"]
+    assert plan.padding <= 0.15 < empty.padding
+    assert {fold.buffers for fold in plan.folds.values()} == {"block", "lut"}
+    again = make_plan(graph, TARGET, folds=plan.folds)
+    assert rings(again) == ["small"]
+    assert again.cost == plan.cost
+    check_circuit(plan, 0)
 
 
 def test_without_its_buffers_a_network_stops() -> None:

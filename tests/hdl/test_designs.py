@@ -16,7 +16,7 @@ from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
 from pulsefold.compiler.plan.units import MatVec, ReorderUnit, RequantizeUnit, Window
-from pulsefold.compiler.plan.units.base import divisors
+from pulsefold.compiler.plan.units.integers import divisors
 from pulsefold.errors import FoldingError
 from pulsefold.hdl.top import Core
 from pulsefold.sim.bench.expected import expected_values

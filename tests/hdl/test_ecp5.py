@@ -27,7 +27,13 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
 from pulsefold.compiler.plan.units.carry import CarryTree
 from pulsefold.compiler.plan.units.choice import choice_luts
-from pulsefold.compiler.plan.units.memory import block_width, brams_for, late_ram_brams, part_depth
+from pulsefold.compiler.plan.units.memory import (
+    block_width,
+    brams_for,
+    buffer_cost,
+    late_ram_brams,
+    part_depth,
+)
 from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import ToolFailedError
 from pulsefold.hdl.memory.buffer import StreamBuffer
@@ -507,6 +513,20 @@ def test_deep_buffer_after_synthesis(tmp_path, width: int, depth: int, parts: in
     for stalls in ((0.0, 0.0), (0.1, 0.9), (0.5, 0.5)):
         run = simulator.run(beats, outputs=len(beats), stall_in=stalls[0], stall_out=stalls[1], seed=3)
         np.testing.assert_array_equal(run.beats, beats)
+
+
+@pytest.mark.parametrize(("width", "depth"), [(16, 400), (4, 1000), (36, 128)])
+def test_ring_of_lut_ram_after_synthesis(tmp_path, width: int, depth: int) -> None:
+    """No block, the same beats, and as many LUTs as estimated, a quarter more or less."""
+    beats = np.random.default_rng(width).integers(0, 1 << width, (2 * depth, 1))
+    component = StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth, "small")
+    simulator, netlist = netlist_simulator(component, tmp_path)
+    kinds = Counter(cell["type"] for cell in netlist["cells"].values())
+    assert not kinds["DP16KD"]
+    luts = kinds["LUT4"] + 4 * kinds["TRELLIS_DPR16X4"] + 2 * kinds["CCU2C"]
+    assert buffer_cost("ecp5", depth, width, "small").luts == pytest.approx(luts, rel=0.25)
+    run = simulator.run(beats, outputs=len(beats), stall_in=0.1, stall_out=0.5, seed=3)
+    np.testing.assert_array_equal(run.beats, beats)
 
 
 def test_window_in_parts_after_synthesis(tmp_path) -> None:

@@ -73,7 +73,8 @@ def tables(draw) -> TableUnit:
     entries = (
         rng.choice([-1, 1], size) if out.is_bipolar else rng.integers(out.minimum, out.maximum + 1, size)
     )
-    return TableUnit(name="table", type=kind, **fold, values=entries, output_type=out)
+    style = draw(st.sampled_from(["", "lut"]))
+    return TableUnit(name="table", type=kind, **fold, values=entries, output_type=out, style=style)
 
 
 @few(25)

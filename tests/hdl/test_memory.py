@@ -19,7 +19,8 @@ from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 @pytest.mark.parametrize(
     ("depth", "width", "style"), [(5, 8, "ram"), (70, 40, "block"), (129, 17, "block"), (52, 34, "block")]
 )
-def test_buffer_keeps_order_and_every_place(depth: int, width: int, style: str) -> None:
+@pytest.mark.parametrize("ring", ["block", "small"])
+def test_buffer_keeps_order_and_every_place(depth: int, width: int, style: str, ring: str) -> None:
     assert buffer_style("ecp5", depth, width) == style
     rng = np.random.default_rng(depth)
     beats = rng.integers(0, 1 << width, (2000, 1))
@@ -28,7 +29,7 @@ def test_buffer_keeps_order_and_every_place(depth: int, width: int, style: str) 
         Stimulus(beats=beats, expected=beats, stall_in=i, stall_out=o, seed=k)
         for k, (i, o) in enumerate(rates)
     ]
-    free, *stalled = run_unit_many(StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth), stimuli)
+    free, *stalled = run_unit_many(StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth, ring), stimuli)
     np.testing.assert_array_equal(np.asarray(free.produced) - np.asarray(free.accepted), 2)
     assert np.all(np.diff(free.produced) == 1)
     # Under a slow reader the buffer runs full: its every place has been used.

@@ -53,6 +53,7 @@ def globalpools(draw) -> GlobalPoolUnit:
         lanes=divisor(draw, channels),
         op=op,
         output_type=total if op == "sum" else kind,
+        style=draw(st.sampled_from(["", "small"])),
     )
 
 

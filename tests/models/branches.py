@@ -198,7 +198,8 @@ def random_plan(seed: int) -> Plan:
             pe, simd = (int(rng.choice([d for d in range(1, n + 1) if n % d == 0])) for n in layer.matrix)
             folds[layer.name] = Fold(pe=pe, simd=simd, memory=str(rng.choice(["lut", "block"])))
         else:
-            folds[layer.name] = Fold(simd=int(rng.choice(lanes_of(layer))))
+            lines, buffers = (str(rng.choice(["lut", "block"])) for _ in range(2))
+            folds[layer.name] = Fold(simd=int(rng.choice(lanes_of(layer))), lines=lines, buffers=buffers)
     return make_plan(graph, TARGET, folds=folds)
 
 

@@ -22,7 +22,7 @@ from pulsefold.compiler.plan.units import (
     Stream,
     Unit,
 )
-from pulsefold.compiler.plan.units.base import divisors
+from pulsefold.compiler.plan.units.integers import divisors
 from pulsefold.compiler.plan.units.memory import block_width
 from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import FoldingError

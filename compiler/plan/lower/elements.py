@@ -18,7 +18,7 @@ from pulsefold.compiler.plan.units import (
     ThresholdUnit,
     Unit,
 )
-from pulsefold.compiler.plan.units.base import ceil_div
+from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.rom import rom_cost
 
 __all__ = [
@@ -35,6 +35,9 @@ __all__ = [
 
 #: Channels from which constants may lie in block RAM.
 LEAST_CONSTANTS = 32
+
+#: Entries up to which tables may lie in LUTs.
+_MOST_LUT_ENTRIES = 1024
 
 #: Parts that constants in block RAM may be read in.
 _PARTS = (1, 2, 4, 8, 16)
@@ -173,6 +176,8 @@ def table_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         values=node.values,
         output_type=node.type,
     )
+    if fold.memory == "lut" and unit.deepest <= _MOST_LUT_ENTRIES:
+        unit = replace(unit, style="lut")
     return [unit]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pulsefold.compiler.ir import Reorder
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.units import ReorderUnit, Unit
@@ -23,6 +25,8 @@ def reorder_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         output_type=layer.y.type,
         lanes=fold.simd,
     )
+    if fold.lines == "lut" and unit.memory == "block":
+        unit = replace(unit, style="small")
     return [unit]
 
 

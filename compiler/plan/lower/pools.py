@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pulsefold.compiler.ir import MaxPool, SumPool
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.lower.windows import window_unit
@@ -45,7 +47,7 @@ def whole_frame(node: MaxPool | SumPool, layer: Layer) -> bool:
 
 def globalpool_unit(layer: Layer, fold: Fold, op: str) -> Unit:
     """A pool of the whole frame needs no window."""
-    return GlobalPoolUnit(
+    unit = GlobalPoolUnit(
         name=layer.name,
         type=layer.x.type,
         channels=layer.x.shape[2],
@@ -54,3 +56,4 @@ def globalpool_unit(layer: Layer, fold: Fold, op: str) -> Unit:
         op=op,
         output_type=layer.y.type,
     )
+    return replace(unit, style="small") if fold.lines == "lut" and unit.memory == "block" else unit

@@ -8,7 +8,7 @@ from math import gcd
 
 from pulsefold.compiler.plan.layers import Fold, Layer
 from pulsefold.compiler.plan.units import Unit
-from pulsefold.compiler.plan.units.base import divisors
+from pulsefold.compiler.plan.units.integers import divisors
 
 __all__ = ["Rule", "channel_lanes"]
 

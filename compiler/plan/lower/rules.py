@@ -66,9 +66,11 @@ def units_of(layer: Layer, fold: Fold, family: str) -> list[Unit]:
     if fold.memory == "packed" and (not isinstance(layer.node, Conv) or layer.depthwise):
         why = "only weights of matrix layers lie side by side in rows of block RAM"
         raise FoldingError(why, where=layer.name, todo="take memory block or lut")
-    if fold.lines == "lut" and family == "ice40":
-        why = "iCE40 has no LUT RAM for line buffers"
-        raise FoldingError(why, where=layer.name, todo="take lines block")
+    if family == "ice40":
+        for name, memory in (("lines", fold.lines), ("buffers", fold.buffers)):
+            if memory == "lut":
+                why = "iCE40 has no LUT RAM for lines and buffers"
+                raise FoldingError(why, where=layer.name, todo=f"take {name} block")
     return rule_of(layer).units(layer, fold, family)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
+from pulsefold.compiler.plan.units.memory import buffer_cost
 
 __all__ = [
     "BUFFER_LATENCY",
@@ -18,9 +19,6 @@ __all__ = [
     "Stream",
     "Unit",
     "accept_times",
-    "bits_for",
-    "ceil_div",
-    "divisors",
 ]
 
 #: Of each input, the cycles at which its beats are taken; the cycles at which beats are offered.
@@ -28,22 +26,6 @@ Moves = tuple[tuple[np.ndarray, ...], np.ndarray]
 
 #: Cycles from a beat entering a stream buffer to its first offer at the other side.
 BUFFER_LATENCY = 2
-
-
-def ceil_div(a: int, b: int) -> int:
-    """Smallest integer >= a / b."""
-    return -(-a // b)
-
-
-def divisors(n: int) -> list[int]:
-    """Divisors of `n`, ascending."""
-    low = [d for d in range(1, int(n**0.5) + 1) if n % d == 0]
-    return low + [n // d for d in reversed(low) if d * d != n]
-
-
-def bits_for(n: int) -> int:
-    """Bits of a counter that holds 0..n-1, at least one."""
-    return max(1, (n - 1).bit_length())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +76,15 @@ class Unit(Protocol):
 
     def with_depths(self, depths: tuple[int, ...]) -> Unit:
         """The same unit with other output buffers."""
+        ...
+
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """Memory of the ring of each output's buffer where that is deep: ``"block"`` or ``"small"``."""
+        ...
+
+    def with_rings(self, rings: tuple[str, ...]) -> Unit:
+        """The same unit with other memories for its rings."""
         ...
 
     @property
@@ -178,10 +169,17 @@ class OneInput(Timed):
         return (self.input,)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class OneOutput(Timed):
-    """What follows from a unit having one output stream, `output`, and `buffer_depth`."""
+    """What follows from a unit having one output stream, `output`, and `buffer_depth`.
 
-    __slots__ = ()
+    Parameters
+    ----------
+    ring
+        Memory of the ring of the output buffer where that is deep: ``"block"``, or ``"small"`` for LUT RAM.
+    """
+
+    ring: str = "block"
 
     if TYPE_CHECKING:
         buffer_depth: int
@@ -203,7 +201,20 @@ class OneOutput(Timed):
 
     def with_depths(self, depths: tuple[int, ...]) -> Self:
         """The same unit with another output buffer."""
-        return replace(self, buffer_depth=depths[0])  # type: ignore[type-var]
+        return replace(self, buffer_depth=depths[0])
+
+    @property
+    def rings(self) -> tuple[str, ...]:
+        """Memory of the ring of the output buffer."""
+        return (self.ring,)
+
+    def with_rings(self, rings: tuple[str, ...]) -> Self:
+        """The same unit with its ring in another memory."""
+        return replace(self, ring=rings[0])
+
+    def buffer_cost(self, family: str) -> Resources:
+        """Of the output buffer."""
+        return buffer_cost(family, self.buffer_depth, self.output.width, self.ring)
 
 
 def accept_times(arrivals: np.ndarray) -> np.ndarray:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream, ceil_div
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream
+from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.matvec import MatVec
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost, small_cost
+from pulsefold.compiler.plan.units.memory import memory_cost, small_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["BatchMatVec"]
@@ -165,7 +166,7 @@ class BatchMatVec(OneInput, OneOutput):
         if p.row_folds > 1:
             inner -= memory_cost(family, p.column_folds, p.input.width, p.replay_style)
             inner -= Resources(luts=p.input.width, ffs=p.input.width)
-        inner -= buffer_cost(family, p.buffer_depth, p.output.width)
+        inner -= p.buffer_cost(family)
         ring = memory_cost(family, 2 * p.column_folds, p.simd * p.type.bits, "ram")
         # Read in the cycle of its address: no block RAM.
         collector = small_cost(family, 2 * p.row_folds, self.output.width)
@@ -175,4 +176,4 @@ class BatchMatVec(OneInput, OneOutput):
         control = Resources(
             luts=120 + self.batch * self.output.width * 0.6, ffs=80 + self.input.width + self.output.width
         )
-        return inner + memories + control + buffer_cost(family, self.buffer_depth, self.output.width)
+        return inner + memories + control + self.buffer_cost(family)

@@ -9,7 +9,6 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneOutput, Stream, accept_times
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["ConcatUnit"]
@@ -102,4 +101,4 @@ class ConcatUnit(OneOutput):
         """The choice of the input, and the buffer."""
         width = self.output.width
         choice = Resources(luts=width * (len(self.types) - 1) * 0.7 + 8 * len(self.types), ffs=12)
-        return choice + buffer_cost(family, self.buffer_depth, width)
+        return choice + self.buffer_cost(family)

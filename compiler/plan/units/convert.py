@@ -16,7 +16,6 @@ from pulsefold.compiler.plan.units.base import (
     Stream,
     accept_times,
 )
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["Convert"]
@@ -116,6 +115,4 @@ class Convert(OneInput, OneOutput):
     def cost(self, family: str) -> Resources:
         """A register of the wide beat, a multiplexer when narrowing, and the buffer."""
         wide = max(self.input.width, self.output.width)
-        return Resources(luts=wide * (0.15 if self.up else 0.6) + 6, ffs=wide + 6) + buffer_cost(
-            family, self.buffer_depth, self.output.width
-        )
+        return Resources(luts=wide * (0.15 if self.up else 0.6) + 6, ffs=wide + 6) + self.buffer_cost(family)

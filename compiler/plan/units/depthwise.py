@@ -10,8 +10,8 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow
-from pulsefold.compiler.plan.units.base import Stream, bits_for
-from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.base import Stream
+from pulsefold.compiler.plan.units.integers import bits_for
 from pulsefold.compiler.plan.units.pixelwise import lanes_error
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.taps import TapReader
@@ -159,4 +159,4 @@ class DepthwiseUnit(TapReader):
         total += Resources(luts=1.5 * sums, ffs=sums)
         for product in self.products:
             total += product.cost(family)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

@@ -10,8 +10,8 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import binary_digits, tree_cost
-from pulsefold.compiler.plan.units.base import ceil_div
 from pulsefold.compiler.plan.units.carry import CarryTree
+from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.pair import Pair
 
 __all__ = ["Dot", "RowSums"]

@@ -33,6 +33,8 @@ class Fork(OneInput):
         Beats a frame.
     buffer_depths
         Entries of the buffer of each output; as many outputs.
+    rings
+        Memory of the ring of each output's buffer where that is deep; empty: block RAM.
     """
 
     name: str
@@ -40,6 +42,11 @@ class Fork(OneInput):
     lanes: int
     beats: int
     buffer_depths: tuple[int, ...]
+    rings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.rings:
+            object.__setattr__(self, "rings", ("block",) * len(self.buffer_depths))
 
     @property
     def kind(self) -> str:
@@ -59,6 +66,10 @@ class Fork(OneInput):
     def with_depths(self, depths: tuple[int, ...]) -> Fork:
         """The same fork with other buffers."""
         return replace(self, buffer_depths=depths)
+
+    def with_rings(self, rings: tuple[str, ...]) -> Fork:
+        """The same fork with other memories for its rings."""
+        return replace(self, rings=rings)
 
     @property
     def cycles(self) -> int:
@@ -82,5 +93,8 @@ class Fork(OneInput):
 
     def cost(self, family: str) -> Resources:
         """The buffers."""
-        buffers = (buffer_cost(family, depth, self.input.width) for depth in self.buffer_depths)
+        buffers = (
+            buffer_cost(family, depth, self.input.width, ring)
+            for depth, ring in zip(self.buffer_depths, self.rings, strict=True)
+        )
         return sum(buffers, Resources(luts=len(self.buffer_depths)))

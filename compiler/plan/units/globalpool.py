@@ -8,8 +8,9 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, Stream, accept_times, bits_for
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, Stream, accept_times
+from pulsefold.compiler.plan.units.integers import bits_for
+from pulsefold.compiler.plan.units.memory import memory_cost
 from pulsefold.compiler.plan.units.pixelwise import Pixelwise
 
 __all__ = ["GlobalPoolUnit"]
@@ -27,10 +28,14 @@ class GlobalPoolUnit(OneInput, Pixelwise):
         Element type in.
     op
         ``"sum"`` or ``"max"``.
+    style
+        Memory of the running results, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`; empty
+        takes ``"ram"`` while they are few, else ``"block"``.
     """
 
     type: ElementType
     op: str
+    style: str = ""
 
     @property
     def kind(self) -> str:
@@ -40,7 +45,7 @@ class GlobalPoolUnit(OneInput, Pixelwise):
     @property
     def memory(self) -> str:
         """Style of the memory of running results; a register where a beat holds all channels."""
-        return "block" if self.folds > 64 else "ram"
+        return self.style or ("block" if self.folds > 64 else "ram")
 
     @property
     def input(self) -> Stream:
@@ -81,4 +86,4 @@ class GlobalPoolUnit(OneInput, Pixelwise):
         if self.folds > 1:
             total += memory_cost(family, self.folds, self.output.width, self.memory)
             total += Resources(luts=bits_for(self.folds), ffs=self.output.width + bits_for(self.folds))
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

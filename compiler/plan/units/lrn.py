@@ -8,8 +8,8 @@ import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost
-from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, accept_times, bits_for, ceil_div
-from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, accept_times
+from pulsefold.compiler.plan.units.integers import bits_for, ceil_div
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
@@ -138,4 +138,4 @@ class LrnUnit(Elementwise):
             total += lane
         energy = (self.neighbours * self.square_limit).bit_length()
         total += self.steps.cost(family, self.lanes, 1 << self.type.bits, energy)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

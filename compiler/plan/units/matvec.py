@@ -9,16 +9,10 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    Moves,
-    OneInput,
-    OneOutput,
-    Stream,
-    ceil_div,
-)
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream
 from pulsefold.compiler.plan.units.dot import Dot, RowSums
-from pulsefold.compiler.plan.units.memory import becomes_block, buffer_cost, late_ram_cost, small_cost
+from pulsefold.compiler.plan.units.integers import ceil_div
+from pulsefold.compiler.plan.units.memory import becomes_block, late_ram_cost, small_cost
 from pulsefold.compiler.plan.units.rom import distinct_bits, rom_cost
 from pulsefold.compiler.plan.units.threshold import Steps, threshold_style
 from pulsefold.errors import FoldingError
@@ -475,7 +469,7 @@ class MatVec(OneInput, OneOutput):
         if self.held > 1:
             # Whole words, and the parts that wait for their last.
             total += Resources(ffs=self.hops * (2 * kept - read)) + self._held_cost(sums)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)
 
     def _control_cost(self) -> Resources:
         """Counters of columns, rows and weights, credits, and what travels beside the activations."""

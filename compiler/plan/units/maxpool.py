@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import Stream
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.taps import TapReader
 
 __all__ = ["MaxPoolUnit"]
@@ -65,6 +64,4 @@ class MaxPoolUnit(TapReader):
     def cost(self, family: str) -> Resources:
         """A comparator and a multiplexer a lane (an OR where bipolar), and the buffer."""
         lane = 1 if self.type.is_bipolar else 1.5 * self.type.bits + 1
-        return Resources(luts=lane * self.lanes + 10, ffs=self.output.width + 6) + buffer_cost(
-            family, self.buffer_depth, self.output.width
-        )
+        return Resources(luts=lane * self.lanes + 10, ffs=self.output.width + 6) + self.buffer_cost(family)

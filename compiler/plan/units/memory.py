@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import ceil_div
 from pulsefold.compiler.plan.units.choice import choice_luts
+from pulsefold.compiler.plan.units.integers import ceil_div
 
 __all__ = [
     "BRAM_SHAPES",
@@ -149,10 +149,10 @@ def buffer_lag(depth: int, width: int) -> int:
     return 3 if buffer_style("", depth, width) == "block" else 0
 
 
-def buffer_cost(family: str, depth: int, width: int) -> Resources:
-    """Cost of a stream buffer: its memory, an output register and two counters."""
+def buffer_cost(family: str, depth: int, width: int, ring: str = "block") -> Resources:
+    """Cost of a stream buffer: memory, output register, two counters; a deep one has its ring in `ring`."""
     style = buffer_style(family, depth, width)
-    memory = late_ram_cost(family, depth, width, style)
+    memory = late_ram_cost(family, depth, width, ring if style == "block" else style)
     pointer = depth.bit_length()
     counters = Resources(luts=6 * pointer + 3, ffs=width + 3 * pointer + 1)
     if style == "block":

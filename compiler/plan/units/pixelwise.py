@@ -16,8 +16,8 @@ from pulsefold.compiler.plan.units.base import (
     OneOutput,
     Stream,
     accept_times,
-    bits_for,
 )
+from pulsefold.compiler.plan.units.integers import bits_for
 from pulsefold.compiler.plan.units.memory import memory_cost
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.errors import FoldingError

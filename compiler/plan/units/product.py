@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import tree_cost, word_bits
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import SpreadJoin
 
 __all__ = ["ProductUnit"]
@@ -73,4 +72,4 @@ class ProductUnit(SpreadJoin):
             ffs=lane.ffs * self.lanes + self.pipeline + 10,
             dsps=lane.dsps * self.lanes,
         )
-        return total + self.kept_cost(family) + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.kept_cost(family) + self.buffer_cost(family)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pulsefold.compiler.plan.units.base import bits_for
+from pulsefold.compiler.plan.units.integers import bits_for
 
 __all__ = ["Level", "folded", "start_of"]
 

@@ -10,16 +10,9 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    Moves,
-    OneInput,
-    OneOutput,
-    Stream,
-    bits_for,
-    divisors,
-)
-from pulsefold.compiler.plan.units.memory import buffer_cost, memory_cost
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream
+from pulsefold.compiler.plan.units.integers import bits_for, divisors
+from pulsefold.compiler.plan.units.memory import memory_cost
 from pulsefold.compiler.plan.units.program import Level, folded
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.errors import FoldingError
@@ -286,4 +279,4 @@ class ReorderUnit(OneInput, OneOutput):
             luts=wraps * step + counts + 2 * step + fills * self.output.width,
             ffs=2 * step + counts + self.input.width + self.output.width + 12,
         )
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

@@ -9,8 +9,8 @@ import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow, word_bits
-from pulsefold.compiler.plan.units.base import Moves, bits_for, ceil_div
-from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.base import Moves
+from pulsefold.compiler.plan.units.integers import bits_for, ceil_div
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.threshold import threshold_style
@@ -184,4 +184,4 @@ class RequantizeUnit(Elementwise):
             compared = bits * ((low < self.low.min()) + (high > self.high.max()))
             out = self.output_type.bits
             total += product.cost(family) + Resources(luts=0.6 * compared + out, ffs=2 * out + 2)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.base import ceil_div
 from pulsefold.compiler.plan.units.choice import choice_luts
+from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_bits, block_width, memory_cost
 
 __all__ = ["distinct_bits", "packed_rows", "rom_cost"]

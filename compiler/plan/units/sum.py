@@ -7,7 +7,6 @@ from functools import cached_property
 
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, as_slow, tree_cost
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import SpreadJoin
 
 __all__ = ["SumUnit"]
@@ -57,4 +56,4 @@ class SumUnit(SpreadJoin):
             ffs=lane.ffs * self.lanes + self.pipeline,
             dsps=lane.dsps * self.lanes,
         )
-        return total + self.kept_cost(family) + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.kept_cost(family) + self.buffer_cost(family)

@@ -10,8 +10,8 @@ import numpy as np
 from pulsefold.compiler.ir import ElementType, SumPool, Tensor
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.affine import Affine, word_bits
-from pulsefold.compiler.plan.units.base import Stream, bits_for
-from pulsefold.compiler.plan.units.memory import buffer_cost
+from pulsefold.compiler.plan.units.base import Stream
+from pulsefold.compiler.plan.units.integers import bits_for
 from pulsefold.compiler.plan.units.taps import TapReader
 
 __all__ = ["SumPoolUnit"]
@@ -135,4 +135,4 @@ class SumPoolUnit(TapReader):
             place = sum(bits_for(n) for n in (self.folds, *self.factors.shape))
             word = sum(self.product.fields)
             total += Resources(luts=2.5 * place + word, ffs=place + word)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.compiler.plan.units.threshold import threshold_style
@@ -25,9 +24,12 @@ class TableUnit(Elementwise):
     ----------
     values
         int64 [1 or C, entries], one for each integer of the input's type, least first.
+    style
+        ``"lut"`` or ``"block"``, of the memories; empty takes the one that the deepest is for.
     """
 
     values: np.ndarray
+    style: str = ""
 
     @property
     def kind(self) -> str:
@@ -49,9 +51,13 @@ class TableUnit(Elementwise):
 
     @property
     def memory(self) -> str:
-        """Style of the memories, by the deepest."""
-        deepest = max(len(self.rows(lane)) for lane in range(self.lanes))
-        return threshold_style(deepest << self.type.bits)
+        """Style of the memories."""
+        return self.style or threshold_style(self.deepest)
+
+    @property
+    def deepest(self) -> int:
+        """Words of the deepest memory."""
+        return max(len(self.rows(lane)) for lane in range(self.lanes)) << self.type.bits
 
     @property
     def read_latency(self) -> int:
@@ -69,4 +75,4 @@ class TableUnit(Elementwise):
         for lane in range(self.lanes):
             depth = len(self.rows(lane)) << self.type.bits
             total += rom_cost(family, depth, self.output_type.bits, self.memory)
-        return total + buffer_cost(family, self.buffer_depth, self.output.width)
+        return total + self.buffer_cost(family)

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pulsefold.compiler.plan.units.base import (
-    BUFFER_LATENCY,
-    Moves,
-    OneInput,
-    OneOutput,
-    accept_times,
-    ceil_div,
-)
+from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, accept_times
+from pulsefold.compiler.plan.units.integers import ceil_div
 
 __all__ = ["TapReader"]
 

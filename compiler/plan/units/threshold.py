@@ -8,7 +8,6 @@ import numpy as np
 
 from pulsefold.compiler.ir import ElementType, type_for_range
 from pulsefold.compiler.plan.resources import Resources
-from pulsefold.compiler.plan.units.memory import buffer_cost
 from pulsefold.compiler.plan.units.pixelwise import Elementwise
 from pulsefold.compiler.plan.units.rom import rom_cost
 
@@ -147,6 +146,4 @@ class ThresholdUnit(Elementwise):
 
     def cost(self, family: str) -> Resources:
         """The search, and the buffer."""
-        return self.steps.cost(family, self.lanes, self.folds, self.type.bits) + buffer_cost(
-            family, self.buffer_depth, self.output.width
-        )
+        return self.steps.cost(family, self.lanes, self.folds, self.type.bits) + self.buffer_cost(family)

@@ -18,10 +18,9 @@ from pulsefold.compiler.plan.units.base import (
     OneOutput,
     Stream,
     accept_times,
-    bits_for,
-    ceil_div,
 )
-from pulsefold.compiler.plan.units.memory import buffer_cost, late_ram_cost
+from pulsefold.compiler.plan.units.integers import bits_for, ceil_div
+from pulsefold.compiler.plan.units.memory import late_ram_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["Window"]
@@ -360,5 +359,5 @@ class Window(OneInput, OneOutput):
                 luts=logic + self.output.width * bool(any(self.pads)),
                 ffs=logic * 0.4 + 20 + 3 * bits_for(depth) + self.input.width + 2 * self.output.width,
             )
-            + buffer_cost(family, self.buffer_depth, self.output.width)
+            + self.buffer_cost(family)
         )
