@@ -280,26 +280,30 @@ def settle(
 
     What converters and buffers between layers take is known only once the layers are chosen, so the choice is
     made again with that much less room until both fit, and a few times where they leave too much of the block
-    RAM empty, deep buffers in LUT RAM where that helps. No rate is lost to that, unless it is faster than the
-    first one's and than `cycles` a frame.
+    RAM empty; where that does not do, deep buffers lie in LUT RAM. No rate is lost to that, unless it is
+    faster than the first one's and than `cycles` a frame.
     """
-    room = target
     best: tuple[tuple[bool, int, float, float], Plan] | None = None
-    for attempt in range(_SETTLED):
-        picks = choose(room)
-        plan = fill_buffers(assemble(graph, target, layers, folds_of(picks)))
-        own = total(list(picks.values()))
-        room = replace(target, reserved=target.reserved + plan.core_cost - own)
-        short = target.shortage(plan.core_cost) is not None
-        empty = max(0.0, target.padding_beyond(plan.cost) - _ROUNDING)
-        if best is None:
-            cycles = max(cycles, plan.cycles)
-        rank = short, max(plan.cycles, cycles), empty, plan.cost.luts
-        if best is None or rank < best[0]:
-            best = rank, plan
-        if not short and plan.cycles <= cycles and (not empty or attempt >= _REFILLED):
+    for fill in (False, True):
+        room = target
+        for attempt in range(_SETTLED):
+            picks = choose(room)
+            plan = assemble(graph, target, layers, folds_of(picks))
+            plan = fill_buffers(plan) if fill else plan
+            own = total(list(picks.values()))
+            room = replace(target, reserved=target.reserved + plan.core_cost - own)
+            short = target.shortage(plan.core_cost) is not None
+            empty = max(0.0, target.padding_beyond(plan.cost) - _ROUNDING)
+            if best is None:
+                cycles = max(cycles, plan.cycles)
+            rank = short, max(plan.cycles, cycles), empty, plan.cost.luts
+            if best is None or rank < best[0]:
+                best = rank, plan
+            if not short and plan.cycles <= cycles and (not empty or attempt >= _REFILLED):
+                break
+        assert best
+        if not best[0][2]:
             break
-    assert best
     return best[1]
 
 

@@ -8,7 +8,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from pulsefold.compiler.plan.units.integers import ceil_div
-from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, part_depth
+from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, part_depth, part_style
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
@@ -40,8 +40,9 @@ class LateRam(wiring.Component):
     """`read_data` follows `read_address` by two cycles; it must not be read where it is just written.
 
     On ECP5 the second register of block RAM is the block's own: 0.96 ns from clock to output in place
-    of 5.8 ns. There, block RAM may be several parts, among which the upper bits of the address choose, behind
-    the second register; see :func:`~pulsefold.compiler.plan.units.memory.part_depth`.
+    of 5.8 ns. There, block RAM may be several parts, the last of them LUT RAM where it is small. The upper
+    bits of the address choose among them, behind the second register; see
+    :func:`~pulsefold.compiler.plan.units.memory.part_depth`.
 
     Parameters
     ----------
@@ -76,26 +77,21 @@ class LateRam(wiring.Component):
         bits = (part - 1).bit_length()
         writes, reads = self.write_address >> bits, self.read_address >> bits
         words = [
-            self._part(
-                m,
-                f"part{k}_",
-                min(part, self.depth - k * part),
-                self.write_enable & (writes == k),
-                platform,
-            )
-            for k in range(count)
+            self._part(m, f"part{k}_", words, self.write_enable & (writes == k), platform)
+            for k, words in enumerate(min(part, self.depth - first) for first in range(0, self.depth, part))
         ]
         m.d.comb += self.read_data.eq(chosen(m, words, delayed(m, reads, 2, "part"), platform))
         return m
 
     def _part(self, m, name: str, depth: int, write_enable: Value, platform) -> Value:
         """What is read of `depth` words of the lowest bits of the addresses, which are written if enabled."""
-        column = block_width("ecp5", depth) if self.style == "block" and is_ecp5(platform) else self.width
+        style = part_style(depth, self.width, self.style) if depth < self.depth else self.style
+        column = block_width("ecp5", depth) if style == "block" and is_ecp5(platform) else self.width
         read_data = Signal(self.width, name=f"{name}data")
         for low in range(0, self.width, column):
             width = min(column, self.width - low)
-            here = registered_name(f"{name}bits{low}", self.style, depth, width, platform)
-            memory = Memory(shape=unsigned(width), depth=depth, init=[], attrs=memory_attributes(self.style))
+            here = registered_name(f"{name}bits{low}", style, depth, width, platform)
+            memory = Memory(shape=unsigned(width), depth=depth, init=[], attrs=memory_attributes(style))
             m.submodules[here] = memory
             write, read = memory.write_port(), memory.read_port(domain="comb")
             data = read_data[low : low + width]
@@ -106,7 +102,7 @@ class LateRam(wiring.Component):
             ]
             word = Signal(width, name=f"{name}word{low}", reset_less=True)
             m.d.sync += word.eq(read.data)
-            if self.style != "block":
+            if style != "block":
                 # LUT RAM is read behind an address register: multiplexers stand between it and its output.
                 m.d.sync += read.addr.eq(self.read_address)
                 m.d.comb += data.eq(word)

@@ -499,6 +499,8 @@ def test_nets_that_synthesis_joins_are_refused(tmp_path) -> None:
         # 1,024 words in two blocks and 60 in one; two times 2,048 in two and 404 in one.
         (36, 1084, 2),
         (18, 4500, 3),
+        # 4,096 in two, and 101 in LUT RAM.
+        (8, 4197, 2),
     ],
 )
 def test_deep_buffer_after_synthesis(tmp_path, width: int, depth: int, parts: int) -> None:

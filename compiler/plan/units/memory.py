@@ -20,6 +20,7 @@ __all__ = [
     "late_ram_cost",
     "memory_cost",
     "part_depth",
+    "part_style",
     "small_cost",
 ]
 
@@ -34,6 +35,9 @@ BRAM_SHAPES = {
 #: Entries of the small buffer in front of a deep one's block RAM: the way round by the ring takes five
 #: cycles.
 FRONT_DEPTH = 8
+
+#: Words, and bits, up to which LUT RAM takes the rest of a memory whose other parts are block RAM.
+_FEW_WORDS, _FEW_BITS = 128, 2048
 
 #: Parts of a memory that are still chosen among in one cycle.
 _MOST_PARTS = 8
@@ -64,9 +68,9 @@ def brams_for(family: str, depth: int, width: int) -> int:
 def part_depth(family: str, depth: int, width: int) -> int:
     """Words of each part of a RAM that is read in two cycles, cut so as to claim the fewest block RAMs.
 
-    `depth` where one part claims as few. The last part has the rest of the words. A depth that is no power of
-    two leaves much of any shape empty, and the deepest shapes leave a ninth of it out. Only on ECP5:
-    elsewhere synthesis cuts as it will.
+    `depth` where one part claims as few. The last part has the rest of the words, in LUT RAM where they are
+    few. A depth that is no power of two leaves much of any shape empty, and the deepest shapes leave a ninth
+    of it out. Only on ECP5: elsewhere synthesis cuts as it will.
     """
     parts = [d for d, _ in BRAM_SHAPES[family] if d < depth <= _MOST_PARTS * d] if family == "ecp5" else []
     best = min(parts, key=lambda part: (brams_of_parts(family, depth, width, part), -part), default=depth)
@@ -76,7 +80,14 @@ def part_depth(family: str, depth: int, width: int) -> int:
 def brams_of_parts(family: str, depth: int, width: int, part: int) -> int:
     """Block RAMs of a memory in parts of so many words."""
     whole, rest = divmod(depth, part)
-    return whole * brams_for(family, part, width) + (brams_for(family, rest, width) if rest else 0)
+    blocks = 0 if part_style(rest, width, "block") == "small" or not rest else brams_for(family, rest, width)
+    return whole * brams_for(family, part, width) + blocks
+
+
+def part_style(words: int, width: int, style: str) -> str:
+    """Style of the last part of a memory of a style: a block is not claimed for a few words."""
+    few = words <= _FEW_WORDS and words * width <= _FEW_BITS
+    return "small" if style == "block" and few else style
 
 
 def late_ram_brams(family: str, depth: int, width: int) -> int:
@@ -112,13 +123,15 @@ def late_ram_cost(family: str, depth: int, width: int, style: str) -> Resources:
     part = part_depth(family, depth, width)
     if style != "block" or part == depth:
         return memory_cost(family, depth, width, style)
-    parts = ceil_div(depth, part)
-    return Resources(
+    parts, rest = ceil_div(depth, part), depth % part
+    chosen = Resources(
         luts=width * choice_luts(family, parts) + parts,
         ffs=2 * parts.bit_length(),
         brams=late_ram_brams(family, depth, width),
-        bram_bits=depth * width,
     )
+    if part_style(rest, width, style) == "block":
+        return chosen + Resources(bram_bits=depth * width)
+    return chosen + Resources(bram_bits=(depth - rest) * width) + small_cost(family, rest, width)
 
 
 def small_cost(family: str, depth: int, width: int) -> Resources:
