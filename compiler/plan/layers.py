@@ -203,6 +203,12 @@ class Layer:
         return dense.reshape(self.matrix)
 
     @cached_property
+    def sum_range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Least and greatest sum of each row that can occur, int64 [rows] each."""
+        assert isinstance(self.node, Conv)
+        return self.node.accumulator_range(self.operand)
+
+    @cached_property
     def row_sums(self) -> RowSums:
         """Of :attr:`weights`."""
         return RowSums.of(self.weights)

@@ -200,7 +200,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
     rows, columns = layer.matrix
     steps = None
     if isinstance(layer.steps, Threshold):
-        _, high = node.accumulator_range(layer.x.type)
+        _, high = layer.sum_range
         steps = steps_of(layer.steps, rows, int(high.max()))
     depth = rows * columns // (fold.pe * fold.simd)
     unit = MatVec(
@@ -290,7 +290,7 @@ def depthwise_units(node: Conv, layer: Layer, fold: Fold, family: str) -> list[U
     )
     channels, pixels = layer.x.shape[2], layer.y.shape[0] * layer.y.shape[1]
     rows = node.weights.shape[0]
-    low, high = node.accumulator_range(layer.operand)
+    low, high = layer.sum_range
     unit = DepthwiseUnit(
         name=layer.name,
         type=layer.operand,
