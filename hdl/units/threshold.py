@@ -29,7 +29,8 @@ class ThresholdPipeline(wiring.Component):
     Parameters
     ----------
     steps
-        Rows in channel order; beat number f of a pixel carries channels f * lanes onwards.
+        Rows in channel order; beat number f of a pixel carries channels f * lanes onwards. One row is that of
+        all channels.
     lanes
         Channels a beat.
     shape
@@ -46,7 +47,7 @@ class ThresholdPipeline(wiring.Component):
         self.steps, self.lanes, self.x_shape, self.by_row = steps, lanes, shape, by_row
         self.turns = turns
         rows = len(steps.thresholds)
-        self.folds = rows if by_row else rows // lanes
+        self.folds = rows if by_row else steps.folds(lanes)
         ports = {
             "x": In(data.ArrayLayout(shape, lanes)),
             "valid": In(1),
@@ -59,7 +60,7 @@ class ThresholdPipeline(wiring.Component):
 
     def of_lane(self, table: np.ndarray, lane: int) -> np.ndarray:
         """Rows of a table that a lane meets."""
-        return table if self.by_row else table[lane :: self.lanes]
+        return table if self.by_row or len(table) == 1 else table[lane :: self.lanes]
 
     def elaborate(self, platform):
         m = Module()
@@ -136,7 +137,7 @@ class ThresholdCircuit(UnitComponent):
         p = self.unit
         m = Module()
         # A bipolar lane's pattern is (x + 1) / 2.
-        steps = p.steps.shifted(np.full(p.channels, -1), 2) if p.type.is_bipolar else p.steps
+        steps = p.steps.shifted(np.full(len(p.steps.thresholds), -1), 2) if p.type.is_bipolar else p.steps
         shape = unsigned(1) if p.type.is_bipolar else lane_shape(p.type)
         m.submodules.search = search = ThresholdPipeline(steps, p.lanes, shape)
         buffer = self.buffer

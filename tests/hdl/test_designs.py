@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from draws import INT, few
@@ -15,7 +17,7 @@ from pulsefold.compiler.plan.lower.conv import may_hold
 from pulsefold.compiler.plan.plan import Plan, make_plan
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target
-from pulsefold.compiler.plan.units import MatVec, ReorderUnit, RequantizeUnit, Window
+from pulsefold.compiler.plan.units import MatVec, ReorderUnit, RequantizeUnit, ThresholdUnit, Window
 from pulsefold.compiler.plan.units.integers import divisors
 from pulsefold.errors import FoldingError
 from pulsefold.hdl.top import Core
@@ -222,6 +224,28 @@ def check_circuit(plan: Plan, seed: int) -> None:
 def test_whole_circuit(plan: Plan, seed: int) -> None:
     assume(plan.cycles < 5_000)
     check_circuit(plan, seed)
+
+
+@pytest.mark.parametrize("lanes", [1, 4])
+def test_thresholds_of_all_channels_are_stored_once(lanes: int) -> None:
+    steps = np.sort(np.random.default_rng(3).integers(-9999, 9999, (1, 255)), axis=1)
+    node = Threshold(
+        name="t",
+        input="x",
+        output="y",
+        thresholds=steps,
+        descending=np.zeros(1, bool),
+        first=-128,
+        type=INT(8, signed=True),
+    )
+    x = Tensor(name="x", shape=(2, 3, 16), type=INT(15, signed=True))
+    tensors = {x.name: x, "y": node.output_tensor(x)}
+    graph = Graph(name="test", inputs=(), outputs=(), nodes=(node,), tensors=tensors)
+    plan = make_plan(graph, TARGET, folds={"t": Fold(simd=lanes)})
+    (unit,) = (u for u in plan.units if isinstance(u, ThresholdUnit))
+    alone = replace(unit, channels=lanes)
+    assert unit.cost("ecp5") == alone.cost("ecp5")
+    check_circuit(plan, 3)
 
 
 def test_constants_in_parts_and_a_window_of_few_rows_keep_the_pace() -> None:

@@ -59,7 +59,7 @@ def threshold_unit(node: Threshold, x: Stream, channels: int, pixels: int, limit
         channels=channels,
         pixels=pixels,
         lanes=x.lanes,
-        steps=steps_of(node, channels, limit),
+        steps=steps_of(node, max(len(node.thresholds), len(node.descending)), limit),
     )
 
 
@@ -68,13 +68,11 @@ def beats_of(layer: Layer, fold: Fold) -> Stream:
     return Stream(type=layer.x.type, lanes=fold.simd, beats=layer.x.elements // fold.simd)
 
 
-def steps_of(node: Threshold, channels: int, limit: int) -> Steps:
-    """Step functions of a Threshold, a row a channel."""
-    rows = node.thresholds.shape[0]
-    repeat = channels if rows == 1 else 1
+def steps_of(node: Threshold, rows: int, limit: int) -> Steps:
+    """Step functions of a Threshold, in so many rows."""
     return Steps(
-        thresholds=np.repeat(node.thresholds, repeat, axis=0),
-        descending=np.broadcast_to(node.descending, (channels,)).copy(),
+        thresholds=np.broadcast_to(node.thresholds, (rows, node.thresholds.shape[1])).copy(),
+        descending=np.broadcast_to(node.descending, (rows,)).copy(),
         first=node.first,
         type=node.type,
         limit=limit,

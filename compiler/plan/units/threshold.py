@@ -25,9 +25,9 @@ class Steps:
     Parameters
     ----------
     thresholds
-        int64 [C, T], not decreasing along T.
+        int64 [C, T], not decreasing along T; one row where all channels are alike.
     descending
-        bool [C].
+        bool [C], as many.
     first
         Output at n = 0 of an ascending channel.
     type
@@ -67,6 +67,10 @@ class Steps:
         extra = (1 << self.stages) - 1 - self.count
         fill = np.full((self.thresholds.shape[0], extra), self.limit + 1, np.int64)
         return np.concatenate([self.thresholds, fill], axis=1)
+
+    def folds(self, lanes: int) -> int:
+        """Groups of so many channels whose thresholds are not the same."""
+        return max(1, len(self.thresholds) // lanes)
 
     @property
     def adjusts(self) -> bool:
@@ -124,7 +128,7 @@ class ThresholdUnit(Elementwise):
     Parameters
     ----------
     steps
-        The step functions, a row a channel.
+        The step functions, a row a channel or one for all.
     """
 
     steps: Steps
@@ -142,8 +146,9 @@ class ThresholdUnit(Elementwise):
     @property
     def pipeline(self) -> int:
         """Cycles from taking a beat to the buffer: input register, search."""
-        return 1 + self.steps.latency(self.folds)
+        return 1 + self.steps.latency(self.steps.folds(self.lanes))
 
     def cost(self, family: str) -> Resources:
         """The search, and the buffer."""
-        return self.steps.cost(family, self.lanes, self.folds, self.type.bits) + self.buffer_cost(family)
+        folds = self.steps.folds(self.lanes)
+        return self.steps.cost(family, self.lanes, folds, self.type.bits) + self.buffer_cost(family)
