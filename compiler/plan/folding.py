@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from math import gcd, prod
+from typing import NamedTuple
 
 from pulsefold.compiler.ir import Conv, ElementType, Requantize, Table
 from pulsefold.compiler.plan.buffers import MOST_ENTRIES
@@ -67,18 +68,34 @@ _MOST_LINES = 256
 _LONGEST_BATCHED = 32
 
 
-def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Resources]) -> Iterator[Choice]:
+class Share(NamedTuple):
+    """What a unit has in its layer's cost and cycles."""
+
+    cost: Resources
+    cycles: int
+    least_cycles: int
+
+
+def share_of(unit: Unit, family: str) -> Share:
+    """A unit's share, alone."""
+    cycles = unit.cycles
+    least = unit.least_cycles if isinstance(unit, Window) else cycles
+    return Share(placed(unit.cost(family), family), cycles, least)
+
+
+def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Share]) -> Iterator[Choice]:
     """Cycles and cost of a layer under a folding, and with LUT RAM for what `lines` is for where not deep.
 
-    Costs of units that other foldings have too are `known`.
+    Shares of units that other foldings have too are `known`.
     """
     units = units_of(layer, fold, family)
     for unit in units:
         if unit not in known:
-            known[unit] = placed(unit.cost(family), family)
-    cost = sum((known[unit] for unit in units), Resources())
-    cycles = max(u.cycles for u in units)
-    least = max(u.least_cycles if isinstance(u, Window) else u.cycles for u in units)
+            known[unit] = share_of(unit, family)
+    shares = [known[unit] for unit in units]
+    cost = sum((share.cost for share in shares), Resources())
+    cycles = max(share.cycles for share in shares)
+    least = max(share.least_cycles for share in shares)
     yield Choice(fold=fold, cycles=cycles, cost=cost, least_cycles=least)
     if family != "ice40" and has_lines(units[0]):
         yield from costs_of(layer, replace(fold, lines="lut"), family, known)
@@ -267,7 +284,7 @@ def choices_of(layer: Layer, target: Target, *, straight: bool = False) -> list[
         Whether the network does not branch. Only then may frames share weights: they leave in bursts, for
         which the buffers in front of joins are not made.
     """
-    known: dict[Unit, Resources] = {}
+    known: dict[Unit, Share] = {}
     folds = folds_of(layer, target, straight=straight)
     choices = {c.fold: c for fold in folds for c in costs_of(layer, fold, target.family, known)}
     return [

@@ -134,7 +134,7 @@ class Layer:
         """Bits of its weights."""
         return int(self.node.weights.size) * self.node.weight_type.bits if isinstance(self.node, Conv) else 0
 
-    @property
+    @cached_property
     def windowed(self) -> bool:
         """Whether a sliding window is needed: not for 1 x 1 kernels and kernels as large as the frame."""
         node = self.node

@@ -19,6 +19,7 @@ from pulsefold.compiler.plan.units import (
     DepthwiseUnit,
     MatVec,
     ReorderUnit,
+    Steps,
     Stream,
     Unit,
 )
@@ -200,8 +201,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
     rows, columns = layer.matrix
     steps = None
     if isinstance(layer.steps, Threshold):
-        _, high = layer.sum_range
-        steps = steps_of(layer.steps, rows, int(high.max()))
+        steps = joined_steps(layer)
     depth = rows * columns // (fold.pe * fold.simd)
     unit = MatVec(
         name=layer.name,
@@ -234,6 +234,15 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
     return replace(
         unit, weight_rows=packed, memory_width=block_width(family, packed or depth), buffer_depth=0
     )
+
+
+@lru_cache(maxsize=64)
+def joined_steps(layer: Layer) -> Steps:
+    """The step functions that joined a matrix product, the same for all foldings."""
+    assert isinstance(layer.steps, Threshold)
+    _, high = layer.sum_range
+    rows, _ = layer.matrix
+    return steps_of(layer.steps, rows, int(high.max()))
 
 
 def window_lanes(layer: Layer, simd: int) -> int:

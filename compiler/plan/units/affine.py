@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from pulsefold.compiler.plan.resources import Resources
 
@@ -66,7 +66,8 @@ def zeros(low: int, high: int) -> int:
     return (both & -both).bit_length() - 1 if both else 0
 
 
-def tree_cost(ranges: list[tuple[int, int]]) -> Resources:
+@lru_cache(maxsize=4096)
+def tree_cost(ranges: tuple[tuple[int, int], ...]) -> Resources:
     """Of an adder tree over terms of these ranges, a register a level."""
     total = Resources()
     while len(ranges) > 1:
@@ -79,7 +80,7 @@ def tree_cost(ranges: list[tuple[int, int]]) -> Resources:
             added = (bits - max(zeros(*p) for p in pair)) * (len(pair) == 2)
             total += Resources(luts=added + added % 2, ffs=bits - min(zeros(*p) for p in pair))
             following.append(ends)
-        ranges = following
+        ranges = tuple(following)
     return total
 
 
@@ -234,7 +235,7 @@ class Affine:
 
     def cost(self, family: str) -> Resources:
         """Of the arithmetic, without the memory of the words."""
-        total = tree_cost(self.terms)
+        total = tree_cost(tuple(self.terms))
         bits = word_bits(*self.range)
         total += Resources(ffs=bits * self.slack)
         if self.form == "digits":

@@ -276,7 +276,7 @@ class Dot:
         if self.form == "constant":
             low, high = self.type.minimum, self.type.maximum
             sides = [[(low << k, high << k) for k, _ in side] for row in self.digits for side in row]
-            total = sum((tree_cost(side) for side in sides), Resources())
+            total = sum((tree_cost(tuple(side)) for side in sides), Resources())
             joined = pe * type_for_range(*self.raw_range).bits
             total += Resources(luts=1.1 * joined, ffs=joined)
             return Resources(luts=total.luts * pixels, ffs=total.ffs * pixels)
@@ -292,7 +292,7 @@ class Dot:
             kind = self.wide_type
             low, high = min(kind.minimum, -kind.maximum - 1), max(kind.maximum, -kind.minimum - 1)
             pairs = ceil_div(self.simd, 2)
-            rest = tree_cost([(2 * low, 2 * high)] * pairs)
+            rest = tree_cost(((2 * low, 2 * high),) * pairs)
             number = bits + (not kind.signed)
             ones = 2 * self.simd * (self.narrow == "x")
             return Resources(

@@ -126,7 +126,7 @@ class LrnUnit(Elementwise):
         bits = self.square_limit.bit_length()
         style = threshold_style(1 << self.type.bits)
         square = rom_cost(family, 1 << self.type.bits, bits, style)
-        tree = tree_cost([(0, self.square_limit)] * self.neighbours)
+        tree = tree_cost(((0, self.square_limit),) * self.neighbours)
         levels = (self.neighbours - 1).bit_length()
         lane = square + Resources(
             luts=tree.luts,

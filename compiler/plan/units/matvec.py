@@ -294,7 +294,7 @@ class MatVec(OneInput, OneOutput):
         steps = self.steps.shifted(self.dot.offset, self.dot.gain)
         return -np.clip(steps.thresholds[:, 0], 0, self.columns + 1)
 
-    @property
+    @cached_property
     def accumulator_type(self) -> ElementType:
         """Type of the dot products, from the actual weights and any vector of the type (0 included)."""
         low, high = self.dot.sums.reach(min(self.type.minimum, 0), max(self.type.maximum, 0))

@@ -66,7 +66,7 @@ class ProductUnit(SpreadJoin):
         if self.multiplies == "dsp":
             lane += Resources(ffs=a + b, dsps=1)
         else:
-            lane += tree_cost(self.terms) + Resources(luts=a * b)
+            lane += tree_cost(tuple(self.terms)) + Resources(luts=a * b)
         total = Resources(
             luts=lane.luts * self.lanes + 25,
             ffs=lane.ffs * self.lanes + self.pipeline + 10,

@@ -89,10 +89,10 @@ class ReorderUnit(OneInput, OneOutput):
     RELEASE = 2
 
     def __post_init__(self) -> None:
-        lanes = reorder_lanes(self.index, self.elements)
-        if self.lanes not in lanes:
+        if gcd(self.elements, self.index.size) % self.lanes or not moves_whole_beats(self.index, self.lanes):
             msg = f"beats of {self.lanes} lanes are not moved as a whole"
-            raise FoldingError(msg, where=self.name, todo=f"the widest that are have {lanes[-1]} lanes")
+            widest = reorder_lanes(self.index, self.elements)[-1]
+            raise FoldingError(msg, where=self.name, todo=f"the widest that are have {widest} lanes")
         if self.depth == 0:
             object.__setattr__(self, "depth", self.enough_depth)
         if self.depth < self.least_depth:

@@ -117,7 +117,7 @@ class RequantizeUnit(Elementwise):
                 at += bits
         return words
 
-    @property
+    @cached_property
     def word_width(self) -> int:
         """Bits of a word."""
         varying = sum(len(e) > 1 for bounds in self.bounds for e in bounds)

@@ -48,7 +48,7 @@ class SumUnit(SpreadJoin):
 
     def cost(self, family: str) -> Resources:
         """Products, adder tree, what keeps spread inputs, buffer."""
-        lane = tree_cost([p.range for p in self.products])
+        lane = tree_cost(tuple(p.range for p in self.products))
         for product in self.products:
             lane += product.cost(family)
         total = Resources(

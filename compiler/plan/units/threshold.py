@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from pulsefold.compiler.plan.units.rom import rom_cost
 __all__ = ["Steps", "ThresholdUnit"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Steps:
     """The step function of every channel, shared by the threshold unit and the matrix unit.
 
@@ -52,12 +53,12 @@ class Steps:
         """Comparisons one after the other: ceil(log2(T + 1))."""
         return self.count.bit_length()
 
-    @property
+    @cached_property
     def threshold_type(self) -> ElementType:
         """Type of a stored threshold, the padding included."""
         return type_for_range(min(0, int(self.padded.min())), int(self.padded.max()))
 
-    @property
+    @cached_property
     def padded(self) -> np.ndarray:
         """[C, 2**stages - 1] thresholds, the added ones above every other of their channel.
 
