@@ -61,8 +61,8 @@ _LONGEST_HELD = 16
 #: Words of memories of weights that groups of PEs share.
 _SHARED_DEPTHS = (512, 1024)
 
-#: Words of line buffers in LUT RAM: multiplexers choose one of 16 of them.
-_MOST_LINES = 256
+#: Words of line buffers in LUT RAM, where multiplexers choose one of 16 of them, and bits of deeper ones.
+_MOST_LINES, _MOST_LINE_BITS = 256, 4096
 
 #: Beats a vector up to which the ring of a batch is small LUT RAM.
 _LONGEST_BATCHED = 32
@@ -104,7 +104,9 @@ def costs_of(layer: Layer, fold: Fold, family: str, known: dict[Unit, Share]) ->
 def has_lines(unit: Unit) -> bool:
     """Whether there is block RAM that `lines` is for, and not too deep for LUT RAM."""
     if isinstance(unit, Window):
-        return unit.memory == "block" and unit.rows * unit.bank_beats <= _MOST_LINES
+        words = unit.rows * unit.bank_beats
+        few = words <= MOST_ENTRIES and words * unit.input.width <= _MOST_LINE_BITS
+        return unit.memory == "block" and (words <= _MOST_LINES or few)
     if isinstance(unit, ReorderUnit):
         return unit.memory == "block" and unit.depth <= MOST_ENTRIES
     return isinstance(unit, GlobalPoolUnit) and unit.memory == "block" and unit.folds <= MOST_ENTRIES
@@ -115,7 +117,8 @@ def folds_of(layer: Layer, target: Target, *, straight: bool) -> list[Fold]:
     if not isinstance(layer.node, Conv) or layer.depthwise:
         widths = [d for d in lanes_of(layer) if d * layer.x.type.bits <= _WIDEST_BEAT]
         multipliers = ["lut", "dsp"] if layer.multiplies and target.available.dsps > 0 else ["lut"]
-        kept = layer.depthwise or isinstance(layer.node, Requantize | Table)
+        tables = any(table is not None for table in layer.tables)
+        kept = layer.depthwise or tables or isinstance(layer.node, Requantize | Table)
         memories = ["lut", "block"] if kept else ["lut"]
         return [
             Fold(

@@ -42,7 +42,7 @@ def sums(draw) -> SumUnit:
 
 @st.composite
 def tabled(draw) -> SumUnit | ProductUnit:
-    """A stream and a constant; frames of more than 128 beats have theirs in block RAM."""
+    """A stream and a constant; without a style, frames of more than 128 beats have theirs in block RAM."""
     kind = draw(TYPES)
     channels, pixels = draw(st.sampled_from([(1, 1), (2, 1), (4, 5), (6, 7), (1, 130)]))
     rng = np.random.default_rng(draw(seeds))
@@ -54,6 +54,7 @@ def tabled(draw) -> SumUnit | ProductUnit:
         "types": (x.type, t.type),
         "spread": (False, False),
         "tables": (None, table),
+        "style": draw(st.sampled_from(["", "lut", "block"])),
         "channels": channels,
         "pixels": pixels,
         "lanes": divisor(draw, channels),

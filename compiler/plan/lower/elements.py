@@ -23,6 +23,7 @@ from pulsefold.compiler.plan.units.rom import rom_cost
 
 __all__ = [
     "LEAST_CONSTANTS",
+    "MOST_LUT_ENTRIES",
     "lrn_units",
     "requantize_unit",
     "requantize_units",
@@ -37,7 +38,7 @@ __all__ = [
 LEAST_CONSTANTS = 32
 
 #: Entries up to which tables may lie in LUTs.
-_MOST_LUT_ENTRIES = 1024
+MOST_LUT_ENTRIES = 1024
 
 #: Parts that constants in block RAM may be read in.
 _PARTS = (1, 2, 4, 8, 16)
@@ -174,7 +175,7 @@ def table_units(layer: Layer, fold: Fold, family: str) -> list[Unit]:
         values=node.values,
         output_type=node.type,
     )
-    if fold.memory == "lut" and unit.deepest <= _MOST_LUT_ENTRIES:
+    if fold.memory == "lut" and unit.deepest <= MOST_LUT_ENTRIES:
         unit = replace(unit, style="lut")
     return [unit]
 

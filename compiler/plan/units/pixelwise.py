@@ -136,11 +136,14 @@ class SpreadJoin(Pixelwise):
     tables
         Of an input that is the same in every frame its integers, int64 (H, W, C), at most one element a place
         of the frame: no stream, but a memory that each beat reads a word of. Empty where there is none.
+    style
+        ``"lut"`` or ``"block"``, of the memories of tables; empty takes LUTs while shallow.
     """
 
     types: tuple[ElementType, ...]
     spread: tuple[bool, ...]
     tables: tuple[np.ndarray | None, ...] = ()
+    style: str = ""
 
     @property
     def flows(self) -> tuple[bool, ...]:
@@ -149,8 +152,8 @@ class SpreadJoin(Pixelwise):
 
     @property
     def memory(self) -> str:
-        """Style of the memories of tables: LUTs while shallow."""
-        return "lut" if self.cycles <= _SHALLOW else "block"
+        """Style of the memories of tables."""
+        return self.style or ("lut" if self.cycles <= _SHALLOW else "block")
 
     @property
     def read_latency(self) -> int:
