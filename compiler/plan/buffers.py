@@ -1,4 +1,4 @@
-"""Which deep stream buffers lie in LUT RAM, so that blocks are not claimed to stay empty."""
+"""Which deep stream buffers lie in LUT RAM where they fill no block, so that none stays empty."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from pulsefold.compiler.plan.network import Network
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.target import Target, placed
 from pulsefold.compiler.plan.units import Unit
-from pulsefold.compiler.plan.units.memory import buffer_style
+from pulsefold.compiler.plan.units.memory import buffer_style, parts_of
 
 __all__ = ["MOST_ENTRIES", "in_lut_ram", "layers_to_fill"]
 
-#: Entries above which LUT RAM is no memory for a ring.
+#: Entries above which LUT RAM is no memory for what is read with every beat of its layer.
 MOST_ENTRIES = 1024
+
+#: The same of stream buffers, and of the rest of those that fill some blocks.
+_MOST_BUFFERED = 2048
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +30,7 @@ class _Move:
 
 
 def in_lut_ram(network: Network, layers: Collection[str]) -> Network:
-    """The same network, rings of the deep buffers behind some layers in LUT RAM."""
+    """The same network, rings of the deep buffers behind some layers in LUT RAM where they fill no block."""
     units = (
         small(unit) if owner in layers else unit
         for unit, owner in zip(network.units, network.owners, strict=True)
@@ -36,8 +39,8 @@ def in_lut_ram(network: Network, layers: Collection[str]) -> Network:
 
 
 def small(unit: Unit) -> Unit:
-    """The same unit with its rings in LUT RAM."""
-    return unit.with_rings(("small",) * len(unit.rings))
+    """The same unit with its rings in blocks as far as these are full, and in LUT RAM."""
+    return unit.with_rings(("full",) * len(unit.rings))
 
 
 def layers_to_fill(network: Network, target: Target, cost: Resources) -> list[str]:
@@ -73,9 +76,11 @@ def moves_of(network: Network, target: Target) -> list[_Move]:
     deepest: dict[str, int] = {}
     for unit, owner in zip(network.units, network.owners, strict=True):
         deep = [
-            depth
+            words
             for stream, depth in zip(unit.outputs, unit.buffer_depths, strict=True)
             if buffer_style(target.family, depth, stream.width) == "block"
+            for words, style in parts_of(target.family, depth, stream.width, "full")
+            if style == "small"
         ]
         if deep:
             before, after = (placed(u.cost(target.family), target.family) for u in (unit, small(unit)))
@@ -84,4 +89,4 @@ def moves_of(network: Network, target: Target) -> list[_Move]:
     moves = [
         _Move(layer=layer, cost=cost, saved=-target.padding_beyond(cost)) for layer, cost in costs.items()
     ]
-    return [move for move in moves if move.saved > 0 and deepest[move.layer] <= MOST_ENTRIES]
+    return [move for move in moves if move.saved > 0 and deepest[move.layer] <= _MOST_BUFFERED]

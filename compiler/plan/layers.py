@@ -56,7 +56,8 @@ class Fold:
         Memory of a window's rows, of a ring that moves elements, of the results of a pool of the whole frame:
         ``"block"``, for block RAM unless shallow, or ``"lut"`` for LUT RAM, which iCE40 has none of.
     buffers
-        Memory of deep stream buffers behind the layer: ``"block"``, or ``"lut"`` for LUT RAM.
+        Memory of deep stream buffers behind the layer: ``"block"``, or ``"lut"`` for LUT RAM where these fill
+        no block.
     multiplier
         ``"lut"``, ``"dsp"``, ``"pair"`` for two rows a multiplier, ``"constant"`` for weights that are wired
         (the last two for matrix layers).

@@ -31,7 +31,7 @@ class StreamBuffer(wiring.Component):
     depth
         Entries beside the output register, at least 2.
     ring
-        Memory of a deep one's ring: ``"block"`` or ``"small"``.
+        Memory of a deep one's ring: ``"block"``, or ``"full"`` for LUT RAM where it fills no block.
     """
 
     def __init__(self, shape, depth: int, ring: str = "block") -> None:

@@ -7,8 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.compiler.plan.units.integers import ceil_div
-from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, part_depth, part_style
+from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, parts_of
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
@@ -40,16 +39,17 @@ class LateRam(wiring.Component):
     """`read_data` follows `read_address` by two cycles; it must not be read where it is just written.
 
     On ECP5 the second register of block RAM is the block's own: 0.96 ns from clock to output in place
-    of 5.8 ns. There, block RAM may be several parts, the last of them LUT RAM where it is small. The upper
-    bits of the address choose among them, behind the second register; see
-    :func:`~pulsefold.compiler.plan.units.memory.part_depth`.
+    of 5.8 ns. There, the memory may be several parts, the last of them LUT RAM. The upper bits of the address
+    choose among them, behind the second register; see
+    :func:`~pulsefold.compiler.plan.units.memory.parts_of`.
 
     Parameters
     ----------
     width, depth
         Bits of a word, and words.
     style
-        ``"block"``, ``"ram"`` or ``"small"``, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`.
+        ``"block"``, ``"ram"`` or ``"small"``, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`,
+        or ``"full"`` for block RAM as far as it is full.
     """
 
     def __init__(self, width: int, depth: int, style: str) -> None:
@@ -67,25 +67,31 @@ class LateRam(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        part = self.depth
-        if self.style == "block" and is_ecp5(platform):
-            part = part_depth("ecp5", self.depth, self.width)
-        count = ceil_div(self.depth, part)
-        if count == 1:
-            m.d.comb += self.read_data.eq(self._part(m, "", self.depth, self.write_enable, platform))
+        parts = parts_of("ecp5" if is_ecp5(platform) else "", self.depth, self.width, self.style)
+        (first, style), *others = parts
+        if not others:
+            m.d.comb += self.read_data.eq(self._part(m, "", first, style, self.write_enable, platform))
             return m
-        bits = (part - 1).bit_length()
+        bits = (first - 1).bit_length()
         writes, reads = self.write_address >> bits, self.read_address >> bits
         words = [
-            self._part(m, f"part{k}_", words, self.write_enable & (writes == k), platform)
-            for k, words in enumerate(min(part, self.depth - first) for first in range(0, self.depth, part))
+            self._part(m, f"part{k}_", words, style, self.write_enable & (writes == k), platform)
+            for k, (words, style) in enumerate(parts)
         ]
         m.d.comb += self.read_data.eq(chosen(m, words, delayed(m, reads, 2, "part"), platform))
         return m
 
-    def _part(self, m, name: str, depth: int, write_enable: Value, platform) -> Value:
+    def _part(self, m, name: str, depth: int, style: str, write_enable: Value, platform) -> Value:
         """What is read of `depth` words of the lowest bits of the addresses, which are written if enabled."""
-        style = part_style(depth, self.width, self.style) if depth < self.depth else self.style
+        if style == "small" and depth < self.depth:
+            m.submodules[f"{name}small"] = inner = LateRam(self.width, depth, style)
+            m.d.comb += [
+                inner.write_enable.eq(write_enable),
+                inner.write_address.eq(self.write_address),
+                inner.write_data.eq(self.write_data),
+                inner.read_address.eq(self.read_address),
+            ]
+            return inner.read_data
         column = block_width("ecp5", depth) if style == "block" and is_ecp5(platform) else self.width
         read_data = Signal(self.width, name=f"{name}data")
         for low in range(0, self.width, column):

@@ -119,11 +119,11 @@ def test_deep_buffers_lie_in_lut_ram_where_a_block_would_stay_empty() -> None:
         ]
 
     assert rings(empty) == ["block"]
-    assert rings(plan) == ["small"]
+    assert rings(plan) == ["full"]
     assert plan.padding <= 0.15 < empty.padding
     assert {fold.buffers for fold in plan.folds.values()} == {"block", "lut"}
     again = make_plan(graph, TARGET, folds=plan.folds)
-    assert rings(again) == ["small"]
+    assert rings(again) == ["full"]
     assert again.cost == plan.cost
     check_circuit(plan, 0)
 

@@ -32,7 +32,7 @@ from pulsefold.compiler.plan.units.memory import (
     brams_for,
     buffer_cost,
     late_ram_brams,
-    part_depth,
+    parts_of,
 )
 from pulsefold.compiler.plan.units.rom import packed_rows
 from pulsefold.errors import ToolFailedError
@@ -509,7 +509,7 @@ def test_deep_buffer_after_synthesis(tmp_path, width: int, depth: int, parts: in
     component = StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth)
     simulator, netlist = netlist_simulator(component, tmp_path)
     blocks = cells_of(netlist["cells"], "DP16KD")
-    assert -(-depth // part_depth("ecp5", depth, width)) == parts
+    assert len(parts_of("ecp5", depth, width, "block")) == parts
     assert len(blocks) == late_ram_brams("ecp5", depth, width)
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
     for stalls in ((0.0, 0.0), (0.1, 0.9), (0.5, 0.5)):
@@ -517,16 +517,24 @@ def test_deep_buffer_after_synthesis(tmp_path, width: int, depth: int, parts: in
         np.testing.assert_array_equal(run.beats, beats)
 
 
-@pytest.mark.parametrize(("width", "depth"), [(16, 400), (4, 1000), (36, 128)])
-def test_ring_of_lut_ram_after_synthesis(tmp_path, width: int, depth: int) -> None:
-    """No block, the same beats, and as many LUTs as estimated, a quarter more or less."""
+@pytest.mark.parametrize(
+    ("width", "depth", "full"),
+    [
+        *((width, depth, 0) for width, depth in ((16, 400), (4, 1000), (36, 128), (8, 1136))),
+        # 1,024 words of 18 bits, and 300; two times 2,048 of 8, and 572.
+        (18, 1324, 1),
+        (8, 4668, 2),
+    ],
+)
+def test_ring_of_full_blocks_after_synthesis(tmp_path, width: int, depth: int, full: int) -> None:
+    """No block that is not full, the same beats, about as many LUTs as estimated."""
     beats = np.random.default_rng(width).integers(0, 1 << width, (2 * depth, 1))
-    component = StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth, "small")
+    component = StreamBuffer(data.ArrayLayout(unsigned(width), 1), depth, "full")
     simulator, netlist = netlist_simulator(component, tmp_path)
     kinds = Counter(cell["type"] for cell in netlist["cells"].values())
-    assert not kinds["DP16KD"]
+    assert kinds["DP16KD"] == buffer_cost("ecp5", depth, width, "full").brams == full
     luts = kinds["LUT4"] + 4 * kinds["TRELLIS_DPR16X4"] + 2 * kinds["CCU2C"]
-    assert buffer_cost("ecp5", depth, width, "small").luts == pytest.approx(luts, rel=0.25)
+    assert buffer_cost("ecp5", depth, width, "full").luts == pytest.approx(luts, rel=0.3)
     run = simulator.run(beats, outputs=len(beats), stall_in=0.1, stall_out=0.5, seed=3)
     np.testing.assert_array_equal(run.beats, beats)
 

@@ -19,7 +19,7 @@ from pulsefold.sim.bench.unit import Stimulus, run_unit_many
 @pytest.mark.parametrize(
     ("depth", "width", "style"), [(5, 8, "ram"), (70, 40, "block"), (129, 17, "block"), (52, 34, "block")]
 )
-@pytest.mark.parametrize("ring", ["block", "small"])
+@pytest.mark.parametrize("ring", ["block", "full"])
 def test_buffer_keeps_order_and_every_place(depth: int, width: int, style: str, ring: str) -> None:
     assert buffer_style("ecp5", depth, width) == style
     rng = np.random.default_rng(depth)

@@ -80,7 +80,7 @@ class Unit(Protocol):
 
     @property
     def rings(self) -> tuple[str, ...]:
-        """Memory of the ring of each output's buffer where that is deep: ``"block"`` or ``"small"``."""
+        """Memory of the ring of each output's buffer where that is deep: ``"block"`` or ``"full"``."""
         ...
 
     def with_rings(self, rings: tuple[str, ...]) -> Unit:
@@ -176,7 +176,8 @@ class OneOutput(Timed):
     Parameters
     ----------
     ring
-        Memory of the ring of the output buffer where that is deep: ``"block"``, or ``"small"`` for LUT RAM.
+        Memory of the ring of the output buffer where that is deep, ``"block"`` or ``"full"``, see
+        :func:`~pulsefold.compiler.plan.units.memory.parts_of`.
     """
 
     ring: str = "block"

@@ -19,8 +19,7 @@ __all__ = [
     "late_ram_brams",
     "late_ram_cost",
     "memory_cost",
-    "part_depth",
-    "part_style",
+    "parts_of",
     "small_cost",
 ]
 
@@ -38,6 +37,12 @@ FRONT_DEPTH = 8
 
 #: Words, and bits, up to which LUT RAM takes the rest of a memory whose other parts are block RAM.
 _FEW_WORDS, _FEW_BITS = 128, 2048
+
+#: Share of a block RAM that is full.
+_FULL = 0.85
+
+#: Words of a part of deep LUT RAM: one of 16 LUTs is chosen in its cycle.
+_SMALL_PART = 256
 
 #: Parts of a memory that are still chosen among in one cycle.
 _MOST_PARTS = 8
@@ -65,34 +70,50 @@ def brams_for(family: str, depth: int, width: int) -> int:
     return ceil_div(depth, deep) * ceil_div(width, column)
 
 
-def part_depth(family: str, depth: int, width: int) -> int:
-    """Words of each part of a RAM that is read in two cycles, cut so as to claim the fewest block RAMs.
+def parts_of(family: str, depth: int, width: int, style: str) -> list[tuple[int, str]]:
+    """Words and style of each part of a RAM that is read in two cycles; all but the last have as many.
 
-    `depth` where one part claims as few. The last part has the rest of the words, in LUT RAM where they are
-    few. A depth that is no power of two leaves much of any shape empty, and the deepest shapes leave a ninth
-    of it out. Only on ECP5: elsewhere synthesis cuts as it will.
+    ``"block"`` is cut so as to claim the fewest block RAMs: a depth that is no power of two leaves much of
+    any shape empty, and the deepest shapes leave a ninth of it out. A rest of few words is LUT RAM.
+    ``"full"`` has as many words in block RAM as fill their blocks, however many are left for LUT RAM.
+    ``"small"``, LUT RAM, is cut where it is deep, for its multiplexers: a part of it that was left by block
+    RAM once more. Only on ECP5: elsewhere synthesis cuts as it will.
     """
-    parts = [d for d, _ in BRAM_SHAPES[family] if d < depth <= _MOST_PARTS * d] if family == "ecp5" else []
-    best = min(parts, key=lambda part: (brams_of_parts(family, depth, width, part), -part), default=depth)
-    return best if brams_of_parts(family, depth, width, best) < brams_for(family, depth, width) else depth
+    if style == "full":
+        return full_parts(family, depth, width)
+    if style == "small" and family == "ecp5":
+        part = max(_SMALL_PART, 1 << (ceil_div(depth, _MOST_PARTS) - 1).bit_length())
+        whole, rest = divmod(depth, part)
+        return [(part, style)] * whole + [(rest, style)] * (rest > 0)
+    if style != "block" or family != "ecp5":
+        return [(depth, style)]
+    ways = [[(depth, "block")]]
+    for part in (d for d, _ in BRAM_SHAPES[family] if d < depth <= _MOST_PARTS * d):
+        whole, rest = divmod(depth, part)
+        small = rest <= _FEW_WORDS and rest * width <= _FEW_BITS
+        ways.append([(part, "block")] * whole + [(rest, "small" if small else "block")] * (rest > 0))
+    return min(ways, key=lambda parts: (blocks_of(family, width, parts), len(parts)))
 
 
-def brams_of_parts(family: str, depth: int, width: int, part: int) -> int:
-    """Block RAMs of a memory in parts of so many words."""
+def full_parts(family: str, depth: int, width: int) -> list[tuple[int, str]]:
+    """Parts of block RAM that are full, the rest in LUT RAM; see :func:`parts_of`."""
+    shapes = [d for d, _ in BRAM_SHAPES[family] if d <= depth < _MOST_PARTS * d] if family == "ecp5" else []
+    full = [d for d in shapes if d * width >= _FULL * brams_for(family, d, width) * block_bits(family)]
+    if not full:
+        return parts_of(family, depth, width, "small")
+    part = max(full, key=lambda d: (depth // d * d, d))
     whole, rest = divmod(depth, part)
-    blocks = 0 if part_style(rest, width, "block") == "small" or not rest else brams_for(family, rest, width)
-    return whole * brams_for(family, part, width) + blocks
+    return [(part, "block")] * whole + [(rest, "small")] * (rest > 0)
 
 
-def part_style(words: int, width: int, style: str) -> str:
-    """Style of the last part of a memory of a style: a block is not claimed for a few words."""
-    few = words <= _FEW_WORDS and words * width <= _FEW_BITS
-    return "small" if style == "block" and few else style
+def blocks_of(family: str, width: int, parts: list[tuple[int, str]]) -> int:
+    """Block RAMs of a memory in parts."""
+    return sum(brams_for(family, words, width) for words, style in parts if style == "block")
 
 
 def late_ram_brams(family: str, depth: int, width: int) -> int:
-    """Block RAMs of a memory that is written, and read in two cycles; see :func:`part_depth`."""
-    return brams_of_parts(family, depth, width, part_depth(family, depth, width))
+    """Block RAMs of a memory that is written, and read in two cycles; see :func:`parts_of`."""
+    return blocks_of(family, width, parts_of(family, depth, width, "block"))
 
 
 def becomes_block(family: str, depth: int, width: int) -> bool:
@@ -119,19 +140,15 @@ def memory_cost(family: str, depth: int, width: int, style: str) -> Resources:
 
 
 def late_ram_cost(family: str, depth: int, width: int, style: str) -> Resources:
-    """The same of one that is read in two cycles, which block RAM may be cut into parts for."""
-    part = part_depth(family, depth, width)
-    if style != "block" or part == depth:
-        return memory_cost(family, depth, width, style)
-    parts, rest = ceil_div(depth, part), depth % part
+    """The same of one that is read in two cycles; see :func:`parts_of`."""
+    parts = parts_of(family, depth, width, style)
+    if len(parts) == 1:
+        return memory_cost(family, depth, width, parts[0][1])
+    total = sum((late_ram_cost(family, words, width, kind) for words, kind in parts), Resources())
     chosen = Resources(
-        luts=width * choice_luts(family, parts) + parts,
-        ffs=2 * parts.bit_length(),
-        brams=late_ram_brams(family, depth, width),
+        luts=width * choice_luts(family, len(parts)) + len(parts), ffs=2 * len(parts).bit_length()
     )
-    if part_style(rest, width, style) == "block":
-        return chosen + Resources(bram_bits=depth * width)
-    return chosen + Resources(bram_bits=(depth - rest) * width) + small_cost(family, rest, width)
+    return total + chosen
 
 
 def small_cost(family: str, depth: int, width: int) -> Resources:
