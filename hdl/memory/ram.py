@@ -7,7 +7,13 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_width, parts_of
+from pulsefold.compiler.plan.units.memory import (
+    BRAM_SHAPES,
+    LUT_WORDS,
+    block_width,
+    parts_of,
+    rows_of_lut_ram,
+)
 from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
@@ -92,6 +98,9 @@ class LateRam(wiring.Component):
                 inner.read_address.eq(self.read_address),
             ]
             return inner.read_data
+        rows = rows_of_lut_ram("ecp5" if is_ecp5(platform) else "", depth)
+        if style == "small" and rows > 1:
+            return self._rows(m, name, depth, rows, write_enable, platform)
         column = block_width("ecp5", depth) if style == "block" and is_ecp5(platform) else self.width
         read_data = Signal(self.width, name=f"{name}data")
         for low in range(0, self.width, column):
@@ -119,3 +128,27 @@ class LateRam(wiring.Component):
             else:
                 m.d.sync += data.eq(word)
         return read_data
+
+    def _rows(self, m, name: str, depth: int, rows: int, write_enable: Value, platform) -> Value:
+        """The same of LUT RAM, made of rows."""
+        address = Signal(range(depth), name=f"{name}address", reset_less=True)
+        m.d.sync += address.eq(self.read_address)
+        low = LUT_WORDS.bit_length() - 1
+        written = self.write_address[: len(address)] >> low
+        words = []
+        for row in range(rows):
+            memory = Memory(
+                shape=unsigned(self.width), depth=LUT_WORDS, init=[], attrs=memory_attributes("small")
+            )
+            m.submodules[f"{name}row{row}"] = memory
+            write, read = memory.write_port(), memory.read_port(domain="comb")
+            m.d.comb += [
+                write.addr.eq(self.write_address),
+                write.data.eq(self.write_data),
+                write.en.eq(write_enable & (written == row)),
+                read.addr.eq(address),
+            ]
+            words.append(read.data)
+        word = Signal(self.width, name=f"{name}word", reset_less=True)
+        m.d.sync += word.eq(chosen(m, words, address[low:], platform))
+        return word

@@ -9,6 +9,7 @@ from pulsefold.compiler.plan.units.integers import ceil_div
 __all__ = [
     "BRAM_SHAPES",
     "FRONT_DEPTH",
+    "LUT_WORDS",
     "becomes_block",
     "block_bits",
     "block_width",
@@ -20,6 +21,7 @@ __all__ = [
     "late_ram_cost",
     "memory_cost",
     "parts_of",
+    "rows_of_lut_ram",
     "small_cost",
 ]
 
@@ -40,6 +42,9 @@ _FEW_WORDS, _FEW_BITS = 128, 2048
 
 #: Share of a block RAM that is full.
 _FULL = 0.85
+
+#: Words of LUTs as RAM on ECP5.
+LUT_WORDS = 16
 
 #: Words of a part of deep LUT RAM: one of 16 LUTs is chosen in its cycle.
 _SMALL_PART = 256
@@ -143,12 +148,28 @@ def late_ram_cost(family: str, depth: int, width: int, style: str) -> Resources:
     """The same of one that is read in two cycles; see :func:`parts_of`."""
     parts = parts_of(family, depth, width, style)
     if len(parts) == 1:
+        if parts[0][1] == "small" and rows_of_lut_ram(family, depth) > 1:
+            return rows_cost(family, depth, width)
         return memory_cost(family, depth, width, parts[0][1])
     total = sum((late_ram_cost(family, words, width, kind) for words, kind in parts), Resources())
     chosen = Resources(
         luts=width * choice_luts(family, len(parts)) + len(parts), ffs=2 * len(parts).bit_length()
     )
     return total + chosen
+
+
+def rows_of_lut_ram(family: str, depth: int) -> int:
+    """Memories of 16 words each that LUT RAM which is read in two cycles is made of; 1: synthesis makes it.
+
+    Synthesis chooses among them with several times the LUTs that multiplexers beside LUTs take.
+    """
+    return ceil_div(depth, LUT_WORDS) if family == "ecp5" and depth > 2 * LUT_WORDS else 1
+
+
+def rows_cost(family: str, depth: int, width: int) -> Resources:
+    """Of such LUT RAM: for 4 bits 4 LUTs and the 2 that write them, what writes one row, what chooses."""
+    rows = rows_of_lut_ram(family, depth)
+    return Resources(luts=rows * (ceil_div(width, 4) * 6 + 1) + width * choice_luts(family, rows))
 
 
 def small_cost(family: str, depth: int, width: int) -> Resources:
