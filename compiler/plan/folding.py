@@ -62,7 +62,7 @@ _LONGEST_HELD = 16
 _SHARED_DEPTHS = (512, 1024)
 
 #: Words of line buffers in LUT RAM, where multiplexers choose one of 16 of them, and bits of deeper ones.
-_MOST_LINES, _MOST_LINE_BITS = 256, 4096
+_MOST_LINES, _MOST_LINE_BITS = 256, 16_384
 
 #: Beats a vector up to which the ring of a batch is small LUT RAM.
 _LONGEST_BATCHED = 32
