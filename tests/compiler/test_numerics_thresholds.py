@@ -59,6 +59,15 @@ def levels(x: int, thresholds: np.ndarray, descending: np.ndarray, quantizer: Qu
     return quantizer.first + quantizer.step * (len(thresholds[0]) - n if descending[0] else n)
 
 
+def wanted(x: Fraction, steps: list[Step], definition: object) -> int | None:
+    """The definition by intervals; None where two roots make a rational, which these cannot tell."""
+    try:
+        return evaluate(x, steps, definition)  # type: ignore[arg-type]
+    except ArithmeticError:
+        assert sum(isinstance(step, BatchNorm) for step in steps) > 1
+        return None
+
+
 def check(steps: list[Step], quantizer: Quantizer, definition: object) -> None:
     line = line_of(steps)
     thresholds, descending = integer_thresholds((line,), quantizer, np.array([LOW]), np.array([HIGH]))
@@ -66,14 +75,16 @@ def check(steps: list[Step], quantizer: Quantizer, definition: object) -> None:
     assert thresholds.max() <= HIGH + 1
     assert np.all(np.diff(thresholds[0]) >= 0)
     for x in range(LOW, HIGH + 1):
-        want = evaluate(Fraction(x), steps, definition)  # type: ignore[arg-type]
-        assert levels(x, thresholds, descending, quantizer) == want, x
+        assert wanted(Fraction(x), steps, definition) in (
+            levels(x, thresholds, descending, quantizer),
+            None,
+        ), x
     marks, falling = float_thresholds((line,), quantizer, np.float32)
     for x in marks[0][np.isfinite(marks[0])]:
         for y in (x, np.nextafter(x, np.float32(-np.inf))):
             if np.isfinite(y):
-                want = evaluate(Fraction(float(y)), steps, definition)  # type: ignore[arg-type]
-                assert levels(y, marks, falling, quantizer) == want
+                want = wanted(Fraction(float(y)), steps, definition)
+                assert want in (levels(y, marks, falling, quantizer), None)
 
 
 @settings(max_examples=150, deadline=None)
