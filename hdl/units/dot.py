@@ -112,8 +112,6 @@ def counted(m, p, x, w, name) -> Term:
         m.submodules[f"{name}_{'minus' if sign < 0 else 'plus'}{shift}"] = count
         a = [v[k] for _, k in pairs for v in x]
         b = [v[j] for j, _ in pairs for v in w]
-        if bipolar and p.type.signed and shift == p.type.bits - 1:
-            a = [~v for v in a]
         m.d.comb += [count.a.eq(Cat(*a)), count.b.eq(Cat(*b))]
         value = count.count
         for k in range(slowest - count.tree.levels):

@@ -164,12 +164,13 @@ class Dot:
         """For ``"bits"``: (sign, shift, pairs of weight bit and vector bit) of each count.
 
         raw = sum of sign * 2**shift * count. Pairs of one sign and shift are counted together. Bipolar
-        weights have one bit, by which the vector's bits pass or are inverted, its sign bit the other way
-        round and added; others are two's complement, and their bits and the vector's are multiplied.
+        weights have one bit, by which the vector's bits pass or are inverted; others are two's complement,
+        and their bits and the vector's are multiplied.
         """
         w, x = self.weight_type, self.type
         if w.is_bipolar:
-            return tuple((1, k, ((0, k),)) for k in range(x.bits))
+            signs = [-1 if x.signed and k == x.bits - 1 else 1 for k in range(x.bits)]
+            return tuple((sign, k, ((0, k),)) for k, sign in enumerate(signs))
         groups: dict[tuple[int, int], list[tuple[int, int]]] = {}
         for j in range(w.bits):
             for k in range(x.bits):
@@ -205,16 +206,13 @@ class Dot:
 
         Counting equal bits: -columns. Inverting instead of negating (-v = ~v + 1): the number of negative
         weights of the row; where no sign bit is inverted along, as unsigned bits have none, as often minus
-        the greatest x (-v = ~v - greatest). Counting an inverted sign bit instead of subtracting it: minus
-        its weight a column.
+        the greatest x (-v = ~v - greatest).
         """
         if self.form == "xnor":
             return np.full(len(self.weights), -self.columns, np.int64)
         if self.form == "bits" and self.weight_type.is_bipolar:
             minus = self.sums.minus
-            if self.type.signed:
-                return minus - (self.columns << (self.type.bits - 1))
-            return -minus * ((1 << self.type.bits) - 1)
+            return minus if self.type.signed else -minus * ((1 << self.type.bits) - 1)
         if self.form == "negate" and self.narrow == "weight":
             return self.sums.minus
         return np.zeros(len(self.weights), np.int64)
