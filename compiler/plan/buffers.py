@@ -75,13 +75,13 @@ def moves_of(network: Network, target: Target) -> list[_Move]:
     costs: dict[str, Resources] = {}
     deepest: dict[str, int] = {}
     for unit, owner in zip(network.units, network.owners, strict=True):
-        deep = [
-            words
+        rings = [
+            parts_of(target.family, depth, stream.width, "full")
             for stream, depth in zip(unit.outputs, unit.buffer_depths, strict=True)
             if buffer_style(target.family, depth, stream.width) == "block"
-            for words, style in parts_of(target.family, depth, stream.width, "full")
-            if style == "small"
         ]
+        # LUT RAM is cut into parts in turn: what is small of a ring is all of them.
+        deep = [sum(words for words, style in parts if style == "small") for parts in rings]
         if deep:
             before, after = (placed(u.cost(target.family), target.family) for u in (unit, small(unit)))
             costs[owner] = costs.get(owner, Resources()) + after - before
