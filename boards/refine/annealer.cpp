@@ -82,13 +82,17 @@ class Annealer {
             classes = std::max(classes, p.block_class[c] + 1);
         }
         members.resize(clusters), blocks.resize(classes);
-        met.assign(clusters, 0), met_in.assign(clusters, 0);
+        met.assign(clusters, 0), met_in.assign(clusters, 0), head.assign(clusters, NONE);
         for (int c = 0; c < p.cells; c++) {
             if (p.slot[c] >= 0) {
                 at[kind(c)][place(c)] = c;
                 load[bin(place(c))] += p.inputs[c];
             }
-            if (p.cluster[c] >= 0 && !(p.flags[c] & IS_FLIP_FLOP)) members[p.cluster[c]].push_back(c);
+            if (p.cluster[c] >= 0 && !(p.flags[c] & IS_FLIP_FLOP)) {
+                members[p.cluster[c]].push_back(c);
+                int32_t &first = head[p.cluster[c]];
+                if (first == NONE || p.x[c] < p.x[first]) first = c;
+            }
             if (p.flags[c] & BLOCK) blocks[p.block_class[c]].push_back(c);
             if (p.flags[c] & MOVABLE) movable.push_back(c);
         }
@@ -123,7 +127,7 @@ class Annealer {
     std::vector<int32_t> touched;
     std::vector<float> fresh;
     std::vector<int64_t> touched_in, met_in;
-    std::vector<int32_t> met;
+    std::vector<int32_t> met, head;  // by cluster: how many of its cells are in the way; one in its first tile
     int64_t attempts = 0, meetings = 0;
 
     int kind(int c) const { return p.flags[c] & IS_FLIP_FLOP ? FLIP_FLOP : p.flags[c] & IS_LUT ? LUT : WRITE_PORT; }
@@ -292,6 +296,12 @@ class Annealer {
     void move_cluster(int c, int tile, double temperature) {
         int id = p.cluster[c];
         int dx = tile % p.width - p.x[c], dy = tile / p.width - p.y[c];
+        // Onto another of several tiles as it lies: few exchange where they begin by chance.
+        int other = p.slot[c] < 0 || kind(c) != LUT ? NONE : at[LUT][tile * SLOTS + p.slot[c]];
+        if (other >= 0 && p.cluster[other] >= 0 && p.cluster[other] != id) {
+            int to = head[p.cluster[other]], from = head[id];
+            dx = p.x[to] - p.x[from], dy = p.y[to] - p.y[from];
+        }
         if (!dx && !dy) return;
         meetings++;
         for (int m : members[id]) {

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 __all__ = ["CarryTree", "chains"]
 
-#: Cell halves of a chain before the one that reads its last carry; longer chains are hard to place.
-_CHAIN = 32
+#: Cell halves of a chain before the one that reads its last carry. Chains begin where a tile does, and a tile
+#: has eight halves: these fill four. With one half more a chain takes a fifth from all others, and can change
+#: places with none that lies otherwise; longer ones are harder to place still.
+_CHAIN = 31
 
 
 def chains(widths: Sequence[int]) -> list[int]:
