@@ -19,8 +19,8 @@ WIRE_NS = np.array([0.45, *(0.75 + 0.065 * d for d in range(1, 512))], np.float3
 _CLOCK_TO_OUTPUT = {"TRELLIS_FF": 0.52, "MULT18X18D": 0.74}
 _BLOCK_RAM, _BLOCK_RAM_REGISTERED = 5.6, 0.96
 
-#: Through a LUT, into a carry chain, along it and out of it; through multiplexers of LUTs.
-_THROUGH, _INTO_CARRY, _CARRY, _OUT_OF_CARRY = 0.24, 0.45, 0.035, 0.40
+#: Through a LUT, into a carry chain, along half a cell of it and out of it; through multiplexers of LUTs.
+_THROUGH, _INTO_CARRY, _CARRY, _OUT_OF_CARRY = 0.24, 0.45, 0.071, 0.44
 _MULTIPLEXER = {"FXA": 0.24, "FXB": 0.24, "M": 0.26, "F1": 0.17}
 
 #: From the write port's inputs to the RAM, with its setup.

@@ -12,6 +12,10 @@ __all__ = ["CarryTree", "chains"]
 #: places with none that lies otherwise; longer ones are harder to place still.
 _CHAIN = 31
 
+#: The same of additions of single bits, which fill two: their products come a long way, and an analysis of
+#: timing adds the whole chain to it, though no carry goes further than its addition.
+_CHAIN_OF_BITS = 15
+
 
 def chains(widths: Sequence[int]) -> list[int]:
     """How many of the additions of a level, one after the other, go into each chain.
@@ -20,8 +24,9 @@ def chains(widths: Sequence[int]) -> list[int]:
     addition before, and a half a bit.
     """
     groups, filled = [0], 0
+    most = _CHAIN_OF_BITS if max(widths) == 1 else _CHAIN
     for width in widths:
-        if groups[-1] and filled + width + 1 > _CHAIN:
+        if groups[-1] and filled + width + 1 > most:
             groups.append(0)
             filled = 0
         groups[-1] += 1
