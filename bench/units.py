@@ -149,6 +149,7 @@ STRUCTURES = (
     Structure(adder="carry", pe=32, held=8),
     Structure(adder="tree", simd=32, bits=2),
     Structure(adder="carry", simd=32, bits=2),
+    Structure(adder="carry", memory="lut", simd=192, bits=2),
     Structure(adder="gated", pe=8, simd=32, bits=8),
     Structure(adder="gated", pe=4, simd=16, bits=8, weight_bits=8),
     Structure(adder="tree", pe=4, simd=16, bits=8, weight_bits=8, multiplier="dsp"),

@@ -25,7 +25,7 @@ from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
-from pulsefold.compiler.plan.units.carry import CarryTree
+from pulsefold.compiler.plan.units.carry import CarryTree, chains
 from pulsefold.compiler.plan.units.choice import choice_luts
 from pulsefold.compiler.plan.units.memory import (
     block_width,
@@ -104,6 +104,21 @@ def test_carry_cells_count_as_plain_logic_does(tmp_path, products: int, op: str,
     tree = CarryTree(products=products, spare=int(total > 0))
     cells = prove_both_forms(tmp_path, count, tree.levels + 3, all_read=products > 2)
     assert 2 * cells.count("cell \\CCU2C") >= tree.luts
+
+
+@pytest.mark.parametrize("products", [2, 27, 64, 192, 1000])
+def test_chains_fill_whole_tiles(products: int) -> None:
+    for level, widths in enumerate(CarryTree(products=products).widths):
+        halves, start = [], 0
+        for size in chains(widths):
+            halves.append(sum(width + 1 for width in widths[start : start + size]) + 1)
+            start += size
+        assert start == len(widths)
+        # Eight halves a tile: another chain may begin in the tile behind.
+        most = 8 * (4 if level else 2)
+        assert max(halves) <= most
+        # And another addition would not have found room.
+        assert all(n + widths[-1] + 1 > most for n in halves[:-1])
 
 
 @pytest.mark.parametrize(
