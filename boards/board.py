@@ -120,7 +120,7 @@ class Board:
     leds: tuple[Pin, ...] = ()
     resources: Resources
     bram_bits: int
-    usable: float = 0.66
+    usable: float = 0.68
     programmer: str = ""
     buildable: bool = True
     notes: str = ""
