@@ -275,6 +275,13 @@ CASES = (
         images=5,
         build=True,
     ),
+    Case(
+        name="mobilenet-int8-max",
+        model="models/vww_mobilenetv1_025_96_int8_qdq.onnx",
+        data=noise(96, 96, 3),
+        images=5,
+        build=True,
+    ),
     Case(name="dscnn-int8", model="models/kws_dscnn_int8_qdq.onnx", data=noise(49, 10, 1), images=20),
     Case(name="autoencoder-int8", model="models/ad_autoencoder_int8_qdq.onnx", data=noise(640), images=20),
     Case(
