@@ -178,6 +178,7 @@ CASES = (
     Case(name="digits", model="demo/digits.onnx", data=digits, fps=20_000, images=360, build=True),
     Case(name="tfc-w1a1", model=_TFC, data=mnist(unit), fps=1e6, build=True),
     Case(name="tfc-w1a1-fast", model=_TFC, data=mnist(unit), fps=22e6, clock_mhz=90, build=True),
+    Case(name="tfc-w1a1-max", model=_TFC, data=mnist(unit), build=True),
     Case(name="tfc-w1a1-raw", model="models/tfc_w1a1_mnist_qonnx_raw.onnx", data=mnist(unit), fps=1e6),
     Case(name="tfc-w2a2", model="models/tfc_w2a2_mnist_qonnx.onnx", data=mnist(unit), fps=3e5),
     Case(
