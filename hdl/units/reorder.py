@@ -8,7 +8,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.program import start_of
-from pulsefold.hdl.memory.buffer import memory_attributes, next_address
+from pulsefold.hdl.memory.buffer import next_address
+from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 from pulsefold.hdl.register import delayed
 from pulsefold.hdl.units.affine import lane_number
 from pulsefold.hdl.units.credits import credit_gate
@@ -28,9 +29,7 @@ class ReorderCircuit(UnitComponent):
         p = self.unit
         m = Module()
         self.connect_output(m)
-        m.submodules.ring = ring = Memory(
-            shape=p.input.width, depth=max(2, p.depth), init=[], attrs=memory_attributes(p.memory)
-        )
+        m.submodules.ring = ring = LateRam(p.input.width, max(2, p.depth), p.memory)
         go, earn = Signal(), Signal()
         some = credit_gate(m, p.buffer_depth, spend=go, earn=earn)
         m.d.comb += earn.eq(self.o.valid & self.o.ready)
@@ -42,8 +41,7 @@ class ReorderCircuit(UnitComponent):
             at += bits
         fill, step, needs, frees, back = parts
         wrote = self.write(m, ring, Mux(go, frees, 0))
-        most = max(int(p.needs.max()), int(p.needed.max()), p.depth + int(p.freed.max()))
-        margin = Signal(signed(most.bit_length() + 2), init=-int(p.needed[0]))
+        margin = Signal(signed(p.most_beyond.bit_length() + 2), init=-int(p.needed[0]))
         m.d.comb += go.eq(some & ~margin[-1])
         m.d.sync += margin.eq(margin + wrote - Mux(go, needs, 0))
         self.read(m, ring, go, fill, step, back)
@@ -52,24 +50,27 @@ class ReorderCircuit(UnitComponent):
     def write(self, m, ring, frees) -> Value:
         """Beats into the ring while a place is free; whether one comes."""
         p = self.unit
-        port = ring.write_port()
-        start = p.depth + int(p.freed[0])
-        # More places than the ring has are free where beats to come are not needed.
-        most = start + p.input.beats
-        free, after = (Signal(range(most + 1), init=start, name=n) for n in ("free", "after"))
-        writable, released = Signal(init=1), Signal(range(most + 1))
-        taken = Signal()
+        start, most = p.depth + int(p.freed[0]), p.most_free
+        # One less than are free: the sign says whether none is. That a beat comes shows late in the cycle.
+        spare = Signal(range(-1, most), init=start - 1)
+        writable, taken = Signal(init=1), Signal()
+        # Places that are free from now on, and one less.
+        released = [Signal(range(-k, most + 1), init=-k, name=f"released{k}") for k in (0, 1)]
+        after = [spare + more for more in released]
         m.d.comb += [
             self.i.ready.eq(writable),
             taken.eq(self.i.valid & writable),
-            port.en.eq(taken),
-            port.data.eq(self.i.p),
-            after.eq(free - taken + released),
+            ring.write_enable.eq(taken),
+            ring.write_data.eq(self.i.p),
         ]
-        m.d.sync += [free.eq(after), writable.eq(after != 0), released.eq(frees)]
+        m.d.sync += [
+            spare.eq(Mux(taken, after[1], after[0])),
+            writable.eq(~Mux(taken, after[1][-1], after[0][-1])),
+            *(more.eq(frees - k) for k, more in enumerate(released)),
+        ]
         if p.depth > 1:
             with m.If(taken):
-                m.d.sync += port.addr.eq(next_address(port.addr, p.depth))
+                m.d.sync += ring.write_address.eq(next_address(ring.write_address, p.depth))
         return taken
 
     def program(self, m, go) -> Value:
@@ -114,9 +115,8 @@ class ReorderCircuit(UnitComponent):
         return word
 
     def read(self, m, ring, go, fill, step, back) -> None:
-        """Memory in one cycle, fill in the next; the address moves on by a step, round the ring."""
+        """Memory in two cycles, fill in the next; the address moves on by a step, round the ring."""
         p = self.unit
-        port = ring.read_port(domain="comb")
         if p.depth > 1:
             address = Signal(range(p.depth), init=int(p.places[0]) % p.depth)
             further = address + step
@@ -126,10 +126,9 @@ class ReorderCircuit(UnitComponent):
                 further = Mux(round_again[-1], further, round_again)
             with m.If(go):
                 m.d.sync += address.eq(further)
-            m.d.comb += port.addr.eq(address)
-        word = Signal(p.input.width, reset_less=True)
-        m.d.sync += word.eq(port.data)
-        filled = delayed(m, fill, 1, "fill") if len(fill) else None
+            m.d.comb += ring.read_address.eq(address)
+        word = ring.read_data
+        filled = delayed(m, fill, p.PIPELINE - 1, "fill") if len(fill) else None
         out = Signal(payload(p.output), reset_less=True)
         bits, pattern = p.type.bits, int(p.output_type.encode(p.fill))
         for lane in range(p.lanes):

@@ -24,7 +24,15 @@ from pulsefold.boards.flow.joined import refuse_joined_nets
 from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
-from pulsefold.compiler.plan.units import MatVec, RequantizeUnit, Steps, ThresholdUnit, Unit, Window
+from pulsefold.compiler.plan.units import (
+    MatVec,
+    ReorderUnit,
+    RequantizeUnit,
+    Steps,
+    ThresholdUnit,
+    Unit,
+    Window,
+)
 from pulsefold.compiler.plan.units.carry import CarryTree, chains
 from pulsefold.compiler.plan.units.choice import choice_luts
 from pulsefold.compiler.plan.units.memory import (
@@ -488,6 +496,27 @@ PADDED = Window(
 def test_window_after_synthesis(tmp_path) -> None:
     (block, *_) = cells_of(check_netlist(PADDED, tmp_path), "DP16KD")
     assert block["parameters"]["REGMODE_B"] == "OUTREG"
+
+
+@pytest.mark.parametrize(
+    ("shape", "blocks"),
+    [
+        pytest.param((4, 6, 8), 0, id="LUT RAM in rows"),
+        pytest.param((16, 16, 8), 1, id="one block"),
+        pytest.param((16, 20, 8), 1, id="one block, and LUT RAM"),
+        pytest.param((36, 36, 4), 3, id="blocks in parts"),
+    ],
+)
+def test_ring_of_a_reorder_after_synthesis(tmp_path, shape: tuple[int, int, int], blocks: int) -> None:
+    kind, (rows, columns, lanes) = INT(3, signed=False), shape
+    index = np.arange(rows * columns * lanes).reshape(shape).swapaxes(0, 1)
+    unit = ReorderUnit(
+        name="r", type=kind, elements=index.size, index=index, fill=0, output_type=kind, lanes=lanes
+    )
+    cells = check_netlist(unit, tmp_path)
+    made = cells_of(cells, "DP16KD")
+    assert len(made) == blocks == unit.cost("ecp5").brams
+    assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in made)
 
 
 def test_nets_that_synthesis_joins_are_refused(tmp_path) -> None:

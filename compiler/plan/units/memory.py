@@ -82,8 +82,11 @@ def parts_of(family: str, depth: int, width: int, style: str) -> list[tuple[int,
     any shape empty, and the deepest shapes leave a ninth of it out. A rest of few words is LUT RAM.
     ``"full"`` has as many words in block RAM as fill their blocks, however many are left for LUT RAM.
     ``"small"``, LUT RAM, is cut where it is deep, for its multiplexers: a part of it that was left by block
-    RAM once more. Only on ECP5: elsewhere synthesis cuts as it will.
+    RAM once more. ``"ram"`` is ``"block"`` or ``"small"`` as :func:`becomes_block` says. Only on ECP5:
+    elsewhere synthesis cuts as it will.
     """
+    if style == "ram" and family == "ecp5":
+        style = "block" if becomes_block(family, depth, width) else "small"
     if style == "full":
         return full_parts(family, depth, width)
     if style == "small" and family == "ecp5":

@@ -12,7 +12,7 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream
 from pulsefold.compiler.plan.units.integers import bits_for, divisors
-from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiler.plan.units.memory import late_ram_cost
 from pulsefold.compiler.plan.units.program import Level, folded
 from pulsefold.compiler.plan.units.rom import rom_cost
 from pulsefold.errors import FoldingError
@@ -63,12 +63,12 @@ class ReorderUnit(OneInput, OneOutput):
     lanes
         Elements a beat, one of :func:`reorder_lanes`.
     style
-        Memory of the ring, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`; empty takes
+        Memory of the ring, see :func:`~pulsefold.compiler.plan.units.memory.late_ram_cost`; empty takes
         ``"ram"`` while it is shallow, else ``"block"``.
     depth
         Beats of the ring; 0 takes enough for frames to overlap without a pause.
     buffer_depth
-        Entries of the output buffer, at least 6 for one beat a cycle.
+        Entries of the output buffer, at least 7 for one beat a cycle.
     """
 
     name: str
@@ -80,12 +80,13 @@ class ReorderUnit(OneInput, OneOutput):
     lanes: int
     style: str = ""
     depth: int = 0
-    buffer_depth: int = 6
+    buffer_depth: int = 7
 
-    #: Cycles from reading a beat to its entering the output buffer: memory, fill.
-    PIPELINE = 2
+    #: Cycles from reading a beat to its entering the output buffer: memory and its register, fill.
+    PIPELINE = 3
 
-    #: Cycles from reading the last beat that needs a place to its being writable.
+    #: Cycles from reading the last beat that needs a place to its being writable: the ring's LUT RAM is read
+    #: in the first of them.
     RELEASE = 2
 
     def __post_init__(self) -> None:
@@ -170,6 +171,16 @@ class ReorderUnit(OneInput, OneOutput):
         """Style of the ring."""
         shallow = self.depth <= 64 or self.depth * self.input.width <= 1024
         return self.style or ("ram" if shallow else "block")
+
+    @property
+    def most_free(self) -> int:
+        """Places that may be written at once: more than the ring has where beats to come are not needed."""
+        return self.depth + int(self.freed[0]) + self.input.beats
+
+    @property
+    def most_beyond(self) -> int:
+        """Bound of the beats that are there beyond those needed, and of those that still lack."""
+        return max(int(self.needs.max()), int(self.needed.max()), self.depth + int(self.freed.max()))
 
     @cached_property
     def fields(self) -> tuple[int, int, int, int, int]:
@@ -265,7 +276,7 @@ class ReorderUnit(OneInput, OneOutput):
 
     def cost(self, family: str) -> Resources:
         """Ring, program, address, counts, fill, buffer."""
-        total = memory_cost(family, self.depth, self.input.width, self.memory)
+        total = late_ram_cost(family, self.depth, self.input.width, self.memory)
         fills, step, needs, frees, _ = self.fields
         for level in self.program:
             entries, bits = level.table.size, level.child_bits
@@ -274,9 +285,10 @@ class ReorderUnit(OneInput, OneOutput):
             counter = bits_for(level.children) if level.children > 1 else 0
             total += Resources(luts=2.5 * counter, ffs=bits + counter)
         wraps = 1 if self.depth & (self.depth - 1) == 0 else 2.5
-        counts = 2.5 * (max(needs, frees, step) + 2)
+        # Two sums side by side of the places, one after the other of the beats.
+        places, margin = self.most_free.bit_length() + 1, self.most_beyond.bit_length() + 2
         total += Resources(
-            luts=wraps * step + counts + 2 * step + fills * self.output.width,
-            ffs=2 * step + counts + self.input.width + self.output.width + 12,
+            luts=wraps * step + 3 * places + 2 * margin + needs + 3 * step + fills * self.output.width,
+            ffs=2 * step + places + margin + 2 * frees + self.input.width + self.output.width + 12,
         )
         return total + self.buffer_cost(family)
