@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
-from amaranth.lib.memory import Memory
 
-from pulsefold.hdl.memory.buffer import next_address
-from pulsefold.hdl.memory.ram import memory_attributes
+from pulsefold.hdl.memory.buffer import StreamBuffer
 from pulsefold.hdl.units.affine import lane_number
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.credits import credit_gate
@@ -16,10 +14,10 @@ __all__ = ["GlobalPoolCircuit"]
 
 
 class GlobalPoolCircuit(UnitComponent):
-    """A running result a channel, read a beat or two ahead and written back as the beat is taken.
+    """A running result a channel; those of a pixel wait in a stream buffer for the next pixel.
 
-    The result of the beat that comes next is never the one being written, as a pixel has two beats or more
-    where there is a memory. Timing as the parameter object states.
+    A buffer offers what it took two cycles before, a deep one five: none has fewer beats than that, so that
+    it is never waited for. Timing as the parameter object states.
     """
 
     def elaborate(self, platform):
@@ -30,17 +28,18 @@ class GlobalPoolCircuit(UnitComponent):
         fold = Counter(m, p.folds, taken, "fold")
         pixel = Counter(m, p.pixels, taken & fold.last, "pixel")
         first, last = pixel.first, pixel.last
+        waiting = Signal(init=1)
         some = credit_gate(m, p.buffer_depth, spend=taken & last, earn=earn)
         m.d.comb += [
-            self.i.ready.eq(some | ~last),
+            self.i.ready.eq((some | ~last) & (waiting | first)),
             taken.eq(self.i.valid & self.i.ready),
             earn.eq(self.o.valid & self.o.ready),
             self.buffer.i.valid.eq(done),
         ]
         m.d.sync += done.eq(taken & last)
 
-        before = Signal(p.output.width, reset_less=True)
-        after, result = Signal(p.output.width), Signal(p.output.width, reset_less=True)
+        before, after = Signal(p.output.width), Signal(p.output.width)
+        result = Signal(p.output.width, reset_less=True)
         bits, output = p.type.bits, p.output_type.bits
         m.d.comb += after.eq(
             Cat(
@@ -55,21 +54,15 @@ class GlobalPoolCircuit(UnitComponent):
         if p.folds == 1:
             m.d.comb += before.eq(result)
             return m
-        m.submodules.results = memory = Memory(
-            shape=p.output.width, depth=p.folds, init=[], attrs=memory_attributes(p.memory)
-        )
-        write, read = memory.write_port(), memory.read_port(domain="comb")
-        # What block RAM gives comes late in its cycle, and is added in the next.
-        late = p.memory == "block"
-        ahead = Signal(range(p.folds), init=1 + late)
-        m.d.comb += [write.addr.eq(fold.value), write.data.eq(after), write.en.eq(taken), read.addr.eq(ahead)]
-        word = read.data
-        if late:
-            word = Signal(p.output.width, reset_less=True)
-            with m.If(taken):
-                m.d.sync += word.eq(read.data)
-        with m.If(taken):
-            m.d.sync += [before.eq(word), ahead.eq(next_address(ahead, p.folds))]
+        # As many beats ago the channels were the same: they wait in line.
+        m.submodules.results = kept = StreamBuffer(p.output.width, p.folds, p.memory)
+        m.d.comb += [
+            waiting.eq(kept.o.valid),
+            before.eq(kept.o.p),
+            kept.o.ready.eq(taken & ~first),
+            kept.i.valid.eq(taken & ~last),
+            kept.i.p.eq(after),
+        ]
         return m
 
     def joined(self, x, before, first) -> Value:

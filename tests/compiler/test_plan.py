@@ -194,6 +194,21 @@ def test_block_rams_side_by_side():
     assert late_ram_brams("gowin", 5120, 32) == brams_for("gowin", 5120, 32)
 
 
+def test_weights_deeper_than_a_block_lie_side_by_side():
+    """Blocks one above the other would be chosen among in front of their output registers."""
+    bipolar = ElementType.bipolar()
+    weights = np.random.default_rng(0).choice([-1, 1], (512, 4, 4, 64))
+    conv = Conv(name="c", input="x", output="a", weights=weights, weight_type=bipolar)
+    graph = straight(conv, x=Tensor(name="x", shape=(4, 4, 64), type=bipolar))
+    rows = {}
+    for simd in (32, 16, 8):
+        plan = make_plan(graph, target(), folds={"c": Fold(simd=simd, memory="block")})
+        (unit,) = (u for u in plan.units if isinstance(u, MatVec))
+        rows[unit.weight_depth] = unit.weight_rows
+        assert unit.cost("ecp5").brams <= brams_for("ecp5", unit.weight_depth, simd)
+    assert rows == {16384: 0, 32768: 2048, 65536: 2048}
+
+
 def int8_layer(kernel: int, channels: int, rows: int, pixels: int) -> Graph:
     rng = np.random.default_rng(1)
     int8 = ElementType.integer(8, signed=True)

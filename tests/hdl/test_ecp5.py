@@ -25,6 +25,7 @@ from pulsefold.boards.process import run_tool
 from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import (
+    GlobalPoolUnit,
     MatVec,
     ReorderUnit,
     RequantizeUnit,
@@ -517,6 +518,15 @@ def test_ring_of_a_reorder_after_synthesis(tmp_path, shape: tuple[int, int, int]
     made = cells_of(cells, "DP16KD")
     assert len(made) == blocks == unit.cost("ecp5").brams
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in made)
+
+
+def test_running_results_in_block_ram_after_synthesis(tmp_path) -> None:
+    kind = INT(8, signed=True)
+    unit = GlobalPoolUnit(
+        name="g", type=kind, channels=200, pixels=3, lanes=1, op="sum", output_type=INT(10, signed=True)
+    )
+    (block,) = cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    assert block["parameters"]["REGMODE_B"] == "OUTREG"
 
 
 def test_nets_that_synthesis_joins_are_refused(tmp_path) -> None:

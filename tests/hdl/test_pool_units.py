@@ -92,6 +92,23 @@ def test_globalpool_quickly(check_unit_quickly, unit, seed):
     check_unit_quickly(unit, seed)
 
 
+@pytest.mark.parametrize("op", ["sum", "max"])
+def test_many_channels_of_a_globalpool_wait_in_block_ram(check_unit_quickly, op):
+    kind = INT(8, signed=False)
+    unit = GlobalPoolUnit(
+        name="pool",
+        type=kind,
+        channels=300,
+        pixels=3,
+        lanes=1,
+        op=op,
+        output_type=INT(10, signed=False) if op == "sum" else kind,
+    )
+    assert unit.memory == "block"
+    assert unit.cost("ecp5").brams == 1
+    check_unit_quickly(unit, 1)
+
+
 @few(20)
 @given(depthwises(), seeds)
 def test_depthwise_quickly(check_unit_quickly, unit, seed):

@@ -25,7 +25,7 @@ from pulsefold.compiler.plan.units import (
 )
 from pulsefold.compiler.plan.units.integers import divisors
 from pulsefold.compiler.plan.units.memory import block_width
-from pulsefold.compiler.plan.units.rom import packed_rows
+from pulsefold.compiler.plan.units.rom import is_too_deep, packed_rows
 from pulsefold.errors import FoldingError
 
 __all__ = ["conv_units", "may_hold"]
@@ -228,7 +228,7 @@ def matrix_unit(node: Conv, layer: Layer, fold: Fold, family: str) -> MatVec:
         adder=fold.adder,
     )
     depth = unit.memory_depth
-    if fold.memory != "packed":
+    if fold.memory != "packed" and not (fold.memory == "block" and is_too_deep(family, depth)):
         return replace(unit, memory_width=block_width(family, depth)) if fold.held > 1 else unit
     packed = packed_rows(family, depth, unit.part_width)
     return replace(

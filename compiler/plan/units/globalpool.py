@@ -10,7 +10,7 @@ from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, Stream, accept_times
 from pulsefold.compiler.plan.units.integers import bits_for
-from pulsefold.compiler.plan.units.memory import memory_cost
+from pulsefold.compiler.plan.units.memory import buffer_cost, buffer_style
 from pulsefold.compiler.plan.units.pixelwise import Pixelwise
 
 __all__ = ["GlobalPoolUnit"]
@@ -29,8 +29,8 @@ class GlobalPoolUnit(OneInput, Pixelwise):
     op
         ``"sum"`` or ``"max"``.
     style
-        Memory of the running results, see :func:`~pulsefold.compiler.plan.units.memory.memory_cost`; empty
-        takes ``"ram"`` while they are few, else ``"block"``.
+        ``"small"`` for running results in LUT RAM however many; empty takes block RAM where
+        :func:`~pulsefold.compiler.plan.units.memory.buffer_style` does.
     """
 
     type: ElementType
@@ -44,8 +44,8 @@ class GlobalPoolUnit(OneInput, Pixelwise):
 
     @property
     def memory(self) -> str:
-        """Style of the memory of running results; a register where a beat holds all channels."""
-        return self.style or ("block" if self.folds > 64 else "ram")
+        """Style of the buffer in which running results wait; a register where a beat holds all channels."""
+        return self.style or buffer_style("", self.folds, self.output.width)
 
     @property
     def input(self) -> Stream:
@@ -84,6 +84,5 @@ class GlobalPoolUnit(OneInput, Pixelwise):
         logic = (1.5 if self.op == "sum" else 2) * self.output.width
         total = Resources(luts=logic + 2.5 * counters + 20, ffs=self.output.width + counters + 10)
         if self.folds > 1:
-            total += memory_cost(family, self.folds, self.output.width, self.memory)
-            total += Resources(luts=bits_for(self.folds), ffs=self.output.width + bits_for(self.folds))
+            total += buffer_cost(family, self.folds, self.output.width, self.memory)
         return total + self.buffer_cost(family)

@@ -9,7 +9,7 @@ from pulsefold.compiler.plan.units.choice import choice_luts
 from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.memory import BRAM_SHAPES, block_bits, block_width, memory_cost
 
-__all__ = ["distinct_bits", "packed_rows", "rom_cost"]
+__all__ = ["distinct_bits", "is_too_deep", "packed_rows", "rom_cost"]
 
 #: Width of one of two ports of an ECP5 block RAM.
 _PORT = 18
@@ -44,8 +44,10 @@ def rom_cost(family: str, depth: int, width: int, style: str, rows: int = 0) -> 
 def packed_rows(family: str, depth: int, width: int) -> int:
     """Rows in which words of block RAM lie side by side so as to claim the fewest blocks.
 
-    0 where a row a word claims as few. Rows are as many as a block has in one of its shapes that leave no bit
-    out: its deepest do, and a depth that is no power of two leaves much of any.
+    0 where a row a word claims as few, unless that is deeper than any block: what chooses among blocks one
+    above the other would stand between them and their output registers. Rows are as many as a block has in
+    one of its shapes that leave no bit out: its deepest do, and a depth that is no power of two leaves much
+    of any.
     """
     whole = [d for d, w in BRAM_SHAPES[family] if d * w == block_bits(family)]
     layouts = [
@@ -54,7 +56,13 @@ def packed_rows(family: str, depth: int, width: int) -> int:
         if rows < depth <= _MOST_PLACES * rows
     ]
     best = min(layouts, default=(float("inf"), 0, 0))
-    return best[2] if best[0] < rom_cost(family, depth, width, "block").brams else 0
+    plain = rom_cost(family, depth, width, "block").brams
+    return best[2] if best[0] < plain or (best[0] == plain and is_too_deep(family, depth)) else 0
+
+
+def is_too_deep(family: str, depth: int) -> bool:
+    """Whether a word a row is more than a block RAM is deep, and blocks have output registers to be kept."""
+    return family == "ecp5" and depth > max(d for d, _ in BRAM_SHAPES[family])
 
 
 def distinct_bits(depth: int, width: int) -> int:
