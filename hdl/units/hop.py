@@ -365,9 +365,8 @@ def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
                     lanes[pixel * p.pe + lane].eq(search.y[lane]),
                 ]
         return
-    ready = Signal()
-    m.d.sync += ready.eq(done)
-    m.d.comb += sink.valid.eq(ready)
+    wait = p.offset_latency - 1
+    m.d.comb += sink.valid.eq(delayed(m, done, 1 + wait, "ready", reset_less=False))
     _, following = walk_rows(m, p, done & Counter(m, p.held, done, "turn").last)
     kind = p.accumulator_type
     for lane, raw in enumerate(raws):
@@ -375,10 +374,11 @@ def send_rows(m: Module, p: MatVec, hops: list[Hop], sink: Sink) -> None:
         offset = Const(offsets[0], range(min(0, *offsets), max(0, *offsets) + 1))
         if len(set(offsets)) > 1:
             words = [v & ((1 << kind.bits) - 1) for v in offsets]
-            rom = Rom(kind.bits, words, threshold_style(len(words)))
+            rom = Rom(kind.bits, words, threshold_style(len(words)), late=wait > 0)
             m.submodules[f"offset{lane}"] = rom
             m.d.comb += rom.address.eq(following)
             offset = rom.data
+        late = delayed(m, raw, wait, f"raw{lane}")
         y = Signal(kind.bits, name=f"y{lane}", reset_less=True)
-        m.d.sync += y.eq(raw * p.dot.gain + offset)
+        m.d.sync += y.eq(late * p.dot.gain + offset)
         m.d.comb += lanes[lane].eq(y)

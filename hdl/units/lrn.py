@@ -35,7 +35,7 @@ class LrnCircuit(UnitComponent):
             p.steps, p.lanes, unsigned(p.steps.limit.bit_length()), by_row=True
         )
         m.d.comb += [
-            search.valid.eq(delayed(m, gives, 2 + levels, "gives", reset_less=False)),
+            search.valid.eq(delayed(m, gives, 1 + p.read_latency + levels, "gives", reset_less=False)),
             self.buffer.i.valid.eq(search.done),
         ]
         for lane in range(p.lanes):
@@ -66,18 +66,19 @@ class LrnCircuit(UnitComponent):
         p = self.unit
         words = [int(v) for v in p.squares]
         bits = p.square_limit.bit_length()
-        moved, cleared = Signal(), Signal()
-        m.d.sync += [moved.eq(go), cleared.eq(first)]
+        # Squares come so much later than what they are of. What a step without input shifts in is never
+        # counted: it comes as `ahead` of the last beats alone.
+        moved, cleared, flush = (
+            delayed(m, value, p.read_latency, name, reset_less=False)
+            for value, name in ((go, "moved"), (first, "cleared"), (~self.i.ready, "flush"))
+        )
         beats = [[] for _ in range(p.behind + p.ahead + 1)]
         middle = []
-        # What a step without input shifts in is never counted: it comes as `ahead` of the last beats alone.
-        flush = Signal()
-        m.d.sync += flush.eq(~self.i.ready)
         for lane in range(p.lanes):
-            rom = Rom(bits, words, threshold_style(len(words)))
+            rom = Rom(bits, words, threshold_style(len(words)), late=p.read_latency > 1)
             m.submodules[f"squares{lane}"] = rom
             m.d.comb += rom.address.eq(self.i.p[lane])
-            square, x = Mux(flush, 0, rom.data), delayed(m, self.i.p[lane], 1, f"new{lane}")
+            square, x = Mux(flush, 0, rom.data), delayed(m, self.i.p[lane], p.read_latency, f"new{lane}")
             for k, beat in enumerate(beats):
                 kept = Signal(bits, name=f"square{k}_{lane}", reset_less=True)
                 with m.If(moved):

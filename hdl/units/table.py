@@ -36,9 +36,11 @@ class TableCircuit(UnitComponent):
             x = Signal(p.type.bits, name=f"x{lane}", reset_less=True)
             m.d.sync += x.eq(self.i.p[lane])
             words = p.words(lane)
-            m.submodules[f"values{lane}"] = rom = Rom(p.output_type.bits, words, p.memory)
+            m.submodules[f"values{lane}"] = rom = Rom(
+                p.output_type.bits, words, p.memory, late=p.read_latency > 1
+            )
             m.d.comb += [
                 rom.address.eq(Cat(x, kept) if len(words) >> p.type.bits > 1 else x),
-                self.buffer.i.p[lane].eq(delayed(m, rom.data, p.read_latency - 1, f"y{lane}")),
+                self.buffer.i.p[lane].eq(rom.data),
             ]
         return m

@@ -26,10 +26,12 @@ from pulsefold.boards.toolchain import find_tool
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import (
     GlobalPoolUnit,
+    LrnUnit,
     MatVec,
     ReorderUnit,
     RequantizeUnit,
     Steps,
+    TableUnit,
     ThresholdUnit,
     Unit,
     Window,
@@ -520,13 +522,46 @@ def test_ring_of_a_reorder_after_synthesis(tmp_path, shape: tuple[int, int, int]
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in made)
 
 
-def test_running_results_in_block_ram_after_synthesis(tmp_path) -> None:
-    kind = INT(8, signed=True)
-    unit = GlobalPoolUnit(
-        name="g", type=kind, channels=200, pixels=3, lanes=1, op="sum", output_type=INT(10, signed=True)
+def with_block_rams(name: str) -> Unit:
+    """A unit whose tables or results are too many for LUTs."""
+    rng, byte = np.random.default_rng(6), INT(8, signed=False)
+    if name == "results":
+        total = INT(10, signed=False)
+        return GlobalPoolUnit(
+            name="g", type=byte, channels=240, pixels=3, lanes=1, op="sum", output_type=total
+        )
+    fold = {"name": "u", "type": byte, "channels": 4, "pixels": 3, "lanes": 2}
+    if name == "table":
+        return TableUnit(**fold, values=rng.integers(0, 256, (4, 256)), output_type=byte)
+    if name == "squares":
+        thresholds = np.sort(rng.integers(0, 3 * 255**2, (256, 3)), axis=1)
+        return LrnUnit(
+            **fold,
+            before=1,
+            after=1,
+            zero=0,
+            thresholds=thresholds,
+            descending=np.zeros(256, bool),
+            first=0,
+            output_type=INT(2, signed=False),
+        )
+    return MatVec(
+        name="offsets",
+        vectors=2,
+        weights=rng.choice([-1, 1], (150, 12)),
+        weight_type=BIPOLAR,
+        type=INT(2, signed=True),
+        pe=1,
+        simd=4,
     )
-    (block,) = cells_of(check_netlist(unit, tmp_path), "DP16KD")
-    assert block["parameters"]["REGMODE_B"] == "OUTREG"
+
+
+@pytest.mark.parametrize("name", ["results", "table", "squares", "offsets"])
+def test_block_ram_is_read_from_its_output_register_after_synthesis(tmp_path, name: str) -> None:
+    unit = with_block_rams(name)
+    blocks = cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    assert blocks
+    assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
 
 
 def test_nets_that_synthesis_joins_are_refused(tmp_path) -> None:

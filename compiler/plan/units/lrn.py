@@ -95,7 +95,13 @@ class LrnUnit(Elementwise):
     @property
     def pipeline(self) -> int:
         """Cycles from the step that completes a beat to the buffer: square, register, adder tree, search."""
-        return 2 + (self.neighbours - 1).bit_length() + self.steps.latency(1 << self.type.bits)
+        levels = (self.neighbours - 1).bit_length()
+        return self.read_latency + 1 + levels + self.steps.latency(1 << self.type.bits)
+
+    @property
+    def read_latency(self) -> int:
+        """Cycles of the squares' memory; a block RAM's output is registered once more."""
+        return 2 if threshold_style(1 << self.type.bits) == "block" else 1
 
     @property
     def cycles(self) -> int:
@@ -128,10 +134,8 @@ class LrnUnit(Elementwise):
         square = rom_cost(family, 1 << self.type.bits, bits, style)
         tree = tree_cost(((0, self.square_limit),) * self.neighbours)
         levels = (self.neighbours - 1).bit_length()
-        lane = square + Resources(
-            luts=tree.luts,
-            ffs=tree.ffs + bits * (self.behind + self.ahead + 1) + self.type.bits * (3 + self.ahead + levels),
-        )
+        kept = self.type.bits * (2 + self.read_latency + self.ahead + levels)
+        lane = square + Resources(luts=tree.luts, ffs=tree.ffs + bits * (self.behind + self.ahead + 1) + kept)
         counter = bits_for(self.folds + self.ahead)
         total = Resources(luts=3 * counter + 15, ffs=counter + 2 * self.pipeline)
         for _ in range(self.lanes):

@@ -363,13 +363,19 @@ class MatVec(OneInput, OneOutput):
         return self.vector_wait + self.dot.levels
 
     @property
+    def offset_latency(self) -> int:
+        """Cycles that make accumulators of raw sums: one more where offsets lie in block RAM."""
+        vary = bool(np.any(self.dot.offset != self.dot.offset.flat[0]))
+        return 1 + (vary and threshold_style(self.all_folds) == "block")
+
+    @property
     def fold_latency(self) -> int:
         """Cycles from taking a fold's last beat to offering its result.
 
         Input register and replay 1, weights, tree, accumulator 1, result 1, the hops, buffer; before the
-        buffer the steps, or 1 to make accumulators of raw sums, or nothing where the sign is the answer.
+        buffer the steps, or what makes accumulators of raw sums, or nothing where the sign is the answer.
         """
-        tail = self.steps.latency(self.all_folds) if self.steps else 1
+        tail = self.steps.latency(self.all_folds) if self.steps else self.offset_latency
         if self.decided:
             tail = 0
         return 1 + self.weight_latency + self.dot.levels + 2 + (self.hops - 1) + tail + BUFFER_LATENCY
@@ -513,4 +519,5 @@ class MatVec(OneInput, OneOutput):
         bits = self.accumulator_type.bits
         if np.any(self.dot.offset != self.dot.offset.flat[0]):
             own += rom_cost(family, self.all_folds, bits, threshold_style(self.all_folds)) * sums
+            own += Resources(ffs=sums * raw * (self.offset_latency - 1))
         return own + Resources(luts=sums * bits + 3 * row, ffs=sums * bits + 2 * row)
