@@ -260,6 +260,13 @@ CASES = (
         images=20,
     ),
     Case(
+        name="resnet8-int8-max",
+        model="models/resnet8_int8_qdq.onnx",
+        data=cifar_int8,
+        build=True,
+        images=20,
+    ),
+    Case(
         name="resnet8-int8-lean",
         model="models/resnet8_int8_qdq.onnx",
         data=cifar_int8,

@@ -362,11 +362,15 @@ class MatVec(OneInput, OneOutput):
         """Registers of a group's control from the address of its weights to its accumulators."""
         return self.vector_wait + self.dot.levels
 
+    @cached_property
+    def offsets_vary(self) -> bool:
+        """Whether what raw sums lack of accumulators is not the same for all rows."""
+        return bool(np.any(self.dot.offset != self.dot.offset.flat[0]))
+
     @property
     def offset_latency(self) -> int:
         """Cycles that make accumulators of raw sums: one more where offsets lie in block RAM."""
-        vary = bool(np.any(self.dot.offset != self.dot.offset.flat[0]))
-        return 1 + (vary and threshold_style(self.all_folds) == "block")
+        return 1 + (self.offsets_vary and threshold_style(self.all_folds) == "block")
 
     @property
     def fold_latency(self) -> int:
@@ -517,7 +521,7 @@ class MatVec(OneInput, OneOutput):
         if self.steps:
             return own + self.steps.cost(family, sums, self.all_folds, raw)
         bits = self.accumulator_type.bits
-        if np.any(self.dot.offset != self.dot.offset.flat[0]):
+        if self.offsets_vary:
             own += rom_cost(family, self.all_folds, bits, threshold_style(self.all_folds)) * sums
             own += Resources(ffs=sums * raw * (self.offset_latency - 1))
         return own + Resources(luts=sums * bits + 3 * row, ffs=sums * bits + 2 * row)
