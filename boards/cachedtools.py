@@ -20,7 +20,7 @@ __all__ = ["CachedTools", "Job", "Progress", "Step"]
 Progress = Callable[[str], None]
 
 #: Part of every key; raised when the meaning of a cached file changes, or what a flow does to a netlist.
-_CACHE_VERSION = "12"
+_CACHE_VERSION = "13"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,9 @@ struct Problem {
     const int32_t *cell_start, *cell_net;  // nets of a cell
     const uint8_t *usable;              // by tile: whether it has slots
     const float *wire_ns;               // by distance
+    const float *branches;              // by net: its wire over half the perimeter of its box
+    const float *dear_x, *dear_y;       // what wire along x and y costs more than 1, summed from the origin:
+                                        // (height + 1) x (width + 1)
     float crowding, room;               // by 2 x 2 tiles: crowding * (inputs - room)**2 is what too many cost
 };
 
@@ -100,8 +103,10 @@ class Annealer {
         weigh();
     }
 
-    // After a change of the weights.
+    // After a change of the weights or of what wire costs.
     void weigh() {
+        int corner = (p.height + 1) * (p.width + 1) - 1;
+        dear = p.dear_x[corner] > 0 || p.dear_y[corner] > 0;
         for (int n = 0; n < p.nets; n++) cost[n] = of_net(n);
     }
 
@@ -118,6 +123,7 @@ class Annealer {
     std::vector<int32_t> at[KINDS];  // what lies in a place
     std::vector<float> load;         // inputs by 2 x 2 tiles
     std::vector<float> cost;         // by net
+    bool dear = false;               // whether any wire costs more than 1
     std::vector<int32_t> movable;
     std::vector<std::vector<int32_t>> members, blocks;
     int64_t taken = 0;
@@ -139,7 +145,17 @@ class Annealer {
     bool has(int c, int flag) const { return p.flags[c] & flag; }
     bool stays(int c) const { return c >= 0 && !has(c, MOVABLE); }
 
-    // alpha * half the perimeter of a net, plus its weighted wires
+    // What wire of a net costs beyond its length, were it spread evenly over its box.
+    float of_box(int n, int left, int right, int low, int high) const {
+        int stride = p.width + 1, from = low * stride, to = (high + 1) * stride;
+        auto sum = [&](const float *dear) {
+            return dear[to + right + 1] - dear[from + right + 1] - dear[to + left] + dear[from + left];
+        };
+        int w = right - left, h = high - low;
+        return p.branches[n] * (float(w) * sum(p.dear_x) + float(h) * sum(p.dear_y)) / float((w + 1) * (h + 1));
+    }
+
+    // Half the perimeter of a net, where wire is dear more than it, plus its weighted wires
     float of_net(int n) const {
         int first = p.net_start[n], end = p.net_start[n + 1], driver = p.net_pin[first];
         int x0 = p.x[driver], y0 = p.y[driver];
@@ -151,6 +167,7 @@ class Annealer {
             low = std::min(low, y), high = std::max(high, y);
             if (p.weight[i] > 0) late += p.weight[i] * p.wire_ns[std::abs(x - x0) + std::abs(y - y0)];
         }
+        if (dear) late += of_box(n, left, right, low, high);
         return float(right - left + high - low) + late;
     }
 

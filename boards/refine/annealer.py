@@ -12,6 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from pulsefold.boards.cache import BuildCache, content_key
+from pulsefold.boards.refine.density import WireDensity
 from pulsefold.boards.refine.packed import PackedDesign
 from pulsefold.boards.refine.timing import WIRE_NS
 from pulsefold.errors import ToolFailedError
@@ -27,6 +28,7 @@ _FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-ffp-contract=off")
 _ARRAYS = (
     *("x", "y", "slot", "site", "flags", "tile_key", "slice_key", "cluster", "block_class", "inputs"),
     *("net_start", "net_pin", "weight", "cell_start", "cell_net", "usable", "wire_ns"),
+    *("branches", "dear_x", "dear_y"),
 )
 
 #: Two tiles by two of nextpnr's usual placements have up to about so many inputs wherever it routes well;
@@ -114,7 +116,13 @@ class Annealer:
         usable = np.zeros((height, width), np.uint8)
         in_tiles = design.slot >= 0
         usable[design.y[in_tiles], design.x[in_tiles]] = 1
-        own = {"site": self.site, "weight": self.weight, "usable": usable, "wire_ns": WIRE_NS}
+        self._density = WireDensity(design, width, height)
+        self._prices = np.zeros((2, height, width))
+        self._dear = np.zeros((2, height + 1, width + 1), np.float32)
+        own = {
+            **{"site": self.site, "weight": self.weight, "usable": usable, "wire_ns": WIRE_NS},
+            **{"branches": self._density.branches, "dear_x": self._dear[0], "dear_y": self._dear[1]},
+        }
         # They must live as long as the annealer.
         self._arrays = [own[name] if name in own else getattr(design, name) for name in _ARRAYS]
         assert all(array.flags.c_contiguous for array in self._arrays)
@@ -140,7 +148,10 @@ class Annealer:
         self._annealer = None
 
     def weigh(self) -> None:
-        """Count with `weight` as it is now."""
+        """Count with `weight`, and with what wire costs by where all wires are now."""
+        # Half of what it was: else wires all go to where they were not, and back.
+        self._prices = (self._prices + self._density.prices()) / 2
+        self._dear[:, 1:, 1:] = self._prices.cumsum(axis=1).cumsum(axis=2)
         self._library.annealer_weigh(self._annealer)
 
     def run(self, moves: int, temperature: float, reach: int) -> int:
