@@ -56,8 +56,9 @@ def refine(
     """Move the cells of a placed design, and share the loads of copied drivers out by place; in place.
 
     What is minimised is the sum over all nets of half their bounding box's perimeter in tiles; over all
-    wires of their estimated ns times 150 * (the longest path through them / the longest of all)**8; and over
-    all 2 x 2 tiles with more than 64 inputs of 0.05 * (inputs - 64)**2. The moves depend on the seed alone.
+    wires of their estimated ns times 150 * (the longest path through them / the longest of all)**8; over all
+    2 x 2 tiles with more than 64 inputs of 0.05 * (inputs - 64)**2; and over all tiles with more than 40
+    wires along an axis of 2 * (wires / 40 - 1) for each. The moves depend on the seed alone.
 
     Parameters
     ----------
