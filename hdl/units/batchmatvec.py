@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
-from pulsefold.hdl.memory.ram import memory_attributes
+from pulsefold.hdl.memory.ram import LateRam, memory_attributes
 from pulsefold.hdl.register import data_register, delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.hop import Sink, hop_row, send_rows
@@ -124,20 +124,15 @@ class BatchMatVecCircuit(UnitComponent):
         for lane, half in enumerate(halves):
             enable = Signal(name=f"writes_{lane}")
             m.d.sync += enable.eq(taken & (place[:-1] == lane))
-            m.submodules[f"ring_{lane}"] = memory = Memory(
-                shape=width, depth=2 * beats, init=[], attrs=memory_attributes("ram")
-            )
-            write, read = memory.write_port(), memory.read_port(domain="comb")
-            word = Signal(width, name=f"word_{lane}", reset_less=True)
+            m.submodules[f"ring_{lane}"] = memory = LateRam(width, 2 * beats, "ram")
             m.d.comb += [
-                write.en.eq(enable),
-                write.addr.eq(written),
-                write.data.eq(writing),
-                read.addr.eq(Mux(half, column + beats, column)),
+                memory.write_enable.eq(enable),
+                memory.write_address.eq(written),
+                memory.write_data.eq(writing),
+                memory.read_address.eq(Mux(half, column + beats, column)),
             ]
-            m.d.sync += word.eq(read.data)
-            words.append(word)
-        m.d.comb += hop.x_i.eq(delayed(m, Cat(*words), p.vector_wait, "waiting"))
+            words.append(memory.read_data)
+        m.d.comb += hop.x_i.eq(delayed(m, Cat(*words), p.vector_wait - 1, "waiting"))
 
     def issue(self, m, now: Pass, hop):
         """Reads of a pass: columns of each group of rows, one a cycle. Returns the column."""

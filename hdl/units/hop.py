@@ -281,7 +281,7 @@ class Hop(wiring.Component):
         The registers of the table and of its address take earlier ones, as far as there are any.
         """
         p = self.unit
-        early = min(2, len(ends) - 1)
+        early = p.starts_early
         row, following = walk_rows(m, p, ends[-1 - early])
         shape = Shape.cast(range(-p.columns - 1, 1))
         found = []
@@ -291,7 +291,7 @@ class Hop(wiring.Component):
                 found.append(Const(starts[0], shape))
                 continue
             words = [v & ((1 << shape.width) - 1) for v in starts]
-            rom = Rom(shape.width, words, threshold_style(len(words)), late=early == 2)
+            rom = Rom(shape.width, words, p.starts_style, late=early == 2)
             m.submodules[f"starts{pe}"] = rom
             m.d.comb += rom.address.eq(row if early else following)
             found.append(rom.data.as_signed())

@@ -8,7 +8,7 @@ from pulsefold.compiler.plan.units import BatchMatVec, MatVec, Steps
 from pulsefold.errors import FoldingError
 
 
-def batch_unit(batch, rows, columns, pe, simd, kind=BIPOLAR, *, steps=True, adder="carry"):
+def batch_unit(batch, rows, columns, pe, simd, kind=BIPOLAR, *, steps=True, adder="carry", memory="block"):
     rng = np.random.default_rng(batch)
     functions = Steps(
         thresholds=rng.integers(-5, 5, (rows, 1)),
@@ -27,7 +27,7 @@ def batch_unit(batch, rows, columns, pe, simd, kind=BIPOLAR, *, steps=True, adde
         pe=pe,
         simd=simd,
         steps=functions if steps else None,
-        memory="block",
+        memory=memory,
         reach=batch // 2 - 1,
         adder=adder,
     )
@@ -70,3 +70,8 @@ def test_a_lone_frame_waits_for_no_other():
 def test_batches_that_cannot_be(batch, rows, columns, message):
     with pytest.raises(FoldingError, match=message):
         batch_unit(batch, rows, columns, 4, 3 if columns == 24 else 4)
+
+
+def test_frames_share_weights_in_block_ram_alone():
+    with pytest.raises(FoldingError, match="weights in LUTs"):
+        batch_unit(2, 16, 32, 4, 4, memory="lut")

@@ -13,6 +13,7 @@ from netlists import cells_of, check_netlist, netlist_simulator
 
 from pulsefold.compiler.ir import ElementType
 from pulsefold.compiler.plan.units import (
+    BatchMatVec,
     GlobalPoolUnit,
     LrnUnit,
     MatVec,
@@ -57,6 +58,56 @@ def test_thresholds_in_block_ram_come_from_its_output_register(tmp_path) -> None
     blocks = cells_of(check_netlist(unit, tmp_path), "DP16KD")
     assert blocks
     assert all(block["parameters"]["REGMODE_B"] == "OUTREG" for block in blocks)
+
+
+def test_vectors_of_a_batch_come_from_the_output_register_of_block_ram(tmp_path) -> None:
+    rng = np.random.default_rng(8)
+    matvec = MatVec(
+        name="m",
+        vectors=2,
+        pixels=2,
+        weights=rng.choice([-1, 1], (16, 1024)),
+        weight_type=BIPOLAR,
+        type=BIPOLAR,
+        pe=4,
+        simd=8,
+        memory="block",
+    )
+    unit = BatchMatVec(matvec=matvec)
+    blocks = cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    # Each lane's ring of 256 words, and weights.
+    assert len(blocks) == unit.cost("ecp5").brams == 3
+    assert all("OUTREG" in (b["parameters"]["REGMODE_A"], b["parameters"]["REGMODE_B"]) for b in blocks)
+
+
+def test_starts_of_sums_that_come_at_once_lie_in_luts(tmp_path) -> None:
+    """There is no time for two cycles of block RAM in front of one level of adders."""
+    rng = np.random.default_rng(8)
+    rows, columns = 320, 3
+    steps = Steps(
+        thresholds=rng.integers(-2, 3, (rows, 1)),
+        descending=np.zeros(rows, bool),
+        first=-1,
+        type=BIPOLAR,
+        limit=columns,
+    )
+    unit = MatVec(
+        name="m",
+        vectors=1,
+        weights=rng.choice([-1, 1], (rows, columns)),
+        weight_type=BIPOLAR,
+        type=BIPOLAR,
+        pe=2,
+        simd=3,
+        steps=steps,
+        memory="lut",
+        adder="carry",
+    )
+    assert unit.decided
+    assert unit.all_folds > 128
+    assert unit.starts_early < 2
+    assert not cells_of(check_netlist(unit, tmp_path), "DP16KD")
+    assert not unit.cost("ecp5").brams
 
 
 def test_words_side_by_side_after_synthesis(tmp_path) -> None:

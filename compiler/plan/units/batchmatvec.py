@@ -10,7 +10,7 @@ from pulsefold.compiler.plan.resources import Resources
 from pulsefold.compiler.plan.units.base import BUFFER_LATENCY, Moves, OneInput, OneOutput, Stream
 from pulsefold.compiler.plan.units.integers import ceil_div
 from pulsefold.compiler.plan.units.matvec import MatVec
-from pulsefold.compiler.plan.units.memory import memory_cost, small_cost
+from pulsefold.compiler.plan.units.memory import becomes_block, late_ram_cost, small_cost
 from pulsefold.errors import FoldingError
 
 __all__ = ["BatchMatVec"]
@@ -37,7 +37,7 @@ class BatchMatVec(OneInput, OneOutput):
     Parameters
     ----------
     matvec
-        The matrix unit, with `batch` vectors and as many pixels a cycle.
+        The matrix unit, with `batch` vectors and as many pixels a cycle, weights in block RAM.
     buffer_depth
         Entries of the output buffer.
     """
@@ -56,6 +56,11 @@ class BatchMatVec(OneInput, OneOutput):
             why = f"beats for {n} frames take longer than a pass"
             todo = "take a smaller batch, PE or SIMD"
             raise FoldingError(f"batch {n} with {least} beats a vector", where=where, why=why, todo=todo)
+        if p.memory != "block":
+            # The ring is read in two cycles, as block RAM is, and no more often.
+            why = "what frames save is reads of block RAM"
+            todo = "keep the weights in block RAM"
+            raise FoldingError(f"batch {n} with weights in LUTs", where=where, why=why, todo=todo)
 
     @property
     def name(self) -> str:
@@ -162,12 +167,13 @@ class BatchMatVec(OneInput, OneOutput):
     def cost(self, family: str) -> Resources:
         """The matrix unit without replay and buffer, the ring, the collector, the output buffer."""
         p = self.matvec
-        inner = p.cost(family)
-        if p.row_folds > 1:
-            inner -= memory_cost(family, p.column_folds, p.input.width, p.replay_style)
-            inner -= Resources(luts=p.input.width, ffs=p.input.width)
-        inner -= p.buffer_cost(family)
-        ring = memory_cost(family, 2 * p.column_folds, p.simd * p.type.bits, "ram")
+        inner = p.cost(family) - p.buffer_cost(family)
+        inner -= late_ram_cost(family, p.kept_beats, p.input.width, p.replay_style)
+        inner -= Resources(luts=p.input.width, ffs=p.input.width * (p.replay_style == "ram"))
+        # The first two cycles of what waits for weights are the ring's.
+        depth, width = 2 * p.column_folds, p.simd * p.type.bits
+        ring = late_ram_cost(family, depth, width, "ram")
+        inner -= Resources(ffs=p.input.width * (1 + becomes_block(family, depth, width)))
         # Read in the cycle of its address: no block RAM.
         collector = small_cost(family, 2 * p.row_folds, self.output.width)
         memories = Resources(

@@ -362,6 +362,16 @@ class MatVec(OneInput, OneOutput):
         """Registers of a group's control from the address of its weights to its accumulators."""
         return self.vector_wait + self.dot.levels
 
+    @property
+    def starts_early(self) -> int:
+        """Cycles, at most two, by which the table of what accumulators start at is read before its use."""
+        return min(2, self.control_stages)
+
+    @property
+    def starts_style(self) -> str:
+        """Memory of that table: block RAM with its output register, or LUTs."""
+        return threshold_style(self.all_folds) if self.starts_early == 2 else "lut"
+
     @cached_property
     def offsets_vary(self) -> bool:
         """Whether what raw sums lack of accumulators is not the same for all rows."""
@@ -513,7 +523,7 @@ class MatVec(OneInput, OneOutput):
         if self.decided:
             # Thresholds lie about half the columns: their highest bits are alike.
             bits = self.columns.bit_length() + 1
-            starts = rom_cost(family, self.all_folds, bits - 2, threshold_style(self.all_folds)) * self.pe
+            starts = rom_cost(family, self.all_folds, bits - 2, self.starts_style) * self.pe
             following = Resources(luts=3 * row, ffs=2 * row) * self.hops
             registers = 2 * bits * self.pe * (self.all_folds > 1)
             return starts + following + Resources(luts=sums * (raw + 3), ffs=sums * (raw + 2) + registers)
