@@ -133,7 +133,9 @@ class Steps:
 
         constraints = self.flow.constraints(self.board)
         job = self._job(netlist, "netlist.json", f"placement {at}", arguments, constraints)
-        return self._run(self.needed(netlist), replace(job, name="place", log=log, finish=finish))
+        inputs = [*job.inputs, self.flow.refine_version]
+        job = replace(job, name="place", inputs=inputs, log=log, finish=finish)
+        return self._run(self.needed(netlist), job)
 
     def _job(self, source: Step, name: str, title: str, arguments: list[str], constraints: str) -> Job:
         """A run of the place-and-route tool on the file `name` of another step."""

@@ -35,6 +35,8 @@ class Flow(ABC):
         File between router and packer.
     bitstream_name
         File for the board.
+    refine_version
+        Part of the key of placements that :meth:`refine` made better; raised when it does something else.
     """
 
     router: ClassVar[str]
@@ -42,6 +44,7 @@ class Flow(ABC):
     constraints_name: ClassVar[str]
     routed_name: ClassVar[str]
     bitstream_name: ClassVar[str]
+    refine_version: ClassVar[str] = ""
 
     @staticmethod
     def reading(top: str) -> str:

@@ -97,8 +97,11 @@ class Annealer {
                 if (first == NONE || p.x[c] < p.x[first]) first = c;
             }
             if (p.flags[c] & BLOCK) blocks[p.block_class[c]].push_back(c);
-            if (p.flags[c] & MOVABLE) movable.push_back(c);
+            if (p.flags[c] & MOVABLE && p.cluster[c] < 0) movable.push_back(c);
         }
+        // Once, whatever its size: moves of long chains last the longest, and few of them are made.
+        for (auto &cells : members)
+            if (!cells.empty() && has(cells[0], MOVABLE)) movable.push_back(cells[0]);
         cost.assign(p.nets, 0), touched_in.assign(p.nets, 0);
         weigh();
     }
@@ -110,10 +113,11 @@ class Annealer {
         for (int n = 0; n < p.nets; n++) cost[n] = of_net(n);
     }
 
+    // So many moves of each cell and each cluster; how many were made.
     int64_t run(int64_t moves, double temperature, int range) {
         taken = 0;
         if (movable.empty()) return 0;
-        for (int64_t i = 0; i < moves; i++) move(temperature, range);
+        for (int64_t i = 0; i < moves * int64_t(movable.size()); i++) move(temperature, range);
         return taken;
     }
 
@@ -124,7 +128,7 @@ class Annealer {
     std::vector<float> load;         // inputs by 2 x 2 tiles
     std::vector<float> cost;         // by net
     bool dear = false;               // whether any wire costs more than 1
-    std::vector<int32_t> movable;
+    std::vector<int32_t> movable;    // cells, and one of each cluster
     std::vector<std::vector<int32_t>> members, blocks;
     int64_t taken = 0;
 
@@ -291,6 +295,7 @@ class Annealer {
     void move(double temperature, int range) {
         int c = movable[random.below(uint32_t(movable.size()))];
         if (has(c, BLOCK)) return move_block(c, temperature);
+        if (int id = p.cluster[c]; id >= 0) c = members[id][random.below(uint32_t(members[id].size()))];
         int tile = target(c, range);
         if (tile == NONE) return;
         exchanges.clear();

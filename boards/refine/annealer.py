@@ -155,7 +155,7 @@ class Annealer:
         self._library.annealer_weigh(self._annealer)
 
     def run(self, moves: int, temperature: float, reach: int) -> int:
-        """Try `moves` moves of about `reach` tiles; how many were made.
+        """Try `moves` moves of each cell and cluster, of about `reach` tiles; how many were made.
 
         One that costs c tiles of wire more is made with probability exp(-c / `temperature`).
         """

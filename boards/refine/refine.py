@@ -18,8 +18,8 @@ from pulsefold.boards.refine.timing import PlacedTiming
 
 __all__ = ["refine"]
 
-#: Looks at the timing, and moves of each cell between two of them.
-_ROUNDS, _MOVES = 110, 8
+#: Looks at the timing, and between two of them moves of each cell, or of the cluster it is in.
+_ROUNDS, _MOVES = 60, 48
 
 #: Copies of a driver share its loads anew this often: at the end of each stage, and before the first.
 _STAGES = 2
@@ -133,7 +133,7 @@ def _anneal(
             left = 1 - number / _ROUNDS
             temperature = (_TEMPERATURES[0] - _TEMPERATURES[1]) * left**2 + _TEMPERATURES[1]
             reach = max(_REACHES[1], int(_REACHES[0] * left))
-            annealer.run(_MOVES * len(design.names), temperature, reach)
+            annealer.run(_MOVES, temperature, reach)
         _write(design, annealer.site)
 
 

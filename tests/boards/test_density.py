@@ -76,7 +76,7 @@ def test_wires_keep_off_where_there_are_too_many(cache, monkeypatch):
         with Annealer(design, 1, cache) as annealer:
             for _ in range(40):
                 annealer.weigh()
-                annealer.run(2000, 0.3, 6)
+                annealer.run(16, 0.3, 6)
         # The pads themselves stay where they are.
         return WireDensity(design, width, height).look()[0][:, 2:-2].max()
 
