@@ -76,7 +76,7 @@ class Ecp5Flow(Flow):
     constraints_name = "top.lpf"
     routed_name = "top.config"
     bitstream_name = "top.bit"
-    refine_version = "1"
+    refine_version = "2"
 
     def synthesis(self, board: Board, top: str) -> str:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""

@@ -16,6 +16,7 @@ namespace {
 
 constexpr int NONE = -1;
 constexpr int SLOTS = 8;
+constexpr int LATE_STEPS = 64, LATE_SIZE = 8192;
 constexpr int PORT_SLOT = 4;  // of a LUT RAM's write port
 
 enum Kind { LUT, FLIP_FLOP, WRITE_PORT, KINDS };
@@ -48,10 +49,11 @@ struct Problem {
     const int32_t *block_class;         // by cell: blocks of one class may change places; -1: no block
     const int32_t *inputs;              // by cell: pins that wires of the fabric lead to
     const int32_t *net_start, *net_pin; // cells of a net, the driver first
-    const float *weight;                // by pin of a net: what a nanosecond of its wire costs
+    const float *rest;                  // by pin of a net: ns of its longest path but for its wire; -1: none
     const int32_t *cell_start, *cell_net;  // nets of a cell
     const uint8_t *usable;              // by tile: whether it has slots
     const float *wire_ns;               // by distance
+    const float *late;                  // by ns of a path, LATE_STEPS each: what one costs that is so long
     const float *branches;              // by net: its wire over half the perimeter of its box
     const float *dear_x, *dear_y;       // what wire along x and y costs more than 1, summed from the origin:
                                         // (height + 1) x (width + 1)
@@ -106,7 +108,7 @@ class Annealer {
         weigh();
     }
 
-    // After a change of the weights or of what wire costs.
+    // After a change of the rests, or of what paths or wire cost.
     void weigh() {
         int corner = (p.height + 1) * (p.width + 1) - 1;
         dear = p.dear_x[corner] > 0 || p.dear_y[corner] > 0;
@@ -149,6 +151,8 @@ class Annealer {
     bool has(int c, int flag) const { return p.flags[c] & flag; }
     bool stays(int c) const { return c >= 0 && !has(c, MOVABLE); }
 
+    float of_path(float ns) const { return p.late[std::min(int(ns * LATE_STEPS), LATE_SIZE - 1)]; }
+
     // What wire of a net costs beyond its length, were it spread evenly over its box.
     float of_box(int n, int left, int right, int low, int high) const {
         int stride = p.width + 1, from = low * stride, to = (high + 1) * stride;
@@ -159,7 +163,7 @@ class Annealer {
         return p.branches[n] * (float(w) * sum(p.dear_x) + float(h) * sum(p.dear_y)) / float((w + 1) * (h + 1));
     }
 
-    // Half the perimeter of a net, where wire is dear more than it, plus its weighted wires
+    // Half the perimeter of a net, where wire is dear more than it, plus what the paths through its wires cost
     float of_net(int n) const {
         int first = p.net_start[n], end = p.net_start[n + 1], driver = p.net_pin[first];
         int x0 = p.x[driver], y0 = p.y[driver];
@@ -169,7 +173,7 @@ class Annealer {
             int x = p.x[p.net_pin[i]], y = p.y[p.net_pin[i]];
             left = std::min(left, x), right = std::max(right, x);
             low = std::min(low, y), high = std::max(high, y);
-            if (p.weight[i] > 0) late += p.weight[i] * p.wire_ns[std::abs(x - x0) + std::abs(y - y0)];
+            if (p.rest[i] >= 0) late += of_path(p.rest[i] + p.wire_ns[std::abs(x - x0) + std::abs(y - y0)]);
         }
         if (dear) late += of_box(n, left, right, low, high);
         return float(right - left + high - low) + late;

@@ -17,7 +17,7 @@ from pulsefold.boards.refine.packed import PackedDesign
 from pulsefold.boards.refine.timing import WIRE_NS
 from pulsefold.errors import ToolFailedError
 
-__all__ = ["Annealer", "compiler"]
+__all__ = ["LATE_STEP", "Annealer", "compiler"]
 
 _SOURCE = Path(__file__).with_name("annealer.cpp")
 
@@ -27,9 +27,12 @@ _FLAGS = ("-O2", "-std=c++17", "-shared", "-fPIC", "-ffp-contract=off")
 #: Members of ``Problem`` that are arrays, in its order.
 _ARRAYS = (
     *("x", "y", "slot", "site", "flags", "tile_key", "slice_key", "cluster", "block_class", "inputs"),
-    *("net_start", "net_pin", "weight", "cell_start", "cell_net", "usable", "wire_ns"),
-    *("branches", "dear_x", "dear_y"),
+    *("net_start", "net_pin", "rest", "cell_start", "cell_net", "usable", "wire_ns"),
+    *("late", "branches", "dear_x", "dear_y"),
 )
+
+#: As in the source: ns from one entry of the table of what paths cost to the next, and entries.
+LATE_STEP, _LATE_SIZE = 1 / 64, 8192
 
 #: Two tiles by two of nextpnr's usual placements have up to about so many inputs wherever it routes well;
 #: each input beyond is dear.
@@ -103,15 +106,20 @@ class Annealer:
     ----------
     site
         By cell: the block whose site, at the beginning, this block has now.
-    weight
-        By pin: what a nanosecond of the wire there costs, in tiles of wire. Taken over by :meth:`weigh`.
+    rest
+        By pin, ns: the longest path through it but for the wire there; -1 where there is none.
+    late
+        What a path costs in tiles of wire, by its ns / :data:`LATE_STEP`.
+
+    :meth:`weigh` takes both over.
     """
 
     def __init__(self, design: PackedDesign, seed: int, cache: BuildCache) -> None:
         with _LOCK:
             self._library = _library(cache)
         self.site = np.arange(len(design.names), dtype=np.int32)
-        self.weight = np.zeros(len(design.net_pin), np.float32)
+        self.rest = np.full(len(design.net_pin), -1, np.float32)
+        self.late = np.zeros(_LATE_SIZE, np.float32)
         width, height = int(design.x.max(initial=0)) + 1, int(design.y.max(initial=0)) + 1
         usable = np.zeros((height, width), np.uint8)
         in_tiles = design.slot >= 0
@@ -120,7 +128,7 @@ class Annealer:
         self._prices = np.zeros((2, height, width))
         self._dear = np.zeros((2, height + 1, width + 1), np.float32)
         own = {
-            **{"site": self.site, "weight": self.weight, "usable": usable, "wire_ns": WIRE_NS},
+            **{"site": self.site, "rest": self.rest, "late": self.late, "usable": usable, "wire_ns": WIRE_NS},
             **{"branches": self._density.branches, "dear_x": self._dear[0], "dear_y": self._dear[1]},
         }
         # They must live as long as the annealer.
@@ -148,7 +156,7 @@ class Annealer:
         self._annealer = None
 
     def weigh(self) -> None:
-        """Count with `weight`, and with what wire costs by where all wires are now."""
+        """Count with `rest` and `late`, and with what wire costs by where all wires are now."""
         # Half of what it was: else wires all go to where they were not, and back.
         self._prices = (self._prices + self._density.prices()) / 2
         self._dear[:, 1:, 1:] = self._prices.cumsum(axis=1).cumsum(axis=2)

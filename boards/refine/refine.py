@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pulsefold.boards.cache import BuildCache
-from pulsefold.boards.refine.annealer import Annealer
+from pulsefold.boards.refine.annealer import LATE_STEP, Annealer
 from pulsefold.boards.refine.legality import check_moved
 from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign, slot_name
 from pulsefold.boards.refine.share import share_loads
@@ -31,18 +31,15 @@ _SEEDS = 1 << 32
 #: but puts what has many wires side by side, where the router gets stuck.
 _TEMPERATURES, _REACHES = (0.7, 0.02), (12, 3)
 
-#: A nanosecond of the longest path costs this many tiles of wire; of one that is a tenth shorter, less by the
-#: power of its length.
-_LATE, _POWER = 150.0, 8
+#: A nanosecond more of the longest path costs this many tiles of wire; of one that is a tenth shorter, less
+#: by the power of its length. So where two wires in turn are long, the place in the middle is the best.
+_LATE, _POWER = 600.0, 8
 
-#: Longer paths than this, over the shortest longest one so far, count no more than one that long.
+#: A nanosecond more of longer paths than this, over the shortest longest one so far, costs no more.
 _LATEST = 1.2
 
 #: Longest path, over that of the placer's placement, up to which shorter wires make up for it.
 _WORST = 1.05
-
-#: Weights below it are left away: they cost time and change nothing.
-_LEAST = 0.01
 
 
 def refine(
@@ -56,7 +53,7 @@ def refine(
     """Move the cells of a placed design, and share the loads of copied drivers out by place; in place.
 
     What is minimised is the sum over all nets of half their bounding box's perimeter in tiles; over all
-    wires of their estimated ns times 150 * (the longest path through them / the longest of all)**8; over all
+    wires of 600 / 9 * ns * (ns / the longest of all)**8 of the longest path through them; over all
     2 x 2 tiles with more than 64 inputs of 0.05 * (inputs - 64)**2; and over all tiles with more than 40
     wires along an axis of 2 * (wires / 40 - 1) for each. The moves depend on the seed alone.
 
@@ -117,7 +114,7 @@ def _anneal(
 ) -> None:
     """Some of the rounds. The new places are in the module too."""
     timing = PlacedTiming(design)
-    aim, weight = np.inf, np.zeros(len(design.net_pin))
+    aim, rest = np.inf, np.zeros(len(design.net_pin))
     with Annealer(design, seed, cache) as annealer:
         for number in rounds:
             if stop is not None and stop.is_set():
@@ -125,16 +122,26 @@ def _anneal(
             look = timing.look()
             # Against the best so far: where one path is late for a while, the others count on.
             aim = min(aim, look.longest_ns)
-            late = _LATE * np.minimum(look.through_ns / aim, _LATEST) ** _POWER
-            # Half of what it was: else a path that has just been mended is forgotten, and breaks again.
-            weight = late if number == rounds[0] else (weight + late) / 2
-            annealer.weight[:] = np.where(design.drives | design.dedicated | (weight < _LEAST), 0.0, weight)
+            annealer.late[:] = _lateness(np.arange(len(annealer.late)) * LATE_STEP, aim)
+            # Half of what it was: else two wires that have become shorter both take what one of them may.
+            now = look.through_ns - look.wire_ns
+            rest = now if number == rounds[0] else (rest + now) / 2
+            annealer.rest[:] = np.where(design.drives | design.dedicated, -1.0, rest)
             annealer.weigh()
             left = 1 - number / _ROUNDS
             temperature = (_TEMPERATURES[0] - _TEMPERATURES[1]) * left**2 + _TEMPERATURES[1]
             reach = max(_REACHES[1], int(_REACHES[0] * left))
             annealer.run(_MOVES, temperature, reach)
         _write(design, annealer.site)
+
+
+def _lateness(path_ns: np.ndarray, aim: float) -> np.ndarray:
+    """What a path costs in tiles of wire: each ns more than the one before, up to the longest that count."""
+    worst = _LATEST * aim
+    bent = np.minimum(path_ns, worst)
+    return _LATE * (
+        bent * (bent / aim) ** _POWER / (_POWER + 1) + np.maximum(path_ns - worst, 0) * _LATEST**_POWER
+    )
 
 
 def wire_length(design: PackedDesign) -> int:

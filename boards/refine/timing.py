@@ -41,10 +41,13 @@ class Timing:
     through_ns
         By pin: the longest path through it, counted so that it is as long as `longest_ns` where none may be
         longer; 0 where there is none.
+    wire_ns
+        By pin: what the wire there lasts.
     """
 
     longest_ns: float
     through_ns: np.ndarray
+    wire_ns: np.ndarray
 
 
 class PlacedTiming:
@@ -106,7 +109,7 @@ class PlacedTiming:
         slack = np.full(len(d.net_pin), np.inf)
         slack[self._ends] = period - lengths
         np.minimum.at(slack, self._from, required[self._to] - through - arrival[start])
-        return Timing(longest_ns=longest, through_ns=np.maximum(longest - slack, 0.0))
+        return Timing(longest_ns=longest, through_ns=np.maximum(longest - slack, 0.0), wire_ns=wire)
 
     def _type(self, pin: int) -> str:
         return self.design.types[self.design.net_pin[pin]]

@@ -1,4 +1,4 @@
-"""Where the wires of a placement lie, and that annealing leads them round where there are too many."""
+"""Where wires of a placement lie; that annealing leads them round where they are many, and shares time."""
 
 from typing import Any
 
@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from pulsefold.boards.refine import density
-from pulsefold.boards.refine.annealer import Annealer
+from pulsefold.boards.refine.annealer import LATE_STEP, Annealer
 from pulsefold.boards.refine.density import WireDensity
 from pulsefold.boards.refine.packed import BEL, PackedDesign
+from pulsefold.boards.refine.timing import WIRE_NS
 
 
 def cell(kind: str, site: str, outputs: str = "", **nets: int) -> dict[str, Any]:
@@ -83,6 +84,33 @@ def test_wires_keep_off_where_there_are_too_many(cache, monkeypatch):
     short = most(0.0)
     assert short > density._ROOM
     assert most(2.0) < 0.8 * short
+
+
+@pytest.mark.parametrize("before, after", [(3.0, 3.0), (4.0, 2.0), (2.5, 5.0)])
+def test_two_wires_in_turn_share_the_time(cache, monkeypatch, before, after):
+    """Wherever the flip-flop between them lies, they are as long together."""
+    monkeypatch.setattr(density, "_PRICE", 0.0)
+    width = 80
+    design = across(width - 2, width, 1)
+    k = design.names.index("ff0")
+    into, out = (
+        int(np.flatnonzero((design.net_pin == design.names.index(n)) & ~design.drives)[0])
+        for n in ("ff0", "to0")
+    )
+
+    def paths() -> tuple[float, float]:
+        x = int(design.x[k])
+        return before + float(WIRE_NS[x]), after + float(WIRE_NS[width - 1 - x])
+
+    with Annealer(design, 1, cache) as annealer:
+        annealer.rest[[into, out]] = before, after
+        ns = np.arange(len(annealer.late)) * LATE_STEP
+        annealer.late[:] = 200 * (ns / 8) ** 9
+        annealer.weigh()
+        was = abs(np.subtract(*paths()))
+        annealer.run(200, 0.02, 6)
+    # A tile to and fro.
+    assert was > 1 and abs(np.subtract(*paths())) <= 4 * (WIRE_NS[2] - WIRE_NS[1])
 
 
 def test_wires_cost_nothing_besides_where_there_is_room():
