@@ -21,7 +21,7 @@ _BRANCHES = (
 _ROOM = 40.0
 
 #: Tiles of wire that a tile of wire costs besides where there are twice as many as there is room for.
-_PRICE = 2.0
+_PRICE = 6.0
 
 
 class WireDensity:

@@ -33,7 +33,7 @@ _TEMPERATURES, _REACHES = (0.7, 0.02), (12, 3)
 
 #: A nanosecond more of the longest path costs this many tiles of wire; of one that is a tenth shorter, less
 #: by the power of its length. So where two wires in turn are long, the place in the middle is the best.
-_LATE, _POWER = 600.0, 8
+_LATE, _POWER = 300.0, 8
 
 #: A nanosecond more of longer paths than this, over the shortest longest one so far, costs no more.
 _LATEST = 1.2
@@ -53,9 +53,9 @@ def refine(
     """Move the cells of a placed design, and share the loads of copied drivers out by place; in place.
 
     What is minimised is the sum over all nets of half their bounding box's perimeter in tiles; over all
-    wires of 600 / 9 * ns * (ns / the longest of all)**8 of the longest path through them; over all
+    wires of 300 / 9 * ns * (ns / the longest of all)**8 of the longest path through them; over all
     2 x 2 tiles with more than 64 inputs of 0.05 * (inputs - 64)**2; and over all tiles with more than 40
-    wires along an axis of 2 * (wires / 40 - 1) for each. The moves depend on the seed alone.
+    wires along an axis of 6 * (wires / 40 - 1) for each. The moves depend on the seed alone.
 
     Parameters
     ----------
