@@ -178,17 +178,20 @@ class BatchMatVecCircuit(UnitComponent):
         some, later = Signal(name="some_rows"), Signal(name="later")
         go = Signal(name="go")
         row, frame = Counter(m, rows, go, "read_row"), Signal(range(batch), name="frame")
-        buffer, chosen = self.buffer, Signal(name="chosen")
-        # Choosing among the lanes takes most of a cycle; what goes on waits in a register for the next.
+        # Reading the lanes and choosing one of them takes a cycle each, with a register behind it.
+        buffer, read_out, chosen = self.buffer, Signal(name="read_out"), Signal(name="chosen")
         free = ~chosen | buffer.i.ready
+        reads = ~read_out | free
         m.d.comb += [
-            go.eq(free & (some | later)),
+            go.eq(reads & (some | later)),
             fresh_next.eq(fresh + sink.valid - (go & ~later)),
             now.closed.eq(go & row.last & (frame == counts[leaving] - 1)),
             buffer.i.valid.eq(chosen),
         ]
+        with m.If(reads):
+            m.d.sync += read_out.eq(go)
         with m.If(free):
-            m.d.sync += chosen.eq(go)
+            m.d.sync += chosen.eq(read_out)
         m.d.sync += [fresh.eq(fresh_next), some.eq(fresh_next != 0)]
         with m.If(go):
             with m.If(now.closed):
@@ -196,7 +199,8 @@ class BatchMatVecCircuit(UnitComponent):
             with m.Elif(row.last):
                 m.d.sync += [frame.eq(frame + 1), later.eq(1)]
         lane = Signal(range(batch), name="lane")
-        m.d.comb += lane.eq(firsts[leaving] + frame)
+        with m.If(reads):
+            m.d.sync += lane.eq(firsts[leaving] + frame)
         words = []
         for k in range(batch):
             m.submodules[f"results_{k}"] = memory = Memory(
@@ -209,7 +213,9 @@ class BatchMatVecCircuit(UnitComponent):
                 write.data.eq(sink.p[k * width : (k + 1) * width]),
                 read.addr.eq(Mux(leaving, row.value + rows, row.value)),
             ]
-            words.append(read.data)
+            words.append(word := data_register(width, f"word_{k}"))
+            with m.If(reads):
+                m.d.sync += word.eq(read.data)
         result = data_register(width, "result")
         with m.If(free):
             m.d.sync += result.eq(Array(words)[lane])

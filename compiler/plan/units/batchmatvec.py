@@ -19,10 +19,10 @@ __all__ = ["BatchMatVec"]
 _START = 2
 
 #: Cycles of a result in the collector.
-_COLLECTED = 2
+_COLLECTED = 3
 
 #: Cycles from reading a result there to offering it.
-_SENT = BUFFER_LATENCY + 1
+_SENT = BUFFER_LATENCY + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -180,6 +180,7 @@ class BatchMatVec(OneInput, OneOutput):
             luts=self.batch * (ring.luts + collector.luts), brams=self.batch * (ring.brams + collector.brams)
         )
         control = Resources(
-            luts=120 + self.batch * self.output.width * 0.6, ffs=80 + self.input.width + self.output.width
+            luts=120 + self.batch * self.output.width * 0.6,
+            ffs=80 + self.input.width + (self.batch + 1) * self.output.width,
         )
         return inner + memories + control + self.buffer_cost(family)
