@@ -16,7 +16,6 @@ namespace {
 
 constexpr int NONE = -1;
 constexpr int SLOTS = 8;
-constexpr int LATE_STEPS = 64, LATE_SIZE = 8192;
 constexpr int PORT_SLOT = 4;  // of a LUT RAM's write port
 
 enum Kind { LUT, FLIP_FLOP, WRITE_PORT, KINDS };
@@ -53,10 +52,11 @@ struct Problem {
     const int32_t *cell_start, *cell_net;  // nets of a cell
     const uint8_t *usable;              // by tile: whether it has slots
     const float *wire_ns;               // by distance
-    const float *late;                  // by ns of a path, LATE_STEPS each: what one costs that is so long
+    const float *late;                  // by ns of a path, late_steps each: what one costs that is so long
     const float *branches;              // by net: its wire over half the perimeter of its box
     const float *dear_x, *dear_y;       // what wire along x and y costs more than 1, summed from the origin:
                                         // (height + 1) x (width + 1)
+    int32_t late_steps, late_size;
     float crowding, room;               // by 2 x 2 tiles: crowding * (inputs - room)**2 is what too many cost
 };
 
@@ -101,7 +101,7 @@ class Annealer {
             if (p.flags[c] & BLOCK) blocks[p.block_class[c]].push_back(c);
             if (p.flags[c] & MOVABLE && p.cluster[c] < 0) movable.push_back(c);
         }
-        // Once, whatever its size: moves of long chains last the longest, and few of them are made.
+        // Once, whatever its size: moves of long chains last the longest, and few are worth making.
         for (auto &cells : members)
             if (!cells.empty() && has(cells[0], MOVABLE)) movable.push_back(cells[0]);
         cost.assign(p.nets, 0), touched_in.assign(p.nets, 0);
@@ -151,7 +151,7 @@ class Annealer {
     bool has(int c, int flag) const { return p.flags[c] & flag; }
     bool stays(int c) const { return c >= 0 && !has(c, MOVABLE); }
 
-    float of_path(float ns) const { return p.late[std::min(int(ns * LATE_STEPS), LATE_SIZE - 1)]; }
+    float of_path(float ns) const { return p.late[std::min(int(ns * p.late_steps), p.late_size - 1)]; }
 
     // What wire of a net costs beyond its length, were it spread evenly over its box.
     float of_box(int n, int left, int right, int low, int high) const {

@@ -17,7 +17,7 @@ from pulsefold.boards.refine.packed import PackedDesign
 from pulsefold.boards.refine.timing import WIRE_NS
 from pulsefold.errors import ToolFailedError
 
-__all__ = ["LATE_STEP", "Annealer", "compiler"]
+__all__ = ["LATE_STEPS", "Annealer", "compiler"]
 
 _SOURCE = Path(__file__).with_name("annealer.cpp")
 
@@ -31,8 +31,8 @@ _ARRAYS = (
     *("late", "branches", "dear_x", "dear_y"),
 )
 
-#: As in the source: ns from one entry of the table of what paths cost to the next, and entries.
-LATE_STEP, _LATE_SIZE = 1 / 64, 8192
+#: Entries a nanosecond of the table of what paths cost, and in all: 128 ns, three times the device's width.
+LATE_STEPS, _LATE_SIZE = 64, 8192
 
 #: Two tiles by two of nextpnr's usual placements have up to about so many inputs wherever it routes well;
 #: each input beyond is dear.
@@ -43,6 +43,7 @@ class _Problem(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int32) for name in ("width", "height", "cells", "nets")),
         *((name, ctypes.c_void_p) for name in _ARRAYS),
+        *((name, ctypes.c_int32) for name in ("late_steps", "late_size")),
         ("crowding", ctypes.c_float),
         ("room", ctypes.c_float),
     )
@@ -109,7 +110,7 @@ class Annealer:
     rest
         By pin, ns: the longest path through it but for the wire there; -1 where there is none.
     late
-        What a path costs in tiles of wire, by its ns / :data:`LATE_STEP`.
+        What a path costs in tiles of wire, by its ns * :data:`LATE_STEPS`.
 
     :meth:`weigh` takes both over.
     """
@@ -140,6 +141,8 @@ class Annealer:
             len(design.names),
             len(design.net_start) - 1,
             *(array.ctypes.data for array in self._arrays),
+            LATE_STEPS,
+            _LATE_SIZE,
             _CROWDING,
             _ROOM,
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from pulsefold.boards.cache import BuildCache
-from pulsefold.boards.refine.annealer import LATE_STEP, Annealer
+from pulsefold.boards.refine.annealer import LATE_STEPS, Annealer
 from pulsefold.boards.refine.legality import check_moved
 from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign, slot_name
 from pulsefold.boards.refine.share import share_loads
@@ -122,7 +122,7 @@ def _anneal(
             look = timing.look()
             # Against the best so far: where one path is late for a while, the others count on.
             aim = min(aim, look.longest_ns)
-            annealer.late[:] = _lateness(np.arange(len(annealer.late)) * LATE_STEP, aim)
+            annealer.late[:] = _lateness(np.arange(len(annealer.late)) / LATE_STEPS, aim)
             # Half of what it was: else two wires that have become shorter both take what one of them may.
             now = look.through_ns - look.wire_ns
             rest = now if number == rounds[0] else (rest + now) / 2

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pulsefold.boards.refine import density
-from pulsefold.boards.refine.annealer import LATE_STEP, Annealer
+from pulsefold.boards.refine.annealer import LATE_STEPS, Annealer
 from pulsefold.boards.refine.density import WireDensity
 from pulsefold.boards.refine.packed import BEL, PackedDesign
 from pulsefold.boards.refine.timing import WIRE_NS
@@ -104,7 +104,7 @@ def test_two_wires_in_turn_share_the_time(cache, monkeypatch, before, after):
 
     with Annealer(design, 1, cache) as annealer:
         annealer.rest[[into, out]] = before, after
-        ns = np.arange(len(annealer.late)) * LATE_STEP
+        ns = np.arange(len(annealer.late)) / LATE_STEPS
         annealer.late[:] = 200 * (ns / 8) ** 9
         annealer.weigh()
         was = abs(np.subtract(*paths()))
