@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import gzip
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import onnx
+from cnv import cifar_jpeg, cnv_input, make_cnv_w2a2
 from lenet import make_lenet
 from onnx import numpy_helper
-from PIL import Image
 
 __all__ = ["BOARD_CASES", "CASES", "Case"]
 
@@ -79,22 +77,14 @@ def mnist(convert: Callable[[np.ndarray], np.ndarray]):
     return load
 
 
-def cifar_input(images: np.ndarray) -> np.ndarray:
-    """RGB images (N, H, W, C) as the CNV networks want them."""
-    x = np.floor((-1 + 2 * images.astype(np.float64) / 255) * 128 + 0.5) / 128
-    return x.astype(np.float32).transpose(0, 3, 1, 2)
-
-
 def cnv(golden: slice):
     """The images with known scores, then the first 500 of the CIFAR-10 test set (JPEG)."""
 
     def load(shared: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.load(shared / "data" / "cnv_golden.npz") as known:
             first = known["input"][golden]
-        with np.load(shared / "data" / "cifar10-jpeg" / "cifar10_test_10000.npz") as file:
-            ends, data, labels = file["offset"], file["jpeg"], file["label"][:500]
-        images = [np.asarray(Image.open(io.BytesIO(data[a:b].tobytes()))) for a, b in pairwise(ends[:501])]
-        x = np.concatenate([first, cifar_input(np.stack(images))])
+        images, labels = cifar_jpeg(shared, slice(500))
+        x = np.concatenate([first, cnv_input(images)])
         return x, np.concatenate([np.full(len(first), -1), labels])
 
     return load
@@ -248,6 +238,14 @@ CASES = (
         scores=known_scores("w1a2_scores_deer"),
         fps=9_700,
         clock_mhz=94,
+        images=4,
+        build=True,
+    ),
+    Case(
+        name="cnv-w2a2-max",
+        model="cnv_w2a2.onnx",
+        data=cnv(slice(0)),
+        make=make_cnv_w2a2,
         images=4,
         build=True,
     ),
