@@ -18,7 +18,7 @@ from pulsefold.hdl.memory.choice import chosen
 from pulsefold.hdl.register import delayed
 from pulsefold.hdl.technology import is_ecp5
 
-__all__ = ["OUTPUT_REGISTER", "LateRam", "memory_attributes", "registered_name"]
+__all__ = ["OUTPUT_REGISTER", "LateRam", "memory_attributes", "registered_name", "small_attributes"]
 
 #: Ends the name of a memory whose second register is the block RAM's own: synthesis knows of one register,
 #: and the flow switches on the other, which Yosys does not infer.
@@ -29,6 +29,15 @@ def memory_attributes(style: str) -> dict[str, str]:
     """Synthesis attributes of a memory of a style of ``compiler.plan.units.memory``."""
     styles = {"block": "block", "lut": "logic", "ram": "auto", "small": "distributed"}
     return {"ram_style": styles[style]}
+
+
+def small_attributes(platform: object) -> dict[str, str]:
+    """Synthesis attributes of a RAM that stays small, as ``compiler.plan.units.memory.small_cost`` has it.
+
+    Without them a register behind the memory is taken for block RAM's. iCE40, which has no LUT RAM, refuses
+    to make one.
+    """
+    return memory_attributes("lut" if getattr(platform, "family", None) == "ice40" else "small")
 
 
 def registered_name(name: str, style: str, depth: int, width: int, platform: object) -> str:

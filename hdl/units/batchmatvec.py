@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib.memory import Memory
 
 from pulsefold.compiler.plan.units.batchmatvec import BatchMatVec
-from pulsefold.hdl.memory.ram import LateRam, memory_attributes
+from pulsefold.hdl.memory.ram import LateRam, small_attributes
 from pulsefold.hdl.register import data_register, delayed
 from pulsefold.hdl.units.counting import Counter
 from pulsefold.hdl.units.hop import Sink, hop_row, send_rows
@@ -67,7 +67,7 @@ class BatchMatVecCircuit(UnitComponent):
         self.ring(m, now, column, hops[0])
         sink = Sink(p.output.width)
         send_rows(m, p, hops, sink)
-        self.collect(m, now, sink)
+        self.collect(m, now, sink, platform)
         return m
 
     def ring(self, m, now: Pass, column, hop) -> None:
@@ -155,7 +155,7 @@ class BatchMatVecCircuit(UnitComponent):
         ]
         return column.value
 
-    def collect(self, m, now: Pass, sink) -> None:
+    def collect(self, m, now: Pass, sink, platform) -> None:
         """Results of all lanes into memory, and out of it frame by frame."""
         p, batch = self.unit.matvec, self.unit.batch
         rows, width = p.row_folds, self.unit.output.width
@@ -204,7 +204,7 @@ class BatchMatVecCircuit(UnitComponent):
         words = []
         for k in range(batch):
             m.submodules[f"results_{k}"] = memory = Memory(
-                shape=width, depth=2 * rows, init=[], attrs=memory_attributes("ram")
+                shape=width, depth=2 * rows, init=[], attrs=small_attributes(platform)
             )
             write, read = memory.write_port(), memory.read_port(domain="comb")
             m.d.comb += [

@@ -26,6 +26,7 @@ from pulsefold.compiler.plan.units import (
     Window,
 )
 from pulsefold.compiler.plan.units.memory import (
+    becomes_block,
     block_width,
     brams_for,
     buffer_cost,
@@ -78,6 +79,26 @@ def test_vectors_of_a_batch_come_from_the_output_register_of_block_ram(tmp_path)
     # Each lane's ring of 256 words, and weights.
     assert len(blocks) == unit.cost("ecp5").brams == 3
     assert all("OUTREG" in (b["parameters"]["REGMODE_A"], b["parameters"]["REGMODE_B"]) for b in blocks)
+
+
+def test_results_of_a_batch_lie_in_lut_ram(tmp_path) -> None:
+    """A register behind what is read does not make block RAM of them, which would be read late."""
+    rng = np.random.default_rng(8)
+    matvec = MatVec(
+        name="m",
+        vectors=2,
+        pixels=2,
+        weights=rng.choice([-1, 1], (512, 32)),
+        weight_type=BIPOLAR,
+        type=BIPOLAR,
+        pe=8,
+        simd=8,
+        memory="block",
+    )
+    unit = BatchMatVec(matvec=matvec)
+    assert becomes_block("ecp5", 2 * matvec.row_folds, unit.output.width)
+    # Weights.
+    assert len(cells_of(check_netlist(unit, tmp_path), "DP16KD")) == unit.cost("ecp5").brams == 2
 
 
 def test_starts_of_sums_that_come_at_once_lie_in_luts(tmp_path) -> None:

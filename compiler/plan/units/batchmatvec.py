@@ -174,7 +174,7 @@ class BatchMatVec(OneInput, OneOutput):
         depth, width = 2 * p.column_folds, p.simd * p.type.bits
         ring = late_ram_cost(family, depth, width, "ram")
         inner -= Resources(ffs=p.input.width * (1 + becomes_block(family, depth, width)))
-        # Read in the cycle of its address: no block RAM.
+        # Read in the cycle of its address, with a choice in the next: block RAM would be late.
         collector = small_cost(family, 2 * p.row_folds, self.output.width)
         memories = Resources(
             luts=self.batch * (ring.luts + collector.luts), brams=self.batch * (ring.brams + collector.brams)
