@@ -20,6 +20,7 @@ from pulsefold.boards.flow.ecp5_fanout import spread_loads
 from pulsefold.boards.flow.ecp5_multipliers import absorb_registers
 from pulsefold.boards.refine import refine
 from pulsefold.boards.refine.annealer import compiler
+from pulsefold.boards.refine.constants import local_constants
 from pulsefold.compiler.plan.resources import Resources
 from pulsefold.errors import PulsefoldError
 from pulsefold.hdl.memory.rom import MAPPED_ALONE
@@ -76,7 +77,7 @@ class Ecp5Flow(Flow):
     constraints_name = "top.lpf"
     routed_name = "top.config"
     bitstream_name = "top.bit"
-    refine_version = "2"
+    refine_version = "3"
 
     def synthesis(self, board: Board, top: str) -> str:
         """ABC9 knows the delays of the family; read-write collisions never happen in our memories."""
@@ -170,11 +171,12 @@ class Ecp5Flow(Flow):
         return [*self._placement(board, luts), "--no-route", "--write", "placed.json"]
 
     def refine(self, placed: Path, seed: int, cache: BuildCache, tell: Tell, stop: threading.Event) -> None:
-        """By annealing; what the router reads from the file besides is taken out."""
+        """By annealing, and constants from near by; the settings that the router would read are taken out."""
         document = json.loads(placed.read_text())
         if not refine(_top(document), seed=seed, cache=cache, stop=stop, progress=tell):
             document = json.loads(placed.read_text())
         module = _top(document)
+        local_constants(module)
         for setting in _SETTINGS:
             module["settings"].pop(setting, None)
         for cell in (*module["cells"].values(), *module["netnames"].values()):

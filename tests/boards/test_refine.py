@@ -15,6 +15,7 @@ from pulsefold.boards.cache import BuildCache
 from pulsefold.boards.cachedtools import CachedTools
 from pulsefold.boards.flow import ecp5, flow_for
 from pulsefold.boards.refine import refine
+from pulsefold.boards.refine.constants import local_constants
 from pulsefold.boards.refine.legality import check_moved
 from pulsefold.boards.refine.packed import BEL, Flag, PackedDesign
 from pulsefold.boards.refine.share import COPY_OF, share_loads
@@ -223,6 +224,44 @@ def test_copies_share_loads_by_place():
     assert [driver(f"enabled{k}", "CE") for k in range(4)] == [2, 2, 3, 3]
     assert [driver("own", "DI"), driver("near", "A"), driver("far", "A")] == [4, 4, 5]
     assert share_loads(PackedDesign({"cells": cells})) == 0
+
+
+def test_constants_come_from_near_by():
+    """Multipliers of two neighbouring blocks, whose resets share wires, keep one driver among them."""
+    ground = cell("TRELLIS_COMB", "X90/Y85/SLICEC.K0", "F", F=2)
+    ground["attributes"]["BEL_STRENGTH"] = "1"
+    cells = {
+        "$PACKER_GND": ground,
+        "own": cell("TRELLIS_FF", "X90/Y85/SLICEC.FF0", "Q", CLK=1, DI=2, Q=10),
+        "beside": cell("TRELLIS_FF", "X80/Y80/SLICEA.FF0", "Q", CLK=1, M=2, Q=11),
+        "other": cell("TRELLIS_FF", "X22/Y70/SLICEA.FF0", "Q", CLK=1, M=2, LSR=5, Q=12),
+        # The nearest slots to the multipliers are taken, and beside carries.
+        "lut": cell("TRELLIS_COMB", "X22/Y10/SLICEA.K0", "F", A=5, F=5),
+        "carry": cell("TRELLIS_COMB", "X22/Y10/SLICEB.K1", "F", A=5, F=13),
+    }
+    cells["carry"]["parameters"]["MODE"] = "CCU2"
+    for number in (0, 1, 4, 5):
+        cells[f"product{number}"] = cell("MULT18X18D", f"X{22 + number}/Y10/MULT18_{number}", "P0", RST0=2)
+    net = {"hide_name": 1, "bits": [2], "attributes": {}}
+    module = {"cells": cells, "netnames": {"$PACKER_GND_NET": net}}
+    before = PackedDesign(module)
+    assert local_constants(module) == 2
+    after = PackedDesign(module)
+    check_moved(before, after)
+
+    def driver(name: str, port: str) -> str:
+        (bit,) = cells[name]["connections"][port]
+        assert [bit] in [net["bits"] for net in module["netnames"].values()]
+        return next(n for n, c in cells.items() if c["connections"].get("F") == [bit])
+
+    assert driver("own", "DI") == driver("beside", "M") == "$PACKER_GND"
+    (resets,) = {driver(f"product{number}", "RST0") for number in (0, 1, 4, 5)}
+    assert cells[resets]["attributes"][BEL] == "X22/Y10/SLICEA.K1"
+    assert driver("other", "M") not in (resets, "$PACKER_GND")
+    for name in (resets, driver("other", "M")):
+        assert cells[name]["parameters"] == ground["parameters"]
+    # What is done is not done again.
+    assert local_constants(module) == 0
 
 
 def test_the_longest_path_by_hand():
