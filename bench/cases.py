@@ -288,8 +288,20 @@ CASES = (
         images=5,
         build=True,
     ),
-    Case(name="dscnn-int8", model="models/kws_dscnn_int8_qdq.onnx", data=noise(49, 10, 1), images=20),
-    Case(name="autoencoder-int8", model="models/ad_autoencoder_int8_qdq.onnx", data=noise(640), images=20),
+    Case(
+        name="dscnn-int8-max",
+        model="models/kws_dscnn_int8_qdq.onnx",
+        data=noise(49, 10, 1),
+        images=20,
+        build=True,
+    ),
+    Case(
+        name="autoencoder-int8-max",
+        model="models/ad_autoencoder_int8_qdq.onnx",
+        data=noise(640),
+        images=20,
+        build=True,
+    ),
     Case(
         name="lenet-int8", model="lenet5_int8.onnx", data=mnist(unit), make=make_lenet, fps=40_000, build=True
     ),
